@@ -1,0 +1,1 @@
+"""The simulated disk: images, profiles, faults, and every state a crash could leave; pure functions of a trace."""

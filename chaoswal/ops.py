@@ -1,0 +1,111 @@
+"""Operations: what a workload asks of an engine, one frozen type each, with a text form.
+
+The payload of a record follows from the number of its operation and its place in a batch, so a program is
+no more than a list of short lines and a record tells where it came from.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """Append one record of ``size`` bytes."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Append several records as one atomic unit, of these sizes in bytes."""
+
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sync:
+    """Make everything appended so far durable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotate:
+    """Finalize the open segment and begin another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleanup:
+    """Delete what every subscriber has finished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribe:
+    """Register the subscriber ``name`` (earliest record first), or take it up again."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """Ask for up to ``count`` records on behalf of a subscriber."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack:
+    """Acknowledge deliveries, by their place among those the subscriber now holds; places beyond are ignored."""
+
+    name: str
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defer:
+    """Hand deliveries back to be delivered again, by their place as in Ack."""
+
+    name: str
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flush:
+    """Make a subscriber's acknowledgements durable."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reopen:
+    """Close the engine cleanly and open it again."""
+
+
+Operation: TypeAlias = (
+    Append | Batch | Sync | Rotate | Cleanup | Subscribe | Poll | Ack | Defer | Flush | Reopen
+)
+OPERATIONS: tuple[type[Operation], ...] = (
+    Append,
+    Batch,
+    Sync,
+    Rotate,
+    Cleanup,
+    Subscribe,
+    Poll,
+    Ack,
+    Defer,
+    Flush,
+    Reopen,
+)
+
+
+def payload(op_index: int, place: int, size: int) -> bytes:
+    """The ``size`` bytes of the record at ``place`` in operation ``op_index``: a readable label, then noise."""
+    label = b"%d.%d|" % (op_index, place)
+    return (label + hashlib.shake_128(label).digest(max(0, size - len(label))))[:size]
+
+
+def payloads(op_index: int, operation: Append | Batch) -> list[bytes]:
+    """The payloads an operation appends, in order."""
+    sizes = (operation.size,) if isinstance(operation, Append) else operation.sizes
+    return [payload(op_index, place, size) for place, size in enumerate(sizes)]

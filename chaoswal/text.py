@@ -1,0 +1,87 @@
+"""The text form of vocabulary types: one line, the word of the type, then its fields in order.
+
+A type is a frozen dataclass whose fields are ``int``, ``bool``, ``str``, ``bytes`` or, in the last place,
+``tuple[int, ...]``; its word is its name with dashes (``SyncBegin`` is ``sync-begin``). Strings are quoted as a
+shell would, bytes are hexadecimal, and an empty value is ``''``. What ``line`` writes, ``parse`` reads back.
+"""
+
+import dataclasses
+import functools
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from chaoswal.errors import UsageError
+
+T = TypeVar("T")
+
+_WRITE: dict[str, Callable[[Any], list[str]]] = {
+    "int": lambda value: [str(value)],
+    "bool": lambda value: ["yes" if value else "no"],
+    "str": lambda value: [shlex.quote(value)],
+    "bytes": lambda value: [value.hex() or "''"],
+    "tuple[int, ...]": lambda value: [str(item) for item in value],
+}
+_READ: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "bool": lambda word: {"yes": True, "no": False}[word],
+    "str": str,
+    "bytes": bytes.fromhex,
+}
+
+
+@functools.cache
+def word_of(kind: type) -> str:
+    """The word a type goes by: its name in lower case, with dashes."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
+
+
+@functools.cache
+def _columns(kind: type) -> tuple[tuple[str, str], ...]:
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    return tuple((field.name, _type_name(field.type)) for field in fields)
+
+
+def _type_name(annotation: Any) -> str:
+    return annotation.__name__ if type(annotation) is type else str(annotation)
+
+
+def line(item: object) -> str:
+    """The text form of one item, on one line."""
+    kind = type(item)
+    words = [word_of(kind)]
+    for name, type_name in _columns(kind):
+        words += _WRITE[type_name](getattr(item, name))
+    return " ".join(words)
+
+
+def parse(text: str, kinds: Sequence[type[T]]) -> T:
+    """The item that a line describes; raises UsageError that says what is wrong with it."""
+    try:
+        word, *values = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"cannot read {text!r}: {error or 'it is empty'}") from error
+    for kind in kinds:
+        if word_of(kind) == word:
+            return _build(kind, values, text)
+    known = ", ".join(sorted(map(word_of, kinds)))
+    raise UsageError(f"unknown word {word!r} in {text!r}; known are: {known}")
+
+
+def _build(kind: type[T], values: list[str], text: str) -> T:
+    columns = _columns(kind)
+    arguments: dict[str, Any] = {}
+    rest = list(values)
+    try:
+        for name, type_name in columns:
+            if type_name.startswith("tuple"):
+                arguments[name], rest = tuple(int(value) for value in rest), []
+            else:
+                arguments[name] = _READ[type_name](rest.pop(0))
+    except (IndexError, KeyError, ValueError) as error:
+        expected = " ".join(f"<{name}: {type_name}>" for name, type_name in columns)
+        raise UsageError(f"cannot read {text!r}: expected {word_of(kind)} {expected}") from error
+    if rest:
+        raise UsageError(f"cannot read {text!r}: {' '.join(rest)!r} is too much")
+    return kind(**arguments)

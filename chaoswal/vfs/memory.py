@@ -1,0 +1,311 @@
+"""A file system in memory that records every change as an event, with the engine's call site.
+
+It starts from a disk (its view: what a process would see), appends to the events of that disk, and never reads
+them back. The hot path appends one tuple a call; tuples become events, and call sites become ``file:line``, only
+when somebody asks. The call site is the direct caller of the file system: the line of the engine that asked for
+the change. A sync records its begin and its end, so that what others do in between is not covered by it.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+from chaoswal.disk.disk import Disk
+from chaoswal.disk.faults import FaultPlan
+from chaoswal.errors import StepLimit
+from chaoswal.limits import RECOVERY_CALLS_MAX
+from chaoswal.trace import (
+    ROOT,
+    Begin,
+    Create,
+    End,
+    Event,
+    MakeDirectory,
+    Rename,
+    SyncBegin,
+    SyncEnd,
+    Truncate,
+    Unlink,
+    Write,
+)
+
+_frame = sys._getframe
+
+
+class _Node:
+    __slots__ = ("data", "inode")
+
+    def __init__(self, inode: int, data: bytes | bytearray | None) -> None:
+        self.inode = inode
+        self.data = data
+
+
+class MemoryVfs:
+    """A simulated disk under an engine."""
+
+    def __init__(
+        self,
+        disk: Disk | None = None,
+        *,
+        faults: FaultPlan | None = None,
+        step: Callable[[], None] | None = None,
+        calls_max: int = RECOVERY_CALLS_MAX,
+    ) -> None:
+        self.disk = disk or Disk()
+        self._names = dict(self.disk.view.names)
+        self._nodes = {inode: _Node(inode, data) for inode, data in self.disk.view.contents.items()}
+        self._next_inode = 1 + max(self._nodes, default=ROOT)
+        self._log: list[tuple[Any, ...]] = []
+        self._tickets = len(self.disk.events)
+        self._locks: dict[str, str] = {}
+        self._faults = faults
+        self._step = step
+        self._calls_left = calls_max
+
+    # -- what the checker asks -------------------------------------------------------------------------------
+
+    def begin(self, op_index: int) -> None:
+        """Mark that the engine is asked for an operation."""
+        self._log.append((Begin, op_index))
+
+    def end(self, op_index: int, result: str) -> None:
+        """Mark that the operation has returned."""
+        self._log.append((End, op_index, result))
+
+    def __len__(self) -> int:
+        return len(self._log)
+
+    def events(self, start: int = 0) -> list[Event]:
+        """The events recorded so far, from number ``start`` on."""
+        return [_event(entry) for entry in self._log[start:]]
+
+    def killed(self) -> Disk:
+        """The disk as it is now, all that happened still pending: what a kill leaves."""
+        return self.disk.after(self.events())
+
+    # -- Vfs -------------------------------------------------------------------------------------------------
+
+    def open(self, path: str, *, write: bool = False) -> "MemoryFile":
+        self._called("open", path)
+        node = self._node(path)
+        if node.data is None:
+            raise _error(errno.EISDIR, path)
+        return MemoryFile(self, node, path, write=write)
+
+    def create(self, path: str) -> "MemoryFile":
+        self._called("open", path)
+        at = self._place(path)
+        if at in self._names:
+            raise _error(errno.EEXIST, path)
+        node = self._new(at, b"")
+        self._log.append((Create, *at, node.inode, _frame(1).f_code, _frame(1).f_lasti))
+        return MemoryFile(self, node, path, write=True)
+
+    def list(self, path: str = "") -> list[str]:
+        self._called("readdir", path)
+        directory = ROOT if not path else self._node(path).inode
+        if path and self._nodes[directory].data is not None:
+            raise _error(errno.ENOTDIR, path)
+        return sorted([name for parent, name in self._names if parent == directory])
+
+    def rename(self, path: str, to: str) -> None:
+        self._called("rename", path)
+        node, at, target = self._node(path), self._place(path), self._place(to)
+        standing = self._names.get(target)
+        if standing is not None and self._nodes[standing].data is None:
+            raise _error(errno.EISDIR if node.data is not None else errno.ENOTEMPTY, to)
+        if at == target:
+            return
+        del self._names[at]
+        self._names[target] = node.inode
+        self._log.append((Rename, *at, *target, node.inode, _frame(1).f_code, _frame(1).f_lasti))
+
+    def unlink(self, path: str) -> None:
+        self._called("unlink", path)
+        node, at = self._node(path), self._place(path)
+        if node.data is None:
+            raise _error(errno.EISDIR, path)
+        del self._names[at]
+        self._log.append((Unlink, *at, node.inode, _frame(1).f_code, _frame(1).f_lasti))
+
+    def make_directory(self, path: str) -> None:
+        self._called("mkdir", path)
+        at = self._place(path)
+        if at in self._names:
+            raise _error(errno.EEXIST, path)
+        node = self._new(at, None)
+        self._log.append((MakeDirectory, *at, node.inode, _frame(1).f_code, _frame(1).f_lasti))
+
+    def sync_directory(self, path: str = "") -> None:
+        inode = ROOT if not path else self._node(path).inode
+        frame = _frame(1)
+        self._sync("fsync", inode, path, False, frame.f_code, frame.f_lasti)
+
+    def lock(self, path: str, owner: str) -> "MemoryLock":
+        self._called("lock", path)
+        if path in self._locks:
+            raise BlockingIOError(errno.EWOULDBLOCK, self._locks[path])
+        self._locks[path] = owner
+        return MemoryLock(self._locks, path)
+
+    # -- below -----------------------------------------------------------------------------------------------
+
+    def _called(self, call: str, path: str) -> None:
+        self._calls_left -= 1
+        if self._calls_left < 0:
+            raise StepLimit(f"the engine made more calls than it may, the last: {call} of {path or 'the root'}")
+        if self._step is not None:
+            self._step()
+        if self._faults is not None:
+            self._faults.strike(call, path)
+
+    def _sync(self, call: str, inode: int, path: str, data_only: bool, code: CodeType, lasti: int) -> None:
+        self._tickets += 1
+        ticket = self._tickets
+        self._log.append((SyncBegin, inode, data_only, ticket, code, lasti))
+        try:
+            self._called(call, path)
+        except OSError:
+            self._log.append((SyncEnd, inode, ticket, False))
+            raise
+        self._log.append((SyncEnd, inode, ticket, True))
+
+    def _place(self, path: str) -> tuple[int, str]:
+        if "/" not in path:
+            return ROOT, path
+        parent, _, name = path.rpartition("/")
+        node = self._node(parent)
+        if node.data is not None:
+            raise _error(errno.ENOTDIR, path)
+        return node.inode, name
+
+    def _node(self, path: str) -> _Node:
+        inode = self._names.get((ROOT, path) if "/" not in path else self._place(path))
+        if inode is None:
+            raise _error(errno.ENOENT, path)
+        return self._nodes[inode]
+
+    def _new(self, at: tuple[int, str], data: bytes | None) -> _Node:
+        node = _Node(self._next_inode, data)
+        self._next_inode += 1
+        self._nodes[node.inode] = node
+        self._names[at] = node.inode
+        return node
+
+
+class MemoryFile:
+    """An open file of a MemoryVfs."""
+
+    __slots__ = ("_node", "_open", "_path", "_vfs", "_writable")
+
+    def __init__(self, vfs: MemoryVfs, node: _Node, path: str, *, write: bool) -> None:
+        self._vfs = vfs
+        self._node = node
+        self._path = path
+        self._writable = write
+        self._open = True
+
+    def read(self, offset: int, length: int) -> bytes:
+        self._called("read")
+        return bytes(self._data()[offset : offset + length])
+
+    def write(self, offset: int, data: bytes) -> int:
+        vfs, node = self._vfs, self._node
+        short = None
+        if vfs._faults is not None:
+            short = vfs._faults.short("write", self._path)
+        self._called("write")
+        content = self._changeable()
+        data = bytes(data if short is None else data[:short])
+        if len(content) < offset and data:
+            content.extend(bytes(offset - len(content)))
+        content[offset : offset + len(data)] = data
+        frame = _frame(1)
+        vfs._log.append((Write, node.inode, offset, data, frame.f_code, frame.f_lasti))
+        return len(data)
+
+    def truncate(self, size: int) -> None:
+        self._called("truncate")
+        content = self._changeable()
+        del content[size:]
+        content.extend(bytes(size - len(content)))
+        frame = _frame(1)
+        self._vfs._log.append((Truncate, self._node.inode, size, frame.f_code, frame.f_lasti))
+
+    def size(self) -> int:
+        return len(self._data())
+
+    def sync(self, *, data_only: bool = False) -> None:
+        self._data()
+        frame = _frame(1)
+        call = "fdatasync" if data_only else "fsync"
+        self._vfs._sync(call, self._node.inode, self._path, data_only, frame.f_code, frame.f_lasti)
+
+    def close(self) -> None:
+        self._vfs._called("close", self._path)
+        self._open = False
+
+    def _called(self, call: str) -> None:
+        self._vfs._called(call, self._path)
+
+    def _data(self) -> bytes | bytearray:
+        if not self._open or self._node.data is None:
+            raise _error(errno.EBADF, self._path)
+        return self._node.data
+
+    def _changeable(self) -> bytearray:
+        data = self._data()
+        if not self._writable:
+            raise _error(errno.EBADF, self._path)
+        if not isinstance(data, bytearray):
+            data = self._node.data = bytearray(data)  # copied only now: images share what nobody changes
+        return data
+
+
+class MemoryLock:
+    """A lock held in a MemoryVfs; it vanishes with it, as a real one with its process."""
+
+    def __init__(self, locks: dict[str, str], path: str) -> None:
+        self._locks = locks
+        self._path = path
+
+    def release(self) -> None:
+        self._locks.pop(self._path, None)
+
+
+def _error(code: int, path: str) -> OSError:
+    return OSError(code, os.strerror(code), path)
+
+
+_FIELDS: dict[type, tuple[str, ...]] = {
+    kind: tuple(kind.__slots__)  # type: ignore[attr-defined]
+    for kind in (Begin, Create, End, MakeDirectory, Rename, SyncBegin, SyncEnd, Truncate, Unlink, Write)
+}
+
+
+def _event(entry: tuple[Any, ...]) -> Event:
+    kind, *values = entry
+    if isinstance(values[-2:][0], CodeType):
+        values[-2:] = [site_of(values[-2], values[-1])]
+    event: Event = kind(**dict(zip(_FIELDS[kind], values, strict=True)))
+    return event
+
+
+_sites: dict[tuple[CodeType, int], str] = {}
+
+
+def site_of(code: CodeType, lasti: int) -> str:
+    """``file:line`` of an instruction, the file from its package on (or its bare name)."""
+    site = _sites.get((code, lasti))
+    if site is None:
+        line = list(code.co_positions())[lasti // 2][0]
+        site = _sites[code, lasti] = f"{_short(code.co_filename)}:{line}"
+    return site
+
+
+def _short(filename: str) -> str:
+    parts = filename.split(os.sep)
+    return "/".join(parts[len(parts) - parts[::-1].index("chaoswal") :]) if "chaoswal" in parts else parts[-1]

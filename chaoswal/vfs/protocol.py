@@ -1,0 +1,69 @@
+"""What an engine may ask of a file system: fourteen calls, all positional, nothing hidden.
+
+Paths are relative to the root of the file system, with ``/`` between the parts; ``""`` is the root. Every call
+raises OSError with the errno a POSIX system would give. Nothing is durable before a sync: a file's bytes and
+size before ``File.sync``, a name (creation, rename, unlink) before ``sync_directory`` of the directory it is in.
+"""
+
+from typing import Protocol
+
+
+class File(Protocol):
+    """An open regular file; there is no file position."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Up to ``length`` bytes at ``offset``; fewer only at the end of the file (as pread(2))."""
+
+    def write(self, offset: int, data: bytes) -> int:
+        """Write at ``offset`` and return how many bytes were taken, which may be fewer (as pwrite(2))."""
+
+    def truncate(self, size: int) -> None:
+        """Set the size in bytes; new bytes read as zeros (as ftruncate(2))."""
+
+    def size(self) -> int:
+        """The size in bytes."""
+
+    def sync(self, *, data_only: bool = False) -> None:
+        """Make the bytes and size durable (as fsync(2), or fdatasync(2) with ``data_only``)."""
+
+    def close(self) -> None:
+        """Give the descriptor back; makes nothing durable."""
+
+
+class Lock(Protocol):
+    """An exclusive lock held by this process; it vanishes with the process."""
+
+    def release(self) -> None:
+        """Give the lock up."""
+
+
+class Vfs(Protocol):
+    """A directory tree."""
+
+    def open(self, path: str, *, write: bool = False) -> File:
+        """Open an existing file."""
+
+    def create(self, path: str) -> File:
+        """Create a file that must not exist and open it for reading and writing."""
+
+    def list(self, path: str = "") -> list[str]:
+        """The names in a directory, sorted."""
+
+    def rename(self, path: str, to: str) -> None:
+        """Move a name, atomically replacing a file at the target."""
+
+    def unlink(self, path: str) -> None:
+        """Remove a file's name."""
+
+    def make_directory(self, path: str) -> None:
+        """Create a directory that must not exist."""
+
+    def sync_directory(self, path: str = "") -> None:
+        """Make the names in a directory durable."""
+
+    def lock(self, path: str, owner: str) -> Lock:
+        """Take the exclusive lock at ``path`` and leave ``owner`` there for whoever finds it taken.
+
+        Raises BlockingIOError, with the owner's text as its ``strerror``, where another holds it. The file of
+        a lock holds nothing durable and need not survive a crash.
+        """

@@ -1,0 +1,106 @@
+"""Time, chance and threads as arguments: what an engine may use of them, for real and standing still.
+
+Two engines run with equal runtimes on equal files do exactly the same. The deterministic scheduler
+(``vfs/scheduler.py``) is a third runtime, whose threads take turns by a seed.
+"""
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+
+class Condition(Protocol):
+    """A condition variable; its mutex must be held for every call."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Release the mutex, sleep until notified or for ``timeout`` seconds, take it again; False on time-out."""
+
+    def notify_all(self) -> None:
+        """Wake every waiter."""
+
+
+class Task(Protocol):
+    """A thread that was spawned."""
+
+    def join(self) -> None:
+        """Wait for its end."""
+
+
+class Mutex(AbstractContextManager[object], Protocol):
+    """A lock for threads; not reentrant."""
+
+
+class Runtime(Protocol):
+    """What an engine may know of time and chance, and how it runs threads."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+
+    def entropy(self, length: int) -> bytes:
+        """Random bytes."""
+
+    def mutex(self) -> AbstractContextManager[object]:
+        """A new mutex."""
+
+    def condition(self, mutex: AbstractContextManager[object]) -> Condition:
+        """A new condition variable on ``mutex``."""
+
+    def spawn(self, target: Callable[[], None], name: str) -> Task:
+        """Start a thread."""
+
+
+class RealRuntime:
+    """The clock of the machine, its randomness, and its threads."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def entropy(self, length: int) -> bytes:
+        return os.urandom(length)
+
+    def mutex(self) -> AbstractContextManager[object]:
+        return threading.Lock()
+
+    def condition(self, mutex: AbstractContextManager[object]) -> Condition:
+        return threading.Condition(mutex)  # type: ignore[arg-type]
+
+    def spawn(self, target: Callable[[], None], name: str) -> Task:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        return thread
+
+
+class StillRuntime:
+    """One thread, a clock that moves only by sleeping, and bytes that follow from a seed."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+        self._now = 1_000_000_000.0
+
+    def now(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
+
+    def entropy(self, length: int) -> bytes:
+        return self._random.randbytes(length)
+
+    def mutex(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def condition(self, mutex: AbstractContextManager[object]) -> Condition:
+        raise RuntimeError("this runtime has one thread: run the engine under the scheduler")
+
+    def spawn(self, target: Callable[[], None], name: str) -> Task:
+        raise RuntimeError("this runtime has one thread: run the engine under the scheduler")

@@ -1,0 +1,197 @@
+"""The frame: how one append lies in a file, and how a good frame is told from a bad one.
+
+Theory of operation
+-------------------
+A WAL and a segment hold frames, one behind the other, from byte 40 on. One append is one frame: a single record,
+or an atomic batch of several. All numbers are little-endian.
+
+     0        4        8        12       16               24               32
+    +--------+--------+--------+--------+----------------+----------------+-----------
+    | "CWf1" | crc    | length | count  | sequence       | synced         | payload ...
+    +--------+--------+--------+--------+----------------+----------------+-----------
+
+``crc`` is the CRC-32C of everything behind it: bytes 8 to 32 + length. (The magic, which also carries the version,
+is compared with a constant.) The CRC does not start at zero but at ``seed ^ offset``, where the seed is the checksum
+of the file's header with its 16 random bytes, and the offset is the frame's own. A CRC with different starts over
+equal bytes always differs, so that a frame at the wrong offset never passes, and one from another file, recycled
+or misdirected, passes once in 2**32.
+
+``count`` is 0 for a single record. Otherwise the payload is a batch: ``count`` lengths of 4 bytes each, and the
+records one behind the other. Record i of the batch has the number ``sequence + i``; the next frame goes on behind
+the last. Records of no bytes are legal.
+
+``synced`` says how much was durable when the frame was written: every record below that number.
+
+A frame is good when its magic is right, its length fits in what remains of the file (it is looked at before
+anything is done with it), its sequence is the expected one, ``synced`` is not above it, its CRC holds, and its batch
+table adds up.
+
+Where the frames of a WAL stop before the end of the file
+---------------------------------------------------------
+Either the tail is torn: frames that were never synced and survived in part; sectors survive independently, so that
+good frames behind a hole are legal. Or synced bytes are damaged. The two are told apart by evidence only: search
+behind the bad frame for its successors (the magic, then the whole test at that offset); if one of them says by
+``synced`` that the bad one was durable, it is damage, and is reported; otherwise it is a torn tail, and is cut. A
+cut never loses a promised record, with one honest limit: rot in the very last synced frames, which no later frame
+testifies for, looks like a torn tail. (Recovery takes one more witness, see ``recovery.py``: a subscriber that has
+acknowledged the record.)
+
+The search is linear in the file. Payloads that are full of magics with large lengths could make it quadratic; it
+gives up, and reports, when it has checked 16 times the file.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+
+from crc32c import crc32c
+
+from chaoswal.wal.errors import CorruptLog
+
+MAGIC = b"CWf1"
+FRAME_BYTES = 32
+PAYLOAD_BYTES_MAX = 1 << 30
+"""Of one frame; a larger length is not believed."""
+
+SEARCH_FACTOR = 16
+
+Record = tuple[int, bytes]
+Header = tuple[bytes, int, int, int, int, int]
+
+_HEADER = struct.Struct("<4sIIIQQ")
+_BODY = struct.Struct("<IIQQ")
+_SEAL = struct.Struct("<4sI")
+_CRC = struct.Struct("<I")
+_unpack_header = _HEADER.unpack_from
+
+
+class Scan:
+    """The good frames at the start of a file's frames: where each begins, its number, and where they end."""
+
+    __slots__ = ("end", "next", "offsets", "sequences")
+
+    def __init__(self, offset: int, sequence: int) -> None:
+        self.offsets: list[int] = []
+        self.sequences: list[int] = []
+        self.end = offset
+        self.next = sequence
+
+
+def join_batch(payloads: Sequence[bytes]) -> bytes:
+    """The payload of a batch frame."""
+    lengths = struct.pack(f"<{len(payloads)}I", *map(len, payloads))
+    return lengths + b"".join(payloads)
+
+
+def split_batch(payload: bytes, count: int) -> list[bytes]:
+    """The records of a batch frame's payload; ValueError if its table does not add up."""
+    if 4 * count > len(payload):
+        raise ValueError("the batch table is longer than the payload")
+    records = []
+    offset = 4 * count
+    for length in struct.unpack_from(f"<{count}I", payload):
+        records.append(payload[offset : offset + length])
+        offset += length
+    if offset != len(payload):
+        raise ValueError("the batch table does not add up")
+    return records
+
+
+class Codec:
+    """Encodes and recognises frames. ``seed`` is always the one of the file, ``base`` the offset of ``data`` in it."""
+
+    def checksum(self, body: bytes, seed: int, offset: int) -> int:
+        """The CRC of a frame at ``offset``, of everything behind its crc field."""
+        return crc32c(body, seed ^ (offset & 0xFFFFFFFF))
+
+    def encode(self, payload: bytes, count: int, sequence: int, synced: int, seed: int, offset: int) -> bytes:
+        """A whole frame."""
+        body = _BODY.pack(len(payload), count, sequence, synced) + payload
+        return _SEAL.pack(MAGIC, self.checksum(body, seed, offset)) + body
+
+    def plausible(self, header: Header, sequence: int, room: int) -> bool:
+        """Whether a header may be believed so far as to compute the CRC of ``length`` bytes, given ``room`` for them."""
+        magic, _, length, _, number, synced = header
+        return number == sequence and magic == MAGIC and length <= room and synced <= number
+
+    def walk(self, data: bytes, seed: int, sequence: int, at: int, base: int) -> Iterator[tuple[int, int, int, int]]:
+        """The good frames from ``data[at:]`` on: (sequence, start, end, count), up to the first bad one."""
+        checksum, plausible = self.checksum, self.plausible
+        last = len(data) - FRAME_BYTES
+        while at <= last:
+            header = _unpack_header(data, at)
+            if not plausible(header, sequence, last - at):
+                return
+            end = at + FRAME_BYTES + header[2]
+            if checksum(data[at + 8 : end], seed, base + at) != header[1]:
+                return
+            count = header[3]
+            yield sequence, at, end, count
+            sequence += count or 1
+            at = end
+
+    def scan(self, data: bytes, seed: int, sequence: int, at: int) -> Scan:
+        """The good frames of a whole file."""
+        result = Scan(at, sequence)
+        offsets, sequences = result.offsets, result.sequences
+        end, count = at, 0
+        for sequence, start, end, count in self.walk(data, seed, sequence, at, 0):
+            offsets.append(start)
+            sequences.append(sequence)
+        if offsets:
+            result.end = end
+            result.next = sequence + (count or 1)
+        return result
+
+    def decode(self, data: bytes, seed: int, sequence: int, base: int) -> tuple[list[Record], int, int]:
+        """The records of the good frames that lie whole in ``data``, where they end, and the number that follows."""
+        records: list[Record] = []
+        stop, following = 0, sequence
+        for number, start, end, count in self.walk(data, seed, sequence, 0, base):
+            payload = data[start + FRAME_BYTES : end]
+            if not count:
+                records.append((number, payload))
+                following = number + 1
+            else:
+                try:
+                    parts = split_batch(payload, count)
+                except ValueError:
+                    break
+                records.extend(enumerate(parts, number))
+                following = number + count
+            stop = end
+        return records, stop, following
+
+    def frame_length(self, data: bytes) -> int:
+        """What the frame at the start of ``data`` says of its own length, not yet to be believed; 0 if it is none."""
+        if len(data) < FRAME_BYTES:
+            return 0
+        magic, _, length, _, _, _ = _unpack_header(data)
+        return FRAME_BYTES + length if magic == MAGIC and length <= PAYLOAD_BYTES_MAX else 0
+
+    def later_frames(self, data: bytes, seed: int, at: int, sequence: int, name: str) -> Iterator[tuple[int, int]]:
+        """(sequence, synced) of each good frame behind the bad one at ``at``; ``name`` is for the error."""
+        budget = SEARCH_FACTOR * len(data)
+        last = len(data) - FRAME_BYTES
+        spot = data.find(MAGIC, at + 1)
+        while 0 <= spot <= last:
+            header = _unpack_header(data, spot)
+            number, synced = header[4], header[5]
+            end = spot + FRAME_BYTES + header[2]
+            following = spot + 1
+            if number >= sequence and self.plausible(header, number, last - spot):
+                budget -= header[2]
+                if self.checksum(data[spot + 8 : end], seed, spot) == header[1]:
+                    yield number, synced
+                    following = end
+            if budget < 0:
+                raise CorruptLog(name, at, sequence, sequence, "too much that looks like frames behind a bad one")
+            spot = data.find(MAGIC, following)
+
+    def reseal(self, data: bytes, offsets: Sequence[int], end: int, seed: int) -> bytearray:
+        """The frames ``data[offsets[0]:end]``, to lie at the same offsets in another file."""
+        start = offsets[0]
+        piece = bytearray(data[start:end])
+        checksum, pack_into = self.checksum, _CRC.pack_into
+        for offset, stop in zip(offsets, [*offsets[1:], end], strict=True):
+            pack_into(piece, offset - start + 4, checksum(data[offset + 8 : stop], seed, offset))
+        return piece

@@ -1,0 +1,22 @@
+"""What may be chosen about a log."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+WAL_BYTES_DEFAULT = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """``sync``: "each" append is durable when it returns, or only an "explicit" sync() makes it so.
+    ``wal_bytes``: a WAL that would grow beyond this is finalized first; a larger record gets a WAL to itself.
+    """
+
+    sync: Literal["each", "explicit"] = "each"
+    wal_bytes: int = WAL_BYTES_DEFAULT
+
+    def __post_init__(self) -> None:
+        if self.sync not in ("each", "explicit"):
+            raise ValueError(f'sync={self.sync!r}: it is "each" or "explicit"')
+        if self.wal_bytes < 1:
+            raise ValueError(f"wal_bytes={self.wal_bytes}: a number of bytes above 0")

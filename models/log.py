@@ -1,0 +1,125 @@
+"""The reference model of a log: what was appended, what was promised, what may be gone.
+
+Positions count records from 0 for ever: they never restart. Three marks move over them::
+
+    0 ......... removed ......... removable ......... promised ......... len(records)
+      promised      may be gone        must be there       may be lost, but only
+      to be gone    or be back                             from the end
+
+A log may show ``records[c:n]`` for any c from ``removed`` to ``removable`` and any n from ``promised`` to the end,
+but never half a batch. Records of a call that failed or was cut short are *optional*: there or not, never in part.
+"""
+
+from collections.abc import Sequence
+
+
+class Log:
+    """What a log may show."""
+
+    def __init__(self) -> None:
+        self.records: list[bytes] = []
+        self.optional: set[int] = set()  # positions of records that may have happened or not
+        self.halves: set[int] = set()  # positions inside a batch, where nothing may end
+        self.promised = 0
+        self.removed = 0
+        self.removable = 0
+        self.buried: set[bytes] = set()  # records that a completed recovery did not show: gone for good
+
+    def copy(self) -> "Log":
+        """An independent copy."""
+        other = Log()
+        other.__dict__.update(
+            self.__dict__,
+            records=self.records[:],
+            optional=set(self.optional),
+            halves=set(self.halves),
+            buried=set(self.buried),
+        )
+        return other
+
+    def begin_append(self, payloads: Sequence[bytes]) -> None:
+        """An append, or one atomic batch, has begun: from now on it may have happened."""
+        start = len(self.records)
+        self.records += payloads
+        self.optional.update(range(start, len(self.records)))
+        self.halves.update(range(start + 1, len(self.records)))
+
+    def end_append(self, count: int, first: int | None = None) -> None:
+        """The last ``count`` records are in the log; ``first``: the sequence number the engine gave the first.
+
+        A number tells which of the optional records before these never happened: it leaves no room for them.
+        """
+        start = len(self.records) - count
+        self.optional.difference_update(range(start, len(self.records)))
+        if first is not None and first < start and all(p in self.optional for p in range(first, start)):
+            self._forget(first, start)
+
+    def _forget(self, start: int, stop: int) -> None:
+        del self.records[start:stop]
+        gap = stop - start
+        self.optional = {p if p < start else p - gap for p in self.optional if not start <= p < stop}
+        self.halves = {p if p <= start else p - gap for p in self.halves if not start < p <= stop}
+
+    def length(self) -> int:
+        """How many records there certainly are: the next sequence number."""
+        return len(self.records) - len(self.optional)
+
+    def promise(self, upto: int) -> None:
+        """Everything below position ``upto`` was promised to be durable."""
+        self.promised = max(self.promised, upto)
+
+    def may_remove(self, below: int) -> None:
+        """From now on records below this position may be gone."""
+        self.removable = max(self.removable, below)
+
+    def remove(self, below: int) -> None:
+        """Records below this position were promised to be gone."""
+        self.removed = max(self.removed, below)
+        self.may_remove(below)
+
+    def allows(self, shown: Sequence[bytes], next_position: int | None = None) -> tuple[int, int] | None:
+        """The positions (c, n) at which ``shown`` is a legal sight of this log; None where it is not.
+
+        ``next_position``: the number the engine says its next record will get, where it says so.
+        """
+        if self.optional and min(self.optional) < len(self.records) - len(self.optional):
+            return self._allows_with_gaps(shown)
+        for c in self._starts(len(shown), next_position):
+            n = c + len(shown)
+            if self.promised <= n <= len(self.records) and n not in self.halves:
+                if self.records[c:n] == list(shown):
+                    return c, n
+        return None
+
+    def _starts(self, count: int, next_position: int | None) -> range:
+        if next_position is None:
+            return range(self.removed, self.removable + 1)
+        start = next_position - count
+        return range(start, start + 1) if self.removed <= start <= self.removable else range(0)
+
+    def _allows_with_gaps(self, shown: Sequence[bytes]) -> tuple[int, int] | None:
+        """As ``allows`` where an engine without sequence numbers leaves open which failed calls have happened."""
+        for c in range(self.removed, self.removable + 1):
+            position = c
+            for payload in shown:
+                while position in self.optional and self.records[position] != payload:
+                    position += 1
+                if position >= len(self.records) or self.records[position] != payload:
+                    break
+                position += 1
+            else:
+                if all(p in self.optional for p in range(position, self.promised)):
+                    return c, position
+        return None
+
+    def adopt(self, n: int, *, promise: bool) -> None:
+        """A completed recovery showed the log up to position n: what lies beyond is gone for good.
+
+        ``promise``: what was shown to a reader is promised too.
+        """
+        self.buried.update(self.records[n:])
+        del self.records[n:]
+        self.optional.clear()
+        self.halves = {p for p in self.halves if p < n}
+        if promise:
+            self.promise(n)
