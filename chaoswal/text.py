@@ -6,7 +6,6 @@ shell would, bytes are hexadecimal, and an empty value is ``''``. What ``line`` 
 """
 
 import dataclasses
-import functools
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -31,15 +30,13 @@ _READ: dict[str, Callable[[str], Any]] = {
 }
 
 
-@functools.cache
 def word_of(kind: type) -> str:
     """The word a type goes by: its name in lower case, with dashes."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
 
 
-@functools.cache
 def _columns(kind: type) -> tuple[tuple[str, str], ...]:
-    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    fields = dataclasses.fields(kind)
     return tuple((field.name, _type_name(field.type)) for field in fields)
 
 
@@ -61,7 +58,7 @@ def parse(text: str, kinds: Sequence[type[T]]) -> T:
     try:
         word, *values = shlex.split(text)
     except ValueError as error:
-        raise UsageError(f"cannot read {text!r}: {error or 'it is empty'}") from error
+        raise UsageError(f"cannot read {text!r}: {error}") from error
     for kind in kinds:
         if word_of(kind) == word:
             return _build(kind, values, text)

@@ -7,7 +7,7 @@ from enum import StrEnum
 class Verdict(StrEnum):
     """PASS only where something was measured; a checker's own error is never PASS."""
 
-    PASS = "PASS"  # noqa: S105 - a verdict, not a password
+    PASS = "PASS"
     FAIL = "FAIL"
     UNKNOWN = "UNKNOWN"
 

@@ -20,7 +20,8 @@ class Log:
         self.records: list[bytes] = []
         self.optional: set[int] = set()  # positions of records that may have happened or not
         self.halves: set[int] = set()  # positions inside a batch, where nothing may end
-        self.promised = 0
+        self.promised = 0  # by a call that returned
+        self.shown = 0  # to a reader, where that promises too
         self.removed = 0
         self.removable = 0
         self.buried: set[bytes] = set()  # records that a completed recovery did not show: gone for good
@@ -51,8 +52,10 @@ class Log:
         """
         start = len(self.records) - count
         self.optional.difference_update(range(start, len(self.records)))
-        if first is not None and first < start and all(p in self.optional for p in range(first, start)):
-            self._forget(first, start)
+        if first is not None:
+            if first < start and all(p in self.optional for p in range(first, start)):
+                self._forget(first, start)
+            self.optional.clear()  # the others took their numbers: they happened
 
     def _forget(self, start: int, stop: int) -> None:
         del self.records[start:stop]
@@ -67,6 +70,15 @@ class Log:
     def promise(self, upto: int) -> None:
         """Everything below position ``upto`` was promised to be durable."""
         self.promised = max(self.promised, upto)
+
+    def show(self, upto: int) -> None:
+        """Everything below position ``upto`` was shown by an engine that promises what it shows."""
+        self.shown = max(self.shown, upto)
+
+    @property
+    def floor(self) -> int:
+        """Everything below this position must be there, but for what may be removed."""
+        return max(self.promised, self.shown)
 
     def may_remove(self, below: int) -> None:
         """From now on records below this position may be gone."""
@@ -86,9 +98,9 @@ class Log:
             return self._allows_with_gaps(shown)
         for c in self._starts(len(shown), next_position):
             n = c + len(shown)
-            if self.promised <= n <= len(self.records) and n not in self.halves:
-                if self.records[c:n] == list(shown):
-                    return c, n
+            possible = self.floor <= n <= len(self.records) and n not in self.halves
+            if possible and self.records[c:n] == list(shown):
+                return c, n
         return None
 
     def _starts(self, count: int, next_position: int | None) -> range:
@@ -108,7 +120,7 @@ class Log:
                     break
                 position += 1
             else:
-                if all(p in self.optional for p in range(position, self.promised)):
+                if all(p in self.optional for p in range(position, self.floor)):
                     return c, position
         return None
 
@@ -122,4 +134,4 @@ class Log:
         self.optional.clear()
         self.halves = {p for p in self.halves if p < n}
         if promise:
-            self.promise(n)
+            self.show(n)

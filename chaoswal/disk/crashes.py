@@ -8,11 +8,13 @@ or the journal) at another moment than its neighbour at the nearer end: "none lo
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from chaoswal.disk.profiles import Kind, Tear
+from chaoswal.disk.disk import Disk
+from chaoswal.disk.profiles import Kind, Profile, Tear
 from chaoswal.disk.volume import KEEP, Chain, Cut, Effect, Torn, Volume
+from chaoswal.errors import HarnessFault
 from chaoswal.limits import PAGE_BYTES
 from chaoswal.trace import Event, Write
 
@@ -32,6 +34,79 @@ class Bound:
 
     states_per_point: int = 2_000
     """No more than this many at one crash point."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """What a crash lost of one event: a sector, the size, or the name it changed."""
+
+    event: int
+    """The event's number in the history of the disk."""
+    part: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tearing:
+    """A piece of a write of which a crash kept only the first ``keep`` bytes, with garbage behind or not."""
+
+    loss: Loss
+    keep: int
+    garbage: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crash:
+    """A crash plan: the point of the crash, and what happened to each pending event."""
+
+    point: int
+    """How many events of the run had happened."""
+    power: bool
+    """A power cut; otherwise a kill, which loses nothing that has happened."""
+    losses: tuple[Loss, ...] = ()
+    torn: Tearing | None = None
+    taken: int = 0
+    """Of a kill: how many bytes went through of the write that it interrupted."""
+
+
+def plan(point: int, cut: Cut, torn: Torn | None) -> Crash:
+    """The description of one state of a power cut."""
+    losses = [
+        Loss(event=effect.index, part=effect.part)
+        for chain, moment in cut.items()
+        for effect in chain.effects
+        if effect.index >= moment
+    ]
+    tearing = None
+    if torn:
+        piece = Loss(event=torn.effect.index, part=torn.effect.part)
+        tearing = Tearing(loss=piece, keep=torn.keep, garbage=torn.garbage)
+    ordered = tuple(sorted(losses, key=lambda loss: (loss.event, loss.part)))
+    return Crash(point=point, power=True, losses=ordered, torn=tearing)
+
+
+def crashed(start: Disk, events: list[Event], crash: Crash, profile: Profile) -> Disk:
+    """The disk that a crash plan leaves; HarnessFault where the profile has nothing pending that the plan loses."""
+    happened = events[: crash.point]
+    if not crash.power:
+        partial = [] if not crash.taken else [_partial(events[crash.point], crash.taken)]
+        return start.after([*happened, *partial])
+    volume = Volume(start.after(happened), profile)
+    effects = {Loss(event=effect.index, part=effect.part): effect for effect in volume.pending()}
+    try:
+        cut: dict[Chain, int] = {}
+        for loss in crash.losses:
+            chain = effects[loss].chain
+            cut[chain] = min(loss.event, cut.get(chain, KEEP))
+        torn = None if not crash.torn else Torn(effects[crash.torn.loss], crash.torn.keep, crash.torn.garbage)
+    except KeyError as error:
+        raise HarnessFault(f"the crash plan loses {error.args[0]}, which is durable or never happened") from error
+    return Disk(image=volume.image(cut, torn))
+
+
+def _partial(event: Event, taken: int) -> Write:
+    if not isinstance(event, Write):
+        raise HarnessFault(f"only a write can be interrupted half-way, not {event}")
+    return Write(inode=event.inode, offset=event.offset, data=event.data[:taken], site=event.site)
 
 
 def cuts(volume: Volume, bound: Bound, seed: int) -> Iterator[tuple[Cut, Torn | None]]:
@@ -62,7 +137,7 @@ def _all_cuts(volume: Volume, bound: Bound, seed: int) -> Iterator[tuple[Cut, To
     yield from _random_cuts(chains, bound, random.Random(f"{seed}:{volume.index}"))
 
 
-def _moments(effects: Iterator[Effect] | list[Effect]) -> list[int]:
+def _moments(effects: Iterable[Effect]) -> list[int]:
     return sorted({effect.index for effect in effects})
 
 
@@ -89,17 +164,12 @@ def _random_cuts(chains: list[Chain], bound: Bound, chance: random.Random) -> It
             yield {chain: chance.choice([*_moments(chain.effects), KEEP]) for chain in chains}, None
 
 
-def in_flight(event: Event) -> list[Event]:
-    """What a kill may leave of an event it interrupts: a write stops at a page boundary.
+def in_flight(event: Event) -> list[int]:
+    """How many bytes a kill may let through of an event it interrupts: a write stops at a page boundary.
 
     Measured on ext4: 54 of 60 kills during a 32 MiB write left a part of it.
     """
     if not isinstance(event, Write):
         return []
-    first = PAGE_BYTES - event.offset % PAGE_BYTES
-    stops = range(first, len(event.data), PAGE_BYTES)
-    chosen = {0, len(stops) // 2, len(stops) - 1} if stops else set()
-    return [
-        Write(inode=event.inode, offset=event.offset, data=event.data[: stops[place]], site=event.site)
-        for place in sorted(chosen)
-    ]
+    stops = range(PAGE_BYTES - event.offset % PAGE_BYTES, len(event.data), PAGE_BYTES)
+    return sorted({stops[0], stops[len(stops) // 2], stops[-1]}) if stops else []

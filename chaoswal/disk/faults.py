@@ -1,8 +1,8 @@
 """Errors while running, as plans that are text: ``fail EIO on fsync of *.wal nth 3 once``.
 
 A plan counts the calls that match its kind and its glob of paths, and strikes at the n-th: once, or ``from then
-on``. ``short write of *.wal nth 2 at 10`` lets only 10 bytes of a write through. Calls go by the names of the system calls
-they stand for: open readdir read write truncate fsync fdatasync rename unlink mkdir close lock.
+on``. ``short write of *.wal nth 2 at 10`` lets only 10 bytes of a write through. Calls go by the names of the
+system calls they stand for (``CALLS``).
 """
 
 import errno
@@ -13,10 +13,23 @@ from dataclasses import dataclass
 
 from chaoswal.errors import UsageError
 
-CALLS = (
-    "open readdir read write truncate fsync fdatasync rename unlink mkdir close lock".split()
+CALLS = [
+    "open",
+    "readdir",
+    "read",
+    "write",
+    "truncate",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "unlink",
+    "mkdir",
+    "close",
+    "lock",
+]
+_FAIL = re.compile(
+    r"fail (?P<error>[A-Z]\w+) on (?P<call>\w+) of (?P<glob>\S+) nth (?P<nth>\d+) (?P<span>once|from then on)"
 )
-_FAIL = re.compile(r"fail (?P<error>[A-Z]\w+) on (?P<call>\w+) of (?P<glob>\S+) nth (?P<nth>\d+) (?P<span>once|from then on)")
 _SHORT = re.compile(r"short (?P<call>write) of (?P<glob>\S+) nth (?P<nth>\d+) at (?P<at>\d+)")
 
 
@@ -34,7 +47,9 @@ class Fault:
     def __str__(self) -> str:
         if not self.error:
             return f"short {self.call} of {self.glob} nth {self.nth} at {self.at}"
-        return f"fail {self.error} on {self.call} of {self.glob} nth {self.nth} {'once' if self.once else 'from then on'}"
+        return (
+            f"fail {self.error} on {self.call} of {self.glob} nth {self.nth} {'once' if self.once else 'from then on'}"
+        )
 
     @classmethod
     def parse(cls, text: str) -> "Fault":
@@ -59,32 +74,37 @@ class FaultPlan:
     """Faults armed against a run; it counts, so each run needs one of its own."""
 
     def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
-        self._armed = [[fault, 0] for fault in faults]
+        self._armed = [_Armed(fault) for fault in faults]
         self.fired: list[Fault] = []
 
     def strike(self, call: str, path: str) -> None:
         """Raise the error that is due at this call, if any."""
         for armed in self._armed:
-            fault: Fault = armed[0]  # type: ignore[assignment]
-            if fault.error and self._matches(armed, call, path):
-                self.fired.append(fault)
-                code = getattr(errno, fault.error)
+            if armed.fault.error and armed.matches(call, path):
+                self.fired.append(armed.fault)
+                code = getattr(errno, armed.fault.error)
                 raise OSError(code, os.strerror(code), path)
 
     def short(self, call: str, path: str) -> int | None:
         """How many bytes of this write go through, where a fault cuts it."""
         for armed in self._armed:
-            fault: Fault = armed[0]  # type: ignore[assignment]
-            if not fault.error and self._matches(armed, call, path):
-                self.fired.append(fault)
-                return fault.at
+            if not armed.fault.error and armed.matches(call, path):
+                self.fired.append(armed.fault)
+                return armed.fault.at
         return None
 
-    def _matches(self, armed: list[Fault | int], call: str, path: str) -> bool:
-        fault, count = armed
-        assert isinstance(fault, Fault)
-        assert isinstance(count, int)
+
+class _Armed:
+    """A fault and the matching calls counted so far."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.count = 0
+
+    def matches(self, call: str, path: str) -> bool:
+        """Count this call if it matches; whether the fault is due at it."""
+        fault = self.fault
         if fault.call != call or not fnmatch.fnmatchcase(path, fault.glob):
             return False
-        armed[1] = count + 1
-        return count + 1 == fault.nth if fault.once else count + 1 >= fault.nth
+        self.count += 1
+        return self.count == fault.nth if fault.once else self.count >= fault.nth

@@ -81,9 +81,7 @@ def reachable(names: Names, contents: Contents) -> list[tuple[str, int]]:
     return found
 
 
-def _reach_deeper(
-    found: list[tuple[str, int]], deeper: list[tuple[int, str, int]], contents: Contents
-) -> None:
+def _reach_deeper(found: list[tuple[str, int]], deeper: list[tuple[int, str, int]], contents: Contents) -> None:
     inside: dict[int, list[tuple[str, int]]] = {}
     for directory, name, inode in deeper:
         inside.setdefault(directory, []).append((name, inode))

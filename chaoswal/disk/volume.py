@@ -35,6 +35,20 @@ KEEP = 1 << 60
 """An event number after every event: nothing of the chain is lost."""
 
 
+class Chain:
+    """Pending effects in order of time, of which a crash keeps a beginning."""
+
+    __slots__ = ("effects", "key")
+
+    def __init__(self, key: Hashable) -> None:
+        self.key = key
+        self.effects: list[Effect] = []
+
+
+NO_CHAIN = Chain(None)
+"""That of an effect which nothing can lose."""
+
+
 class Effect:
     """What one event does to one sector, one size, or the names."""
 
@@ -47,19 +61,16 @@ class Effect:
         self.offset = offset  # of DATA: where it starts; of GROWTH and SIZE: the new size in bytes
         self.data = data
         self.event = event
-        self.chain: Chain | None = None
+        self.chain = NO_CHAIN
         self.durable = False
         self.syncable = True  # False once a sync of it has failed: a later sync proves nothing for it
 
-
-class Chain:
-    """Pending effects in order of time, of which a crash keeps a beginning."""
-
-    __slots__ = ("effects", "key")
-
-    def __init__(self, key: Hashable) -> None:
-        self.key = key
-        self.effects: list[Effect] = []
+    @property
+    def part(self) -> str:
+        """What of the event this is: ``sector N`` of the file, ``size`` or ``name``."""
+        if self.kind is Kind.DATA:
+            return f"sector {self.offset // SECTOR_BYTES}"
+        return "name" if self.kind is Kind.NAME else "size"
 
 
 Cut: TypeAlias = Mapping[Chain, int]
@@ -271,7 +282,7 @@ class Volume:
         if tree is None:
             names = dict(self._names)
             for effect in self._name_effects:
-                if effect.durable or effect.index < cut.get(effect.chain, KEEP):  # type: ignore[call-overload]
+                if effect.durable or effect.index < cut.get(effect.chain, KEEP):
                     apply_name(names, effect.event)  # type: ignore[arg-type]
             contents = {inode: file.base for inode, file in self._files.items()}
             tree = self._trees[moment] = names, paths_key(reachable(names, contents))
@@ -325,14 +336,14 @@ def _durable_beginning(effects: list[Effect]) -> int:
 
 
 def _chains_of(effects: list[Effect]) -> tuple[Chain, ...]:
-    return tuple(dict.fromkeys([effect.chain for effect in effects if not effect.durable and effect.chain]))
+    return tuple(dict.fromkeys([effect.chain for effect in effects if not effect.durable]))
 
 
 def _content(base: bytes, effects: list[Effect], cut: Cut, torn: Torn | None) -> bytes:
     """The bytes of a file: the effects that survive, applied to the base in order of time."""
     content, size = bytearray(base), len(base)
     for effect in effects:
-        if not effect.durable and effect.index >= cut.get(effect.chain, KEEP):  # type: ignore[call-overload]
+        if not effect.durable and effect.index >= cut.get(effect.chain, KEEP):
             continue
         if effect.kind is Kind.DATA:
             data = torn.piece() if torn and torn.effect is effect else effect.data

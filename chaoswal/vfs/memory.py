@@ -15,6 +15,7 @@ from typing import Any
 
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import FaultPlan
+from chaoswal.disk.image import Image
 from chaoswal.errors import StepLimit
 from chaoswal.limits import RECOVERY_CALLS_MAX
 from chaoswal.trace import (
@@ -85,6 +86,15 @@ class MemoryVfs:
     def killed(self) -> Disk:
         """The disk as it is now, all that happened still pending: what a kill leaves."""
         return self.disk.after(self.events())
+
+    def changed(self) -> bool:
+        """Whether anything was changed: syncs and markers change nothing that a process can see."""
+        return any(entry[0] not in _UNSEEN for entry in self._log)
+
+    def image(self) -> Image:
+        """What a process sees now."""
+        contents = {inode: None if node.data is None else bytes(node.data) for inode, node in self._nodes.items()}
+        return Image(dict(self._names), contents)
 
     # -- Vfs -------------------------------------------------------------------------------------------------
 
@@ -280,8 +290,10 @@ def _error(code: int, path: str) -> OSError:
     return OSError(code, os.strerror(code), path)
 
 
+_UNSEEN = frozenset({Begin, End, SyncBegin, SyncEnd})
+
 _FIELDS: dict[type, tuple[str, ...]] = {
-    kind: tuple(kind.__slots__)  # type: ignore[attr-defined]
+    kind: tuple(kind.__slots__)
     for kind in (Begin, Create, End, MakeDirectory, Rename, SyncBegin, SyncEnd, Truncate, Unlink, Write)
 }
 

@@ -1,0 +1,229 @@
+"""The pipeline on one page: a run, every crash state within a bound, recovery on each, and the oracle on each pair.
+
+Recovery is memoised by what it depends on, the image and the subscribers that are asked for. The oracle runs for
+every distinct pair of image and allowed history, never skipped: an acknowledgement given before a sync leaves the same
+image before and after it, and only the second is a violation. "Judged" means that one pair was recovered, recovered
+again, and compared. Pairs of crashes inside a recovery are counted apart.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, in_flight, plan
+from chaoswal.disk.disk import Disk
+from chaoswal.disk.image import Image, ImageKey
+from chaoswal.disk.profiles import Profile
+from chaoswal.disk.volume import Volume
+from chaoswal.engines.registry import Factory
+from chaoswal.oracle import History, Observed
+from chaoswal.run import Run, Session
+from chaoswal.trace import Begin, End
+from chaoswal.verdict import Fault, Violation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """How recoveries are crashed in their turn."""
+
+    levels: int = 1
+    """How many crashes may follow upon each other."""
+    samples: int = 8
+    """How many recoveries of one run are crashed inside, drawn by the seed."""
+    bound: Bound = field(default_factory=lambda: Bound(random_states=1))
+    """How far each of these is explored."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Coverage:
+    """What was judged."""
+
+    judged: int = 0
+    distinct: int = 0
+    nested: int = 0
+
+    def add(self, other: "Coverage") -> None:
+        """Count another's too."""
+        self.judged += other.judged
+        self.distinct += other.distinct
+        self.nested += other.nested
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A violation and the crashes that led to it, in order; none where it needed no crash."""
+
+    fault: Fault
+    crashes: tuple[Crash, ...]
+    observed: Observed | None = None
+
+
+@dataclass(slots=True)
+class Sight:
+    """What recovery on one image shows, and what is wrong with it whatever was promised."""
+
+    observed: Observed
+    fault: Fault | None
+    wrote: bool
+
+
+class Judge:
+    """Recovers images with one engine and remembers what it saw."""
+
+    def __init__(self, factory: Factory, *, generation: int = 1) -> None:
+        self.factory = factory
+        self.generation = generation
+        self.coverage = Coverage()
+        self._sights: dict[tuple[ImageKey, tuple[str, ...]], Sight] = {}
+        self._again: dict[tuple[ImageKey, tuple[str, ...]], Sight] = {}
+
+    def sight(self, key: ImageKey, image: Callable[[], Image], names: tuple[str, ...]) -> Sight:
+        """What recovery shows on the image of this key, which is made only if it was never seen."""
+        self.coverage.judged += 1
+        known = self._sights.get((key, names))
+        if known is None:
+            self.coverage.distinct += 1
+            known = self._sights[key, names] = self._look(image(), names)
+        return known
+
+    def _look(self, image: Image, names: tuple[str, ...]) -> Sight:
+        first = Session(self.factory, Disk(image=image), generation=self.generation, names=names)
+        if first.observed.fault:
+            return Sight(first.observed, None, wrote=first.vfs.changed())
+        wrote = first.vfs.changed()
+        again = self._look_again(first.vfs.image() if wrote else image, names)
+        difference = first.observed.differs(again.observed)
+        if difference:
+            why = f"recovering twice differs from once in {difference}"
+            if again.observed.fault:
+                why = f"the second recovery failed: {again.observed.fault.explanation}"
+            return Sight(first.observed, Fault(kind=Violation.UNSTABLE, explanation=why), wrote=wrote)
+        return Sight(first.observed, again.fault, wrote=wrote)
+
+    def _look_again(self, image: Image, names: tuple[str, ...]) -> Sight:
+        known = self._again.get((image.key, names))
+        if known is None:
+            session = Session(self.factory, Disk(image=image), generation=self.generation + 1, names=names)
+            known = self._again[image.key, names] = Sight(session.observed, session.probe(), wrote=False)
+        return known
+
+
+def check(
+    run: Run,
+    history: History,
+    judge: Judge,
+    profile: Profile,
+    *,
+    bound: Bound,
+    depth: Depth | None = None,
+    seed: int = 0,
+) -> Found | None:
+    """Explore every crash state of a run within the bound; the first violation, or None.
+
+    ``history`` is what was allowed when the run began; it is moved on to what is allowed at the run's end.
+    """
+    inside = _Sample(depth, seed) if depth and depth.levels else None
+    volume = Volume(run.start, profile)
+    seen: set[object] = set()
+    for point in range(len(run.events) + 1):
+        fault = _move_on(run, point, volume, history)
+        if fault:
+            return Found(fault=fault, crashes=())
+        for crash, sight in _states(run, point, volume, history, judge, seen, bound, seed):
+            fault = history.judge(sight.observed) or sight.fault
+            if fault:
+                return Found(fault=fault, crashes=(crash(),), observed=sight.observed)
+            if inside and (sight.wrote or volume.chains):
+                inside.offer(crash, history)
+    return _check_inside(run, inside, judge, profile) if inside else None
+
+
+def _move_on(run: Run, point: int, volume: Volume, history: History) -> Fault | None:
+    """Let the event before this crash point happen; a fault where what the engine showed is already wrong."""
+    event = run.events[point - 1] if point else None
+    if isinstance(event, Begin | End):
+        volume.apply(event)
+        fault = history.apply(event)
+        if fault:
+            return fault
+    elif event is not None:
+        volume.apply(event)
+    if point == run.opened:
+        fault = history.judge(run.observed)
+        if fault:
+            return fault
+        history.adopt(run.observed)
+    return None
+
+
+def _states(
+    run: Run,
+    point: int,
+    volume: Volume,
+    history: History,
+    judge: Judge,
+    seen: set[object],
+    bound: Bound,
+    seed: int,
+) -> Iterator[tuple[Callable[[], Crash], Sight]]:
+    """Each pair of image and history that this crash point adds, with what recovery shows on it."""
+    allowed, names = history.key(), tuple(history.subscribers)
+    for taken in in_flight(run.events[point]) if point < len(run.events) else ():
+        crash = Crash(point=point, power=False, taken=taken)
+        image = crashed(run.start, run.events, crash, volume.profile).view
+        if (image.key, allowed) not in seen:
+            seen.add((image.key, allowed))
+            yield partial(_same, crash), judge.sight(image.key, lambda image=image: image, names)  # type: ignore[misc]
+    for cut, torn in cuts(volume, bound, seed):
+        key = volume.key(cut, torn)
+        if (key, allowed) not in seen:
+            seen.add((key, allowed))
+            yield partial(plan, point, cut, torn), judge.sight(key, partial(volume.image, cut, torn), names)
+
+
+def _same(crash: Crash) -> Crash:
+    return crash
+
+
+class _Sample:
+    """A few of the crashes that leave something to recover, drawn evenly from all (reservoir sampling)."""
+
+    def __init__(self, depth: Depth, seed: int) -> None:
+        self.depth = depth
+        self.seed = seed
+        self.chosen: list[tuple[Crash, History]] = []
+        self._chance = random.Random(f"nested:{seed}")
+        self._offered = 0
+
+    def offer(self, crash: Callable[[], Crash], history: History) -> None:
+        """Perhaps keep this one. Every second one is a kill at that point: its recovery finds pending events."""
+        self._offered += 1
+        place = self._chance.randrange(self._offered)
+        if len(self.chosen) < self.depth.samples:
+            place = len(self.chosen)
+            self.chosen.append((self._kind(crash()), history.copy()))
+        elif place < self.depth.samples:
+            self.chosen[place] = (self._kind(crash()), history.copy())
+
+    def _kind(self, crash: Crash) -> Crash:
+        return Crash(point=crash.point, power=False) if self._chance.random() < 0.5 else crash
+
+
+def _check_inside(run: Run, inside: _Sample, judge: Judge, profile: Profile) -> Found | None:
+    """Crash the recoveries of these crashes in their turn."""
+    depth = inside.depth
+    deeper = Depth(levels=depth.levels - 1, samples=depth.samples, bound=depth.bound)
+    judged = judge.coverage.judged
+    try:
+        for crash, history in inside.chosen:
+            disk = crashed(run.start, run.events, crash, profile)
+            names = tuple(history.subscribers)
+            recovery = Session(judge.factory, disk, generation=judge.generation, names=names).run()
+            found = check(recovery, history, judge, profile, bound=depth.bound, depth=deeper, seed=inside.seed)
+            if found:
+                return Found(fault=found.fault, crashes=(crash, *found.crashes), observed=found.observed)
+        return None
+    finally:
+        judge.coverage.nested += judge.coverage.judged - judged
+        judge.coverage.judged = judged

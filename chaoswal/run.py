@@ -1,0 +1,135 @@
+"""Runs: record what an engine does on a simulated disk, from its opening on.
+
+A run starts from a disk, opens the engine on it (which is its recovery), looks at what it shows, performs
+operations, and ends where somebody crashes it. Its trace is all that anybody below needs. Whatever an engine raises
+is an observation; a run that makes more calls than any recovery should is taken to hang.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from chaoswal.disk.disk import Disk
+from chaoswal.disk.faults import Fault as DiskFault
+from chaoswal.disk.faults import FaultPlan
+from chaoswal.engines.registry import Factory
+from chaoswal.errors import StepLimit
+from chaoswal.ops import Operation, Reopen
+from chaoswal.oracle import ERROR, Observed
+from chaoswal.trace import Event
+from chaoswal.verdict import Fault, Violation
+from chaoswal.vfs.memory import MemoryVfs
+from chaoswal.vfs.runtime import StillRuntime
+from chaoswal.workload import Driver, probe
+
+
+@dataclass(kw_only=True)
+class Run:
+    """The trace of one engine from opening to the crash."""
+
+    start: Disk
+    events: list[Event]
+    opened: int = 0
+    """How many of the events belong to the opening (recovery and the first look)."""
+    observed: Observed = field(default_factory=Observed)
+    """What it showed when it had been opened."""
+
+
+class Session:
+    """An engine open on a simulated disk."""
+
+    def __init__(
+        self,
+        factory: Factory,
+        disk: Disk,
+        *,
+        generation: int = 0,
+        names: Sequence[str] = (),
+        faults: Sequence[DiskFault] = (),
+    ) -> None:
+        """Open it; ``generation`` makes what it draws by chance differ from what earlier openings drew."""
+        self._factory = factory
+        self._runtime = StillRuntime(generation)
+        self._driver: Driver | None = None
+        self._plan = FaultPlan(tuple(faults)) if faults else None
+        self.vfs = MemoryVfs(disk, faults=self._plan)
+        self.observed = self._contained(lambda: self._open(names))
+        self.opened = len(self.vfs)
+
+    @property
+    def faults_fired(self) -> bool:
+        """Whether any injected fault has struck."""
+        return bool(self._plan and self._plan.fired)
+
+    def _open(self, names: Sequence[str]) -> Observed:
+        self._driver = Driver(self._factory.open_simulated(self.vfs, self._runtime))
+        return self._driver.observe(names)
+
+    def _contained(self, act: Callable[[], Observed]) -> Observed:
+        try:
+            return act()
+        except StepLimit as error:
+            return Observed(fault=Fault(kind=Violation.HUNG, explanation=str(error)))
+        except Exception as error:  # whatever an engine raises in recovery is an observation
+            why = f"recovery raised {type(error).__name__}: {error}"
+            return Observed(fault=Fault(kind=Violation.UNOPENABLE, explanation=why))
+
+    def probe(self) -> Fault | None:
+        """Whether the engine appends and reads on; call it last, for it writes."""
+        driver = self._driver
+        if driver is None:
+            return None
+        seen = self.observed
+        after = self._contained(lambda: Observed(fault=probe(driver.engine, seen)))
+        if after.fault and after.fault.kind is Violation.UNOPENABLE:
+            return Fault(kind=Violation.STUCK, explanation=after.fault.explanation.replace("recovery", "appending on"))
+        return after.fault
+
+    def resume(self) -> None:
+        """Hand back what the first look held, and go on to operations."""
+        if self._driver:
+            for name, given in self.observed.deliveries.items():
+                self._driver.resume(name, given)
+
+    def perform(self, op_index: int, operation: Operation) -> str:
+        """Perform one operation between its markers; the text form of its result."""
+        self.vfs.begin(op_index)
+        result = self._reopen() if isinstance(operation, Reopen) else self._ask(op_index, operation)
+        self.vfs.end(op_index, result)
+        return result
+
+    def _ask(self, op_index: int, operation: Operation) -> str:
+        if self._driver is None:
+            return f"{ERROR}the engine is not open"
+        return self._driver.perform(op_index, operation)
+
+    def _reopen(self) -> str:
+        driver, self._driver = self._driver, None
+        try:
+            if driver:
+                driver.engine.close()
+            known = driver.known if driver else ()
+            self._driver = Driver(self._factory.open_simulated(self.vfs, self._runtime), known)
+        except Exception as error:  # as above
+            return f"{ERROR}{type(error).__name__}: {error}"
+        return "None"
+
+    def run(self) -> Run:
+        """What happened so far."""
+        return Run(start=self.vfs.disk, events=self.vfs.events(), opened=self.opened, observed=self.observed)
+
+
+def record(
+    factory: Factory,
+    operations: Sequence[Operation],
+    disk: Disk | None = None,
+    *,
+    first_index: int = 0,
+    generation: int = 0,
+    names: Sequence[str] = (),
+) -> Run:
+    """Run operations on an engine opened on a disk (default: an empty one) and return the trace."""
+    session = Session(factory, disk or Disk(), generation=generation, names=names)
+    session.resume()
+    for op_index, operation in enumerate(operations, start=first_index):
+        session.perform(op_index, operation)
+    return session.run()

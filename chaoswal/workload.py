@@ -1,0 +1,195 @@
+"""Workloads: ask an engine for operations, look at what it shows, and draw random programs.
+
+Draws are keyed by the seed and the operation's place, so that a program and its payloads follow from the seed alone.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from chaoswal.engines.adapter import LogEngine, Record, Subscription
+from chaoswal.ops import (
+    Ack,
+    Append,
+    Batch,
+    Cleanup,
+    Defer,
+    Flush,
+    Operation,
+    Poll,
+    Reopen,
+    Rotate,
+    Subscribe,
+    Sync,
+    payloads,
+)
+from chaoswal.oracle import ERROR, Observed, Traits, held_at
+from chaoswal.verdict import Fault, Violation
+
+PROBE = b"probe|"
+"""The record appended after a recovery to see whether the engine goes on."""
+
+_OPTIONAL = ("append_batch", "rotate", "cleanup", "subscribe", "next_sequence")
+
+
+def traits_of(engine: LogEngine) -> Traits:
+    """What an engine promises and offers, as its adapter states it."""
+    return Traits(
+        promise=frozenset(engine.promise.split()),
+        promise_reads=bool(getattr(engine, "promise_reads", False)),
+        capabilities=frozenset(name for name in _OPTIONAL if hasattr(engine, name)),
+    )
+
+
+class Driver:
+    """Performs operations on an open engine and keeps the handles and deliveries that belong to it."""
+
+    def __init__(self, engine: LogEngine, known: Iterable[str] = ()) -> None:
+        """``known``: the subscribers of earlier openings, taken up again when they are first asked for."""
+        self.engine = engine
+        self.known = set(known)
+        self._handles: dict[str, Subscription] = {}
+        self._held: dict[str, list[int]] = {}
+
+    def perform(self, op_index: int, operation: Operation) -> str:
+        """Ask for one operation; the text form of its result, or of the error it raised."""
+        try:
+            return repr(self._perform(op_index, operation))
+        except Exception as error:  # whatever an engine raises is an observation, judged by the oracle
+            return f"{ERROR}{type(error).__name__}: {error}"
+
+    def _perform(self, op_index: int, operation: Operation) -> Any:
+        match operation:
+            case Append():
+                return _number(self.engine.append(payloads(op_index, operation)[0]))
+            case Batch():
+                return _number(self.engine.append_batch(payloads(op_index, operation)))
+            case Sync():
+                self.engine.sync()
+            case Rotate():
+                self.engine.rotate()
+            case Cleanup():
+                return self.engine.cleanup()
+            case Subscribe(name=name):
+                self._handle(name)
+            case Reopen():
+                raise TypeError("reopening is for whoever opened the engine")
+            case _ if operation.name in self.known:
+                return self._for_subscriber(operation, self._handle(operation.name))
+            case _:
+                return [] if isinstance(operation, Poll) else None
+        return None
+
+    def _handle(self, name: str) -> Subscription:
+        self.known.add(name)
+        if name not in self._handles:
+            self._handles[name] = self.engine.subscribe(name)
+        return self._handles[name]
+
+    def _for_subscriber(self, operation: Poll | Ack | Defer | Flush, handle: Subscription) -> list[Record] | None:
+        held = self._held.setdefault(operation.name, [])
+        match operation:
+            case Poll(count=count):
+                given = [(sequence, payload) for sequence, payload in handle.poll(count)]
+                self._held[operation.name] = sorted({*held, *(sequence for sequence, _ in given)})
+                return given
+            case Flush():
+                handle.flush()
+            case Ack(places=places) | Defer(places=places):
+                act = handle.ack if isinstance(operation, Ack) else handle.defer
+                for sequence in held_at(held, places):
+                    act(sequence)
+                    self._held[operation.name].remove(sequence)
+        return None
+
+    def resume(self, name: str, given: Sequence[Record]) -> None:
+        """Hand back what was looked at after a recovery, so that the workload can take up the subscriber."""
+        handle = self._handle(name)
+        for sequence, _ in given:
+            handle.defer(sequence)
+
+    def observe(self, names: Sequence[str]) -> Observed:
+        """All that a recovered engine shows: its records, its next number, and what each subscriber is given."""
+        observed = observe_log(self.engine)
+        for name in names:
+            observed.deliveries[name] = list(self._handle(name).poll(len(observed.records) + 1))
+        return observed
+
+
+def observe_log(engine: LogEngine) -> Observed:
+    """The records an engine shows and the number it says comes next."""
+    shown: list[Any] = list(engine.records())
+    next_position = engine.next_sequence() if hasattr(engine, "next_sequence") else None
+    if not shown or not isinstance(shown[0], tuple):
+        return Observed(records=shown, next_position=next_position)
+    first, last = shown[0][0], shown[-1][0]
+    if next_position is not None and (last + 1, next_position - len(shown)) != (next_position, first):
+        why = f"{len(shown)} records are numbered {first} to {last}, and the next is {next_position}"
+        return Observed(fault=Fault(kind=Violation.DUPLICATED, explanation=why))
+    return Observed(records=[payload for _, payload in shown], next_position=next_position)
+
+
+def probe(engine: LogEngine, observed: Observed) -> Fault | None:
+    """After recovery an engine must append and read on; a fault where it does not."""
+    engine.append(PROBE)
+    engine.sync()
+    after = observe_log(engine)
+    if after.fault is None and after.records == [*observed.records, PROBE]:
+        return None
+    return Fault(kind=Violation.STUCK, explanation="a record appended after recovery is not read behind the others")
+
+
+def _number(result: object) -> int | None:
+    return result if isinstance(result, int) else None
+
+
+_PLAIN: dict[str, Operation] = {"sync": Sync(), "rotate": Rotate(), "cleanup": Cleanup(), "reopen": Reopen()}
+
+
+class Generator:
+    """Random programs of one shape: a drawn rhythm of syncs, rotations, subscribers and sizes.
+
+    Diversity beats the number of states: a missing sync can hide for ever from one rhythm of syncing and show at
+    once in another. So each program draws its own rhythm first.
+    """
+
+    def __init__(self, seed: int, capabilities: frozenset[str], *, reopen: bool = True) -> None:
+        self._chance = random.Random(f"program:{seed}")
+        self._names = ["s", "t"][: self._chance.choice([0, 1, 1, 2])] if "subscribe" in capabilities else []
+        self._sizes = self._chance.choice([(0, 10, 40), (30, 100, 120), (100,), (5, 300, 700), (1, 1500)])
+        weights: dict[str, float] = {"append": 10, "sync": self._chance.choice([0.5, 2, 5, 12])}
+        weights["batch"] = self._chance.choice([0, 2]) if "append_batch" in capabilities else 0
+        weights["rotate"] = self._chance.choice([0, 1, 3]) if "rotate" in capabilities else 0
+        weights["reopen"] = self._chance.choice([0, 0.5]) if reopen else 0
+        if self._names:
+            weights |= {"poll": 5, "ack": 5, "defer": 1, "flush": self._chance.choice([0.5, 2])}
+            weights |= {"subscribe": 1, "cleanup": self._chance.choice([0, 1, 3])}
+        self._words, self._weights = list(weights), list(weights.values())
+
+    def program(self, length: int) -> list[Operation]:
+        """The next ``length`` operations."""
+        start: list[Operation] = [Subscribe(name=name) for name in self._names]
+        return [*start, *(self.operation() for _ in range(length - len(start)))][:length]
+
+    def operation(self) -> Operation:
+        """The next operation."""
+        chance = self._chance
+        name = chance.choice(self._names) if self._names else ""
+        places = tuple(sorted(chance.sample(range(4), chance.randint(1, 3))))
+        match chance.choices(self._words, self._weights)[0]:
+            case "append":
+                return Append(size=chance.choice(self._sizes))
+            case "batch":
+                return Batch(sizes=tuple(chance.choice(self._sizes) for _ in range(chance.randint(1, 4))))
+            case "poll":
+                return Poll(name=name, count=chance.randint(1, 5))
+            case "ack":
+                return Ack(name=name, places=places)
+            case "defer":
+                return Defer(name=name, places=places)
+            case "flush":
+                return Flush(name=name)
+            case "subscribe":
+                return Subscribe(name=name)
+            case word:
+                return _PLAIN[word]
