@@ -22,7 +22,7 @@ _CLOSED = -1  # no descriptor: every call on it raises EBADF, as on a descriptor
 _UNKNOWN_OWNER = "its holder has not said who it is"
 
 
-def _sync(descriptor: int, data_only: bool = False) -> None:
+def _sync(descriptor: int, *, data_only: bool = False) -> None:
     if _FULL_SYNC is not None:
         fcntl.fcntl(descriptor, _FULL_SYNC)
     elif data_only and hasattr(os, "fdatasync"):
@@ -61,7 +61,7 @@ class RealFile:
 
     def sync(self, *, data_only: bool = False) -> None:
         """Make the bytes and size durable."""
-        _sync(self._descriptor, data_only)
+        _sync(self._descriptor, data_only=data_only)
 
     def close(self) -> None:
         """Give the descriptor back; closing twice does nothing."""
