@@ -118,10 +118,12 @@ def check(
     bound: Bound,
     depth: Depth | None = None,
     seed: int = 0,
+    points: range | None = None,
 ) -> Found | None:
     """Explore every crash state of a run within the bound; the first violation, or None.
 
-    ``history`` is what was allowed when the run began; it is moved on to what is allowed at the run's end.
+    ``points``: only crashes after so many events (default: all). ``history`` is what was allowed when the run began;
+    it is moved on to what is allowed at the run's end.
     """
     inside = _Sample(depth, seed) if depth and depth.levels else None
     volume = Volume(run.start, profile)
@@ -130,6 +132,8 @@ def check(
         fault = _move_on(run, point, volume, history)
         if fault:
             return Found(fault=fault, crashes=())
+        if points is not None and point not in points:
+            continue
         for crash, sight in _states(run, point, volume, history, judge, seen, bound, seed):
             fault = history.judge(sight.observed) or sight.fault
             if fault:
@@ -149,12 +153,7 @@ def _move_on(run: Run, point: int, volume: Volume, history: History) -> Fault | 
             return fault
     elif event is not None:
         volume.apply(event)
-    if point == run.opened:
-        fault = history.judge(run.observed)
-        if fault:
-            return fault
-        history.adopt(run.observed)
-    return None
+    return history.open(run.observed) if point == run.opened else None
 
 
 def _states(

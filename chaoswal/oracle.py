@@ -240,6 +240,13 @@ class History:
             return Fault(kind=Violation.CURSOR_AHEAD, explanation=why)
         return None
 
+    def open(self, observed: Observed) -> Fault | None:
+        """The engine was opened and showed this: judge it and go on from it."""
+        fault = self.judge(observed)
+        if not fault:
+            self.adopt(observed)
+        return fault
+
     def adopt(self, observed: Observed) -> None:
         """Go on from what a completed recovery showed; it must have been judged before."""
         span = self.log.allows(observed.records, observed.next_position)

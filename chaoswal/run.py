@@ -69,7 +69,7 @@ class Session:
             return act()
         except StepLimit as error:
             return Observed(fault=Fault(kind=Violation.HUNG, explanation=str(error)))
-        except Exception as error:  # whatever an engine raises in recovery is an observation
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises in recovery is an observation
             why = f"recovery raised {type(error).__name__}: {error}"
             return Observed(fault=Fault(kind=Violation.UNOPENABLE, explanation=why))
 
@@ -109,7 +109,7 @@ class Session:
                 driver.engine.close()
             known = driver.known if driver else ()
             self._driver = Driver(self._factory.open_simulated(self.vfs, self._runtime), known)
-        except Exception as error:  # as above
+        except Exception as error:  # noqa: BLE001 - as above
             return f"{ERROR}{type(error).__name__}: {error}"
         return "None"
 

@@ -55,7 +55,7 @@ class Driver:
         """Ask for one operation; the text form of its result, or of the error it raised."""
         try:
             return repr(self._perform(op_index, operation))
-        except Exception as error:  # whatever an engine raises is an observation, judged by the oracle
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises is an observation, judged by the oracle
             return f"{ERROR}{type(error).__name__}: {error}"
 
     def _perform(self, op_index: int, operation: Operation) -> Any:

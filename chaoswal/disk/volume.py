@@ -31,6 +31,9 @@ from chaoswal.trace import (
     Write,
 )
 
+DATA_ONLY, FULL = True, False
+"""The two kinds of sync: fdatasync and fsync."""
+
 KEEP = 1 << 60
 """An event number after every event: nothing of the chain is lost."""
 
@@ -162,17 +165,17 @@ class Volume:
     def _resize(self, index: int, kind: Kind, inode: int, size: int, event: Event) -> None:
         if inode in self._files:
             self._files[inode].size = size
-            self._changed.setdefault(inode, set()).update((True, False))
+            self._changed.setdefault(inode, set()).update((DATA_ONLY, FULL))
             self._add(Effect(index, kind, inode, size, b"", event))
 
     def _name(self, index: int, event: NameEvent) -> None:
         if isinstance(event, Create | MakeDirectory):
             self._files[event.inode] = _File(b"" if isinstance(event, Create) else None)
-            self._changed[event.inode] = {True, False}
+            self._changed[event.inode] = {DATA_ONLY, FULL}
         else:
-            self._changed.setdefault(event.inode, set()).add(False)
+            self._changed.setdefault(event.inode, set()).add(FULL)
         for directory in _directories(event):
-            self._changed.setdefault(directory, set()).update((True, False))
+            self._changed.setdefault(directory, set()).update((DATA_ONLY, FULL))
         self._add(Effect(index, Kind.NAME, event.inode, 0, b"", event))
 
     def _add(self, effect: Effect) -> None:

@@ -33,7 +33,7 @@ from chaoswal.trace import (
     Write,
 )
 
-_frame = sys._getframe
+_frame = sys._getframe  # noqa: SLF001 - the cheapest way to a call site; public in all but its name
 
 
 class _Node:
@@ -42,6 +42,43 @@ class _Node:
     def __init__(self, inode: int, data: bytes | bytearray | None) -> None:
         self.inode = inode
         self.data = data
+
+
+class _Recorder:
+    """What a file system and its open files share: the log, and what may interfere with a call."""
+
+    __slots__ = ("calls_left", "faults", "log", "step", "tickets")
+
+    def __init__(
+        self, faults: FaultPlan | None, step: Callable[[], None] | None, calls_left: int, tickets: int
+    ) -> None:
+        self.log: list[tuple[Any, ...]] = []
+        self.faults = faults
+        self.step = step
+        self.calls_left = calls_left
+        self.tickets = tickets
+
+    def called(self, call: str, path: str) -> None:
+        """Count a call, let other threads run, and let it fail if a fault is due."""
+        self.calls_left -= 1
+        if self.calls_left < 0:
+            raise StepLimit(f"the engine made more calls than it may, the last: {call} of {path or 'the root'}")
+        if self.step is not None:
+            self.step()
+        if self.faults is not None:
+            self.faults.strike(call, path)
+
+    def sync(self, inode: int, path: str, *, data_only: bool, code: CodeType, lasti: int) -> None:
+        """A sync, from its begin to its end; where it fails the end says so."""
+        self.tickets += 1
+        ticket = self.tickets
+        self.log.append((SyncBegin, inode, data_only, ticket, code, lasti))
+        try:
+            self.called("fdatasync" if data_only else "fsync", path)
+        except OSError:
+            self.log.append((SyncEnd, inode, ticket, False))
+            raise
+        self.log.append((SyncEnd, inode, ticket, True))
 
 
 class MemoryVfs:
@@ -59,12 +96,10 @@ class MemoryVfs:
         self._names = dict(self.disk.view.names)
         self._nodes = {inode: _Node(inode, data) for inode, data in self.disk.view.contents.items()}
         self._next_inode = 1 + max(self._nodes, default=ROOT)
-        self._log: list[tuple[Any, ...]] = []
-        self._tickets = len(self.disk.events)
         self._locks: dict[str, str] = {}
-        self._faults = faults
-        self._step = step
-        self._calls_left = calls_max
+        self._recorder = _Recorder(faults, step, calls_max, tickets=len(self.disk.events))
+        self._log = self._recorder.log
+        self._called = self._recorder.called
 
     # -- what the checker asks -------------------------------------------------------------------------------
 
@@ -103,7 +138,7 @@ class MemoryVfs:
         node = self._node(path)
         if node.data is None:
             raise _error(errno.EISDIR, path)
-        return MemoryFile(self, node, path, write=write)
+        return MemoryFile(self._recorder, node, path, write=write)
 
     def create(self, path: str) -> "MemoryFile":
         self._called("open", path)
@@ -112,7 +147,7 @@ class MemoryVfs:
             raise _error(errno.EEXIST, path)
         node = self._new(at, b"")
         self._log.append((Create, *at, node.inode, _frame(1).f_code, _frame(1).f_lasti))
-        return MemoryFile(self, node, path, write=True)
+        return MemoryFile(self._recorder, node, path, write=True)
 
     def list(self, path: str = "") -> list[str]:
         self._called("readdir", path)
@@ -152,7 +187,7 @@ class MemoryVfs:
     def sync_directory(self, path: str = "") -> None:
         inode = ROOT if not path else self._node(path).inode
         frame = _frame(1)
-        self._sync("fsync", inode, path, False, frame.f_code, frame.f_lasti)
+        self._recorder.sync(inode, path, data_only=False, code=frame.f_code, lasti=frame.f_lasti)
 
     def lock(self, path: str, owner: str) -> "MemoryLock":
         self._called("lock", path)
@@ -162,26 +197,6 @@ class MemoryVfs:
         return MemoryLock(self._locks, path)
 
     # -- below -----------------------------------------------------------------------------------------------
-
-    def _called(self, call: str, path: str) -> None:
-        self._calls_left -= 1
-        if self._calls_left < 0:
-            raise StepLimit(f"the engine made more calls than it may, the last: {call} of {path or 'the root'}")
-        if self._step is not None:
-            self._step()
-        if self._faults is not None:
-            self._faults.strike(call, path)
-
-    def _sync(self, call: str, inode: int, path: str, data_only: bool, code: CodeType, lasti: int) -> None:
-        self._tickets += 1
-        ticket = self._tickets
-        self._log.append((SyncBegin, inode, data_only, ticket, code, lasti))
-        try:
-            self._called(call, path)
-        except OSError:
-            self._log.append((SyncEnd, inode, ticket, False))
-            raise
-        self._log.append((SyncEnd, inode, ticket, True))
 
     def _place(self, path: str) -> tuple[int, str]:
         if "/" not in path:
@@ -209,41 +224,44 @@ class MemoryVfs:
 class MemoryFile:
     """An open file of a MemoryVfs."""
 
-    __slots__ = ("_node", "_open", "_path", "_vfs", "_writable")
+    __slots__ = ("_node", "_open", "_path", "_recorder", "_writable")
 
-    def __init__(self, vfs: MemoryVfs, node: _Node, path: str, *, write: bool) -> None:
-        self._vfs = vfs
+    def __init__(self, recorder: _Recorder, node: _Node, path: str, *, write: bool) -> None:
+        self._recorder = recorder
         self._node = node
         self._path = path
         self._writable = write
         self._open = True
 
     def read(self, offset: int, length: int) -> bytes:
-        self._called("read")
+        self._recorder.called("read", self._path)
         return bytes(self._data()[offset : offset + length])
 
     def write(self, offset: int, data: bytes) -> int:
-        vfs, node = self._vfs, self._node
-        short = None
-        if vfs._faults is not None:
-            short = vfs._faults.short("write", self._path)
-        self._called("write")
-        content = self._changeable()
-        data = bytes(data if short is None else data[:short])
+        recorder, node = self._recorder, self._node
+        if recorder.faults is not None:
+            data = data[: recorder.faults.short("write", self._path)]
+        recorder.called("write", self._path)
+        content = node.data
+        if not self._writable or type(content) is not bytearray:
+            content = self._changeable()
+        if type(data) is not bytes:
+            data = bytes(data)
+        end = offset + len(data)
         if len(content) < offset and data:
             content.extend(bytes(offset - len(content)))
-        content[offset : offset + len(data)] = data
+        content[offset:end] = data
         frame = _frame(1)
-        vfs._log.append((Write, node.inode, offset, data, frame.f_code, frame.f_lasti))
-        return len(data)
+        recorder.log.append((Write, node.inode, offset, data, frame.f_code, frame.f_lasti))
+        return end - offset
 
     def truncate(self, size: int) -> None:
-        self._called("truncate")
+        self._recorder.called("truncate", self._path)
         content = self._changeable()
         del content[size:]
         content.extend(bytes(size - len(content)))
         frame = _frame(1)
-        self._vfs._log.append((Truncate, self._node.inode, size, frame.f_code, frame.f_lasti))
+        self._recorder.log.append((Truncate, self._node.inode, size, frame.f_code, frame.f_lasti))
 
     def size(self) -> int:
         return len(self._data())
@@ -251,15 +269,13 @@ class MemoryFile:
     def sync(self, *, data_only: bool = False) -> None:
         self._data()
         frame = _frame(1)
-        call = "fdatasync" if data_only else "fsync"
-        self._vfs._sync(call, self._node.inode, self._path, data_only, frame.f_code, frame.f_lasti)
+        inode = self._node.inode
+        self._recorder.sync(inode, self._path, data_only=data_only, code=frame.f_code, lasti=frame.f_lasti)
 
     def close(self) -> None:
-        self._vfs._called("close", self._path)
+        self._recorder.called("close", self._path)
         self._open = False
-
-    def _called(self, call: str) -> None:
-        self._vfs._called(call, self._path)
+        self._writable = False
 
     def _data(self) -> bytes | bytearray:
         if not self._open or self._node.data is None:

@@ -1,0 +1,153 @@
+"""Programs: operations with crashes between them, as text that is anchored by meaning.
+
+A crash is a step of its own, on the line after the operations that began before it::
+
+    power-cut in operation 3 after rename of segment-#.seg nth 1 lose rename of segment-#.seg nth 1
+    kill in operation 2 inside write of wal-#.wal nth 1 at 4096
+    power-cut in opening after end lose all but write of wal-#.wal nth 2 sector 0
+    power-cut in operation 4 after write of log nth 1 tear write of log nth 3 sector 0 at 17 with garbage
+
+Operations count from 1 through the whole program; ``opening`` is the recovery after the crash before (or the
+creation). An event goes by the word of its type, the role of its file (its path, with each run of digits written #)
+and its number among such events: in the operation for the point of the crash, on the whole disk for what is lost.
+``end`` is the return of the operation or the end of the opening, ``start`` its beginning. One more write in the
+engine does not move an anchor.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from chaoswal import text
+from chaoswal.errors import UsageError
+from chaoswal.ops import OPERATIONS, Operation
+
+START, END = "start", "end"
+"""The two anchors that are no change: the operation was asked for, and it returned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """An event by its meaning: kind, role of the file, and number among its like."""
+
+    call: str
+    role: str = ""
+    nth: int = 1
+
+    def __str__(self) -> str:
+        return self.call if self.call in (START, END) else f"{self.call} of {self.role} nth {self.nth}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchoredLoss:
+    """What a crash lost (or kept, or tore) of one event; without a part, all of it."""
+
+    anchor: Anchor
+    part: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.anchor} {self.part}".rstrip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrashStep:
+    """A crash as a step of a program."""
+
+    power: bool
+    operation: int
+    """Counted from 1; 0 is the opening."""
+    after: Anchor
+    taken: int = 0
+    """Of a kill inside a write: the bytes that went through."""
+    all_but: bool = False
+    """Whether ``losses`` names what was kept instead of what was lost."""
+    losses: tuple[AnchoredLoss, ...] = ()
+    torn: AnchoredLoss | None = None
+    keep: int = 0
+    garbage: bool = False
+
+    def __str__(self) -> str:
+        where = f"in operation {self.operation}" if self.operation else "in opening"
+        words = ["power-cut" if self.power else "kill", where, "inside" if self.taken else "after", str(self.after)]
+        if self.taken:
+            words.append(f"at {self.taken}")
+        named = ", ".join(map(str, self.losses))
+        if self.all_but:
+            words.append(f"lose all but {named}" if named else "lose all")
+        elif named:
+            words.append(f"lose {named}")
+        if self.torn:
+            words.append(f"tear {self.torn} at {self.keep}" + (" with garbage" if self.garbage else ""))
+        return " ".join(words)
+
+
+Step: TypeAlias = Operation | CrashStep
+
+_EVENT = r"(?:start|end|[a-z-]+ of \S+ nth \d+)"
+_CRASH = re.compile(
+    rf"(?P<kind>power-cut|kill) in (?:operation (?P<operation>\d+)|opening) (?P<when>after|inside) (?P<after>{_EVENT})"
+    r"(?: at (?P<taken>\d+))?(?: lose (?P<all>all)(?: but (?P<kept>.+?))?| lose (?P<lost>.+?))?"
+    r"(?: tear (?P<torn>.+?) at (?P<keep>\d+)(?P<garbage> with garbage)?)?"
+)
+_LOSS = re.compile(r"(?P<call>[a-z-]+) of (?P<role>\S+) nth (?P<nth>\d+)(?: (?P<part>sector \d+|size|name))?")
+
+
+def parse_step(line: str) -> Step:
+    """One line of a program; UsageError says what is wrong with it."""
+    if line.startswith(("power-cut ", "kill ")):
+        return _parse_crash(line)
+    return text.parse(line, OPERATIONS)
+
+
+def _parse_crash(line: str) -> CrashStep:
+    match = _CRASH.fullmatch(line)
+    if not match or (match["when"] == "inside") != bool(match["taken"]):
+        raise UsageError(f"cannot read the crash {line!r}: expected e.g. 'power-cut in operation 2 after end lose all'")
+    named = match["kept"] or match["lost"] or ""
+    return CrashStep(
+        power=match["kind"] == "power-cut",
+        operation=int(match["operation"] or 0),
+        after=_parse_anchor(match["after"]),
+        taken=int(match["taken"] or 0),
+        all_but=bool(match["all"]),
+        losses=tuple(_parse_loss(word) for word in named.split(", ") if word),
+        torn=_parse_loss(match["torn"]) if match["torn"] else None,
+        keep=int(match["keep"] or 0),
+        garbage=bool(match["garbage"]),
+    )
+
+
+def _parse_anchor(word: str) -> Anchor:
+    return Anchor(call=word) if word in (START, END) else _parse_loss(word).anchor
+
+
+def _parse_loss(word: str) -> AnchoredLoss:
+    match = _LOSS.fullmatch(word)
+    if not match:
+        raise UsageError(f"cannot read {word!r}: expected e.g. 'write of wal-#.wal nth 2 sector 0'")
+    anchor = Anchor(call=match["call"], role=match["role"], nth=int(match["nth"]))
+    return AnchoredLoss(anchor=anchor, part=match["part"] or "")
+
+
+def step_line(step: Step) -> str:
+    """The text form of a step, on one line."""
+    return str(step) if isinstance(step, CrashStep) else text.line(step)
+
+
+def operations_of(steps: Iterable[Step]) -> list[Operation]:
+    """The operations of a program, in order."""
+    return [step for step in steps if not isinstance(step, CrashStep)]
+
+
+def segments(steps: Sequence[Step]) -> list[tuple[list[Operation], CrashStep | None]]:
+    """The program cut at its crashes: operations from one opening to the next crash, and that crash."""
+    found: list[tuple[list[Operation], CrashStep | None]] = [([], None)]
+    for step in steps:
+        operations, _ = found[-1]
+        if isinstance(step, CrashStep):
+            found[-1] = (operations, step)
+            found.append(([], None))
+        else:
+            operations.append(step)
+    return found if found[-1][0] or len(found) == 1 else found[:-1]

@@ -1,0 +1,152 @@
+"""Replay: play a program with its crashes on an engine and say what it shows.
+
+FAILED: the violation is there. FIXED: the program plays to its end and what was wrong is right, at the anchor and at
+every crash point around it. STALE: an anchor of the program is gone, and nothing near it fails. ERROR: it cannot be
+played at all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chaoswal.anchors import crash_of
+from chaoswal.check import Depth, Found, Judge, check
+from chaoswal.disk.crashes import Bound, Crash, crashed
+from chaoswal.disk.disk import Disk
+from chaoswal.disk.profiles import Profile
+from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.errors import UsageError
+from chaoswal.ops import Operation
+from chaoswal.oracle import History, Traits
+from chaoswal.program import CrashStep, Step, operations_of, segments
+from chaoswal.run import Run, record
+from chaoswal.trace import Begin, End
+from chaoswal.verdict import Fault
+from chaoswal.vfs.memory import MemoryVfs
+from chaoswal.vfs.runtime import StillRuntime
+from chaoswal.workload import traits_of
+
+NEIGHBOURHOOD = 12
+"""How many events before and after its anchor a crash is tried at."""
+
+
+class Status(StrEnum):
+    """What a replay says of a finding."""
+
+    FIXED = "FIXED"
+    FAILED = "FAILED"
+    STALE = "STALE"
+    ERROR = "ERROR"
+
+
+@dataclass(slots=True, kw_only=True)
+class Played:
+    """A program played as far as it goes."""
+
+    run: Run
+    """The last run: that which the last crash ended."""
+    history: History
+    """What is allowed: first at the start of that run, then at its crash."""
+    step: CrashStep | None
+    """The last crash of the program, or the one whose anchor was not found."""
+    stale: bool = False
+    crash: Crash | None = None
+    """The plan that the last crash meant."""
+    found: Found | None = None
+    """What was wrong at the end, or on the way."""
+
+
+def simulated(engine: EngineRef) -> tuple[Factory, Traits]:
+    """The engine ready for the simulated disk, and what it promises; UsageError where it cannot be put on one."""
+    factory = engine.factory()
+    if not factory.simulated:
+        raise UsageError(f"{engine.name} takes no vfs: it runs on real directories only, under the kill loop")
+    try:
+        traits = traits_of(factory.open_simulated(MemoryVfs(), StillRuntime()))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"cannot open {engine}: {error}") from error
+    return factory, traits
+
+
+def play(factory: Factory, traits: Traits, steps: Sequence[Step], profile: Profile, judge: Judge) -> Played:
+    """Play a program to its last crash (or its end) and judge what the engine shows then."""
+    played = play_to_last_run(factory, traits, steps, profile)
+    if played.found or played.stale:
+        return played
+    run, history = played.run, played.history
+    played.crash = crash_of(run, played.step, profile) if played.step else None
+    if played.step and not played.crash:
+        played.stale = True
+        return played
+    fault = pass_through(run, history, played.crash.point if played.crash else len(run.events))
+    if fault:
+        played.found = Found(fault=fault, crashes=())
+    elif played.crash:
+        played.found = _judge_last(crashed(run.start, run.events, played.crash, profile), history, judge, played.crash)
+    return played
+
+
+def play_to_last_run(factory: Factory, traits: Traits, steps: Sequence[Step], profile: Profile) -> Played:
+    """Play every crash of a program but the last; the history is left where the last run starts."""
+    history = History(operations_of(steps), traits)
+    disk, first = Disk(), 0
+    *before, (last_operations, last_step) = segments(steps)
+
+    def go(operations: Sequence[Operation], step: CrashStep | None, number: int) -> Played:
+        names = tuple(history.subscribers)
+        run = record(factory, operations, disk, first_index=first, generation=number, names=names)
+        return Played(run=run, history=history, step=step)
+
+    for number, (operations, step) in enumerate(before):
+        played = go(operations, step, number)
+        crash = crash_of(played.run, step, profile) if step else None
+        fault = pass_through(played.run, history, crash.point) if crash else None
+        if crash is None or fault:
+            played.stale = crash is None
+            played.found = Found(fault=fault, crashes=()) if fault else None
+            return played
+        disk = crashed(played.run.start, played.run.events, crash, profile)
+        first += len(operations)
+    return go(last_operations, last_step, len(before))
+
+
+def pass_through(run: Run, history: History, end: int) -> Fault | None:
+    """Move a history over the first ``end`` events of a run, its opening included."""
+    for point in range(end + 1):
+        event = run.events[point - 1] if point else None
+        fault = history.apply(event) if isinstance(event, Begin | End) else None
+        if not fault and point == run.opened:
+            fault = history.open(run.observed)
+        if fault:
+            return fault
+    return None
+
+
+def _judge_last(disk: Disk, history: History, judge: Judge, crash: Crash) -> Found | None:
+    view = disk.view
+    sight = judge.sight(view.key, lambda: view, tuple(history.subscribers))
+    fault = history.judge(sight.observed) or sight.fault
+    return Found(fault=fault, crashes=(crash,), observed=sight.observed) if fault else None
+
+
+def replay(engine: EngineRef, steps: Sequence[Step], profile: Profile) -> tuple[Status, Played]:
+    """Play a program and, where it passes or its anchor is gone, every crash point around."""
+    factory, traits = simulated(engine)
+    judge = Judge(factory)
+    played = play(factory, traits, steps, profile, judge)
+    if not played.found and played.step:
+        played.found = _around(factory, traits, steps, profile, judge, played)
+    if played.found:
+        return Status.FAILED, played
+    return Status.STALE if played.stale else Status.FIXED, played
+
+
+def _around(
+    factory: Factory, traits: Traits, steps: Sequence[Step], profile: Profile, judge: Judge, played: Played
+) -> Found | None:
+    """Every state within one deviation at the crash points around the last crash (all of them, if it is stale)."""
+    again = play_to_last_run(factory, traits, steps, profile)
+    point = played.crash.point if played.crash else None
+    near = None if point is None else range(point - NEIGHBOURHOOD, point + NEIGHBOURHOOD + 1)
+    bound, depth = Bound(random_states=0), Depth(samples=2)
+    return check(again.run, again.history, judge, profile, bound=bound, depth=depth, points=near)
