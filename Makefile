@@ -1,0 +1,42 @@
+# What people type most. Everything happens in .venv; `make PYTHON=python3.13 test` takes another interpreter.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: try test slow bench lint format ci clean
+
+# Kill the builtin engine 200 times, and cut its power, and see what it loses.
+try: .venv
+	$(BIN)/python -m chaoswal kill-loop --cycles 200 --faults kill,torn,power
+
+test: .venv
+	$(BIN)/pytest
+
+slow: .venv
+	$(BIN)/pytest -m slow
+
+bench: .venv
+	$(BIN)/pytest -m bench
+
+lint: .venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Everything that must hold before a change is taken, in environments of its own.
+ci:
+	.ci/run
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[all]'
+	touch .venv
