@@ -1,7 +1,8 @@
 """Anchors: from crash plans, which go by event numbers, to steps, which go by meaning, and back.
 
-Resolving is strict about the point of the crash and about what is lost: an anchor that is not there makes the step
-stale. What the losses leave out of account (an event that the engine did not use to have) is kept.
+Resolving is strict: an anchor that is not there, of the point of the crash or of what is lost, makes the step stale.
+What is there but durable by now cannot be lost any more, which is how a missing sync that was added shows. What the
+losses leave out of account (an event that the engine did not use to have) is kept.
 """
 
 import re
@@ -185,7 +186,7 @@ def crash_of(run: Run, step: CrashStep, profile: Profile) -> Crash | None:
     pending = {Loss(event=effect.index, part=effect.part) for effect in volume.pending()}
     named = _find_losses(told, step.losses, pending)
     torn = _find_losses(told, (step.torn,), pending) if step.torn else set()
-    if named is None or torn is None or (step.torn and not torn):
+    if named is None or torn is None:
         return None
     lost = pending - named if step.all_but else named
     tearing = Tearing(loss=torn.pop(), keep=step.keep, garbage=step.garbage) if torn else None
@@ -203,11 +204,11 @@ def _find_point(told: list[Told], base: int, run: Run, step: CrashStep) -> int |
 
 
 def _find_losses(told: list[Told], named: Sequence[AnchoredLoss], pending: set[Loss]) -> set[Loss] | None:
+    """The pending parts that are named; what is durable by now cannot be lost. None where an event is not there."""
     found: set[Loss] = set()
     for loss in named:
         numbers = {item.number for item in told if item.on_disk == loss.anchor}
-        parts = {item for item in pending if item.event in numbers and loss.part in ("", item.part)}
-        if not parts:
+        if not numbers:
             return None
-        found |= parts
+        found |= {item for item in pending if item.event in numbers and loss.part in ("", item.part)}
     return found

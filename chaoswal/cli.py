@@ -1,0 +1,55 @@
+"""The command line: parse, run, and turn every error into one clear line and the right exit code."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from chaoswal import __version__
+from chaoswal.errors import ChaoswalError, Exit
+
+COMMANDS = {
+    "kill-loop": ("chaoswal.killloop.command", "kill real processes that write to a real disk, and judge what is left"),
+    "replay": ("chaoswal.commands.replay", "replay findings of the corpus: FIXED, FAILED, STALE or ERROR"),
+    "show": ("chaoswal.commands.show", "tell one finding event by event; put its crashed disk into a directory"),
+    "bench": ("chaoswal.commands.bench", "measure the checker, as ratios within one run"),
+}
+"""Each command's module, which has ``configure(parser)`` and ``execute(arguments)``, and what it is for."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    words = sys.argv[1:] if words is None else list(words)
+    parser = _parser(words)
+    arguments = parser.parse_args(words)
+    try:
+        return int(arguments.execute(arguments))
+    except ChaoswalError as error:
+        print(f"chaoswal: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("chaoswal: interrupted", file=sys.stderr)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone: there is nobody to tell
+        return Exit.CLEAN
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="chaoswal",
+        description="Can a kill or a power cut make a storage engine lose, reorder, invent or resurrect a record?",
+        epilog="examples:\n  chaoswal kill-loop --cycles 200 --faults kill,torn,power\n  chaoswal replay corpus\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"chaoswal {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, (module, purpose) in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=purpose, description=purpose, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name in words:  # only the command that is asked for is imported
+            chosen = importlib.import_module(module)
+            chosen.configure(command)
+            command.set_defaults(execute=chosen.execute)
+    return parser
