@@ -65,7 +65,7 @@ class ForeignFile(LogError):
         self.name = name
 
     def __str__(self) -> str:
-        return f"not a chaoswal log: the directory holds {self.name!r}; nothing was touched, give it a directory of its own"
+        return f"not a chaoswal log: the directory holds {self.name!r}; nothing was touched, use another directory"
 
 
 class RecordTooLarge(LogError):
@@ -101,7 +101,9 @@ class NotHeld(LogError):
         self.sequence = sequence
 
     def __str__(self) -> str:
-        return f"subscriber {self.name!r} cannot do that with record {self.sequence}: not held, or not there to be claimed"
+        return (
+            f"subscriber {self.name!r} cannot do that with record {self.sequence}: not held, or not there to be claimed"
+        )
 
 
 class SubscriberBusy(LogError):

@@ -82,17 +82,19 @@ def join_batch(payloads: Sequence[bytes]) -> bytes:
     return lengths + b"".join(payloads)
 
 
+def batch_adds_up(data: bytes, start: int, end: int, count: int) -> bool:
+    """Whether the batch of ``count`` records in ``data[start:end]`` fills it exactly."""
+    table = 4 * count
+    return start + table <= end and start + table + sum(struct.unpack_from(f"<{count}I", data, start)) == end
+
+
 def split_batch(payload: bytes, count: int) -> list[bytes]:
-    """The records of a batch frame's payload; ValueError if its table does not add up."""
-    if 4 * count > len(payload):
-        raise ValueError("the batch table is longer than the payload")
+    """The records of the payload of a good batch frame."""
     records = []
     offset = 4 * count
     for length in struct.unpack_from(f"<{count}I", payload):
         records.append(payload[offset : offset + length])
         offset += length
-    if offset != len(payload):
-        raise ValueError("the batch table does not add up")
     return records
 
 
@@ -109,7 +111,7 @@ class Codec:
         return _SEAL.pack(MAGIC, self.checksum(body, seed, offset)) + body
 
     def plausible(self, header: Header, sequence: int, room: int) -> bool:
-        """Whether a header may be believed so far as to compute the CRC of ``length`` bytes, given ``room`` for them."""
+        """Whether a header may be believed so far as to compute the CRC of its payload, with ``room`` bytes for it."""
         magic, _, length, _, number, synced = header
         return number == sequence and magic == MAGIC and length <= room and synced <= number
 
@@ -125,6 +127,8 @@ class Codec:
             if checksum(data[at + 8 : end], seed, base + at) != header[1]:
                 return
             count = header[3]
+            if count and not batch_adds_up(data, at + FRAME_BYTES, end, count):
+                return
             yield sequence, at, end, count
             sequence += count or 1
             at = end
@@ -132,14 +136,11 @@ class Codec:
     def scan(self, data: bytes, seed: int, sequence: int, at: int) -> Scan:
         """The good frames of a whole file."""
         result = Scan(at, sequence)
-        offsets, sequences = result.offsets, result.sequences
-        end, count = at, 0
-        for sequence, start, end, count in self.walk(data, seed, sequence, at, 0):
-            offsets.append(start)
-            sequences.append(sequence)
-        if offsets:
+        for number, start, end, count in self.walk(data, seed, sequence, at, 0):
+            result.offsets.append(start)
+            result.sequences.append(number)
             result.end = end
-            result.next = sequence + (count or 1)
+            result.next = number + (count or 1)
         return result
 
     def decode(self, data: bytes, seed: int, sequence: int, base: int) -> tuple[list[Record], int, int]:
@@ -152,11 +153,7 @@ class Codec:
                 records.append((number, payload))
                 following = number + 1
             else:
-                try:
-                    parts = split_batch(payload, count)
-                except ValueError:
-                    break
-                records.extend(enumerate(parts, number))
+                records.extend(enumerate(split_batch(payload, count), number))
                 following = number + count
             stop = end
         return records, stop, following
@@ -168,8 +165,10 @@ class Codec:
         magic, _, length, _, _, _ = _unpack_header(data)
         return FRAME_BYTES + length if magic == MAGIC and length <= PAYLOAD_BYTES_MAX else 0
 
-    def later_frames(self, data: bytes, seed: int, at: int, sequence: int, name: str) -> Iterator[tuple[int, int]]:
-        """(sequence, synced) of each good frame behind the bad one at ``at``; ``name`` is for the error."""
+    def later_frames(
+        self, data: bytes, seed: int, sequence: int, at: int, base: int, name: str
+    ) -> Iterator[tuple[int, int]]:
+        """(sequence, synced) of each good frame behind the bad one at ``data[at:]``; ``name`` is for the error."""
         budget = SEARCH_FACTOR * len(data)
         last = len(data) - FRAME_BYTES
         spot = data.find(MAGIC, at + 1)
@@ -180,11 +179,13 @@ class Codec:
             following = spot + 1
             if number >= sequence and self.plausible(header, number, last - spot):
                 budget -= header[2]
-                if self.checksum(data[spot + 8 : end], seed, spot) == header[1]:
+                if self.checksum(data[spot + 8 : end], seed, base + spot) == header[1]:
                     yield number, synced
                     following = end
             if budget < 0:
-                raise CorruptLog(name, at, sequence, sequence, "too much that looks like frames behind a bad one")
+                raise CorruptLog(
+                    name, base + at, sequence, sequence, "too much that looks like frames behind a bad one"
+                )
             spot = data.find(MAGIC, following)
 
     def reseal(self, data: bytes, offsets: Sequence[int], end: int, seed: int) -> bytearray:

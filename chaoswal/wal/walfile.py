@@ -16,7 +16,8 @@ from collections.abc import Callable
 
 from chaoswal.vfs.protocol import File, Vfs
 from chaoswal.wal.files import HEADER_BYTES, IDENTITY_BYTES, WAL_MAGIC, Birth, header_seed, pack_header, wal_name
-from chaoswal.wal.frames import Codec
+from chaoswal.wal.frames import Codec, Record
+from chaoswal.wal.reading import read_frames
 
 
 class WalFile:
@@ -70,6 +71,13 @@ class WalFile:
         self.sync()
         self.durable_size, self.durable = size, following
 
+    def read(self, sequence: int, max_bytes: int) -> list[Record]:
+        """Durable records from number ``sequence`` on, at least one, about ``max_bytes`` of them."""
+        at = self.locate(sequence)
+        end = (self.durable_size, self.durable)
+        records, _ = read_frames(self.file, self.name, self._codec, self.seed, at, end, max_bytes)
+        return records if records[0][0] == sequence else [record for record in records if record[0] >= sequence]
+
     def locate(self, sequence: int) -> tuple[int, int]:
         """Number and offset of the frame that holds a durable record."""
         index = bisect_right(self._sequences, sequence) - 1
@@ -102,8 +110,11 @@ class WalBirth(Birth):
         name = wal_name(first)
         header = pack_header(WAL_MAGIC, self._entropy(IDENTITY_BYTES), first)
         file = self.prepare(name, (header,))
-        self.commit(file, name)
-        return self._wal_file(file, first, header_seed(header), self._codec)
+        try:
+            self.commit(file, name)
+        finally:
+            file.close()
+        return self._wal_file(self._vfs.open(name, write=True), first, header_seed(header), self._codec)
 
     def adopt(self, file: File, first: int, seed: int) -> WalFile:
         """A WAL that holds nothing behind its header.

@@ -1,0 +1,80 @@
+"""The adapter of the builtin log, ``chaoswal.wal``."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from chaoswal.vfs.protocol import Vfs
+from chaoswal.vfs.real import RealVfs
+from chaoswal.vfs.runtime import RealRuntime, Runtime
+from chaoswal.wal.log import Log
+from chaoswal.wal.options import Options
+from chaoswal.wal.subscriber import Subscriber
+
+OPTIONS_HELP = 'sync="each" (default) or "explicit"; wal_bytes=NUMBER (default 67108864)'
+
+
+def parse_options(options: dict[str, Any]) -> Options:
+    """Options from the command line's text; ValueError says which there are."""
+    try:
+        chosen = dict(options)
+        if "wal_bytes" in chosen:
+            chosen["wal_bytes"] = int(chosen["wal_bytes"])
+        return Options(**chosen)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"options of the engine wal: {error}; there are: {OPTIONS_HELP}") from error
+
+
+class WalEngine:
+    """The builtin log. ``log_class`` may be replaced by a subclass of it."""
+
+    contract = "log"
+    promise = "append append_batch sync rotate close"
+    promise_reads = True
+    scratch = ("LOCK",)
+    places = {  # noqa: RUF012  a table that adapters share by convention
+        "segment-*": "finalize",
+        "wal-*.tmp": "new WAL",
+        "wal-*": "append",
+        "subscriber-*": "flush",
+        "log.manifest*": "manifest",
+    }
+    log_class: type[Log] = Log
+
+    def __init__(
+        self, root: str | None = None, *, vfs: Vfs | None = None, runtime: Runtime | None = None, **options: Any
+    ) -> None:
+        chosen = parse_options(options)
+        if vfs is None:
+            if root is None:
+                raise ValueError("the engine wal needs a directory")
+            vfs = RealVfs(root)
+        if chosen.sync == "explicit":
+            self.promise = "sync rotate close"
+        self.log = self.log_class(vfs, runtime if runtime is not None else RealRuntime(), chosen)
+
+    def append(self, payload: bytes) -> int:
+        return self.log.append(payload).sequence
+
+    def append_batch(self, payloads: Sequence[bytes]) -> int:
+        return self.log.append_batch(payloads).sequence
+
+    def sync(self) -> None:
+        self.log.sync()
+
+    def rotate(self) -> None:
+        self.log.rotate()
+
+    def records(self) -> Iterator[tuple[int, bytes]]:
+        return self.log.records()
+
+    def cleanup(self) -> int:
+        return self.log.cleanup()
+
+    def subscribe(self, name: str) -> Subscriber:
+        return self.log.subscribe(name)
+
+    def next_sequence(self) -> int:
+        return self.log.next_sequence
+
+    def close(self) -> None:
+        self.log.close()

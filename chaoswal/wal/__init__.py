@@ -1,0 +1,42 @@
+"""A log somebody could use: a write-ahead log with segments, subscribers and cleanup.
+
+It knows of the outside world what ``chaoswal.vfs.protocol`` and ``chaoswal.vfs.runtime`` say, and nothing more.
+"""
+
+from chaoswal.wal.errors import (
+    BadName,
+    CorruptLog,
+    ForeignFile,
+    LogClosed,
+    LogError,
+    LogLocked,
+    LogPoisoned,
+    NotHeld,
+    RecordGone,
+    RecordTooLarge,
+    SubscriberBusy,
+    UnknownSubscriber,
+)
+from chaoswal.wal.log import Log, Parts, Receipt
+from chaoswal.wal.options import Options
+from chaoswal.wal.subscriber import Subscriber
+
+__all__ = [
+    "BadName",
+    "CorruptLog",
+    "ForeignFile",
+    "Log",
+    "LogClosed",
+    "LogError",
+    "LogLocked",
+    "LogPoisoned",
+    "NotHeld",
+    "Options",
+    "Parts",
+    "Receipt",
+    "RecordGone",
+    "RecordTooLarge",
+    "Subscriber",
+    "SubscriberBusy",
+    "UnknownSubscriber",
+]

@@ -1,0 +1,109 @@
+"""The cursor: how far a subscriber has come, as a file that is replaced whole.
+
+     0          8          16        20                      crc
+    +----------+----------+---------+-----------+-----------+--------+
+    | magic    | position | count   | acked u64 | ...       | crc    |
+    |          |          | u32     |           |           | u32    |
+    +----------+----------+---------+-----------+-----------+--------+
+
+Every record below ``position`` is acknowledged, and so are the ``count`` ones listed, in rising order, all above
+``position``. ``crc`` is the CRC-32C of everything before it, starting from that of the subscriber's name, so that one
+subscriber's progress is never taken for another's.
+
+A cursor names durable records only: subscribers see no others. So one that is ahead of the log proves that durable
+records are missing.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from crc32c import crc32c
+
+from chaoswal.vfs.protocol import File, Vfs
+from chaoswal.wal.errors import CorruptLog
+from chaoswal.wal.files import Birth, cursor_name
+
+MAGIC = b"CWlogC1\n"
+
+_HEAD = struct.Struct("<8sQI")
+_CRC = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """All records below ``position`` are acknowledged, and those in ``acked``, sorted."""
+
+    position: int
+    acked: tuple[int, ...] = ()
+
+    @property
+    def reach(self) -> int:
+        """One more than the highest record acknowledged."""
+        return self.acked[-1] + 1 if self.acked else self.position
+
+
+def pack_cursor(name: str, cursor: Cursor) -> bytes:
+    """The bytes of the file."""
+    body = _HEAD.pack(MAGIC, cursor.position, len(cursor.acked)) + struct.pack(f"<{len(cursor.acked)}Q", *cursor.acked)
+    return body + _CRC.pack(crc32c(body, crc32c(name.encode("ascii"))))
+
+
+def parse_cursor(name: str, data: bytes) -> Cursor:
+    """The cursor in the bytes of the file; CorruptLog if it is damaged."""
+    body = data[:-4]
+    if len(body) < _HEAD.size or crc32c(body, crc32c(name.encode("ascii"))) != _CRC.unpack_from(data, len(body))[0]:
+        raise CorruptLog(cursor_name(name), 0, 0, -1, f"the progress of subscriber {name!r} is damaged")
+    magic, position, count = _HEAD.unpack_from(body)
+    if magic != MAGIC or len(body) != _HEAD.size + 8 * count:
+        raise CorruptLog(cursor_name(name), 0, 0, -1, "the progress is of another version or another file")
+    return Cursor(position, struct.unpack_from(f"<{count}Q", body, _HEAD.size))
+
+
+def load_cursor(vfs: Vfs, name: str) -> Cursor:
+    """Read a subscriber's progress; CorruptLog if it is damaged."""
+    file = vfs.open(cursor_name(name))
+    try:
+        return parse_cursor(name, file.read(0, file.size()))
+    finally:
+        file.close()
+
+
+class CursorBirth(Birth):
+    """Replaces subscribers' progress."""
+
+    def __init__(self, vfs: Vfs) -> None:
+        self._vfs = vfs
+
+    def draft(self, name: str, cursor: Cursor) -> File:
+        """Write it under its temporary name; ``publish`` is to follow."""
+        return self.prepare(cursor_name(name), (pack_cursor(name, cursor),))
+
+    def publish(self, name: str, file: File) -> None:
+        """Make the draft the subscriber's progress, durably."""
+        try:
+            self.commit(file, cursor_name(name))
+        finally:
+            file.close()
+
+    def remove(self, name: str) -> None:
+        """Delete the progress of a subscriber that the manifest does not list any more."""
+        self.unlink(cursor_name(name))
+        self.sync_directory()
+
+    def create(self, temporary: str) -> File:
+        return self._vfs.create(temporary)
+
+    def write(self, file: File, offset: int, data: bytes) -> int:
+        return file.write(offset, data)
+
+    def sync(self, file: File) -> None:
+        file.sync()
+
+    def rename(self, temporary: str, name: str) -> None:
+        self._vfs.rename(temporary, name)
+
+    def sync_directory(self) -> None:
+        self._vfs.sync_directory()
+
+    def unlink(self, temporary: str) -> None:
+        self._vfs.unlink(temporary)

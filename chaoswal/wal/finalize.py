@@ -1,0 +1,51 @@
+"""Turning a WAL into a segment: the one way to finish a WAL, in rotation and in recovery alike.
+
+Theory of operation
+-------------------
+1. The good frames of the WAL are copied into a segment, born whole; its name is durable when that returns.
+2. An empty WAL for the number that follows is born whole.
+3. The old WAL is unlinked, and the directory synced.
+
+Every step is durable before the next one begins. So what a crash can leave is: the old WAL alone; the old WAL and
+its segment (superseded: do 2 and 3); both WALs and the segment (do 3); or the end. The records are written freshly
+and synced once, which makes them durable even where the old WAL's bytes are only in the cache, be it that an earlier
+sync of them failed. The torn tail stays behind in the old WAL, and goes with it.
+"""
+
+from chaoswal.vfs.protocol import Vfs
+from chaoswal.wal.frames import Scan
+from chaoswal.wal.segment import Segment, SegmentBirth
+from chaoswal.wal.walfile import WalBirth, WalFile
+
+
+class Finalizer:
+    """Finishes WALs."""
+
+    def __init__(self, vfs: Vfs, segment_birth: SegmentBirth, wal_birth: WalBirth) -> None:
+        self._vfs = vfs
+        self._segment_birth = segment_birth
+        self._wal_birth = wal_birth
+
+    def finalize(self, name: str, first: int, data: bytes, scan: Scan) -> tuple[Segment, WalFile]:
+        """Replace the WAL ``name``, which holds ``data``, by a segment and a new WAL."""
+        segment = self.make_segment(first, data, scan)
+        wal = self.make_wal(segment.end)
+        self.retire(name)
+        return segment, wal
+
+    def make_segment(self, first: int, data: bytes, scan: Scan) -> Segment:
+        return self._segment_birth.make(first, data, scan)
+
+    def make_wal(self, first: int) -> WalFile:
+        return self._wal_birth.make(first)
+
+    def retire(self, name: str) -> None:
+        """Remove the old WAL, durably: it must never come back once its segment may be deleted."""
+        self.unlink(name)
+        self.sync_directory()
+
+    def unlink(self, name: str) -> None:
+        self._vfs.unlink(name)
+
+    def sync_directory(self) -> None:
+        self._vfs.sync_directory()

@@ -1,0 +1,403 @@
+"""The log: append, sync, read, rotate, subscribe, clean up; one writer, any number of threads.
+
+What it promises
+----------------
+* ``append`` with sync="each", ``append_batch`` with the same, ``sync``, ``rotate`` and ``close``: when one of them
+  returns, everything appended before is durable. A batch is there whole or not at all.
+* Readers and subscribers are shown durable records only, so that what was seen stays.
+* Sequence numbers begin at 0, have no gaps, and are never used again.
+* A failed append (an OSError) leaves the log as it was. After a failed sync or finalize, whatever it was for, nobody
+  knows what is on the disk: the log is poisoned, and every change is refused until it is opened again; reading is not.
+* Damage to what was durable raises CorruptLog, with one limit that ``frames.py`` tells.
+
+The directory must exist and hold nothing else. Parts that do one thing each are put together in ``Parts``.
+"""
+
+import os
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Self
+
+from chaoswal.vfs.protocol import File, Lock, Vfs
+from chaoswal.vfs.runtime import Runtime
+from chaoswal.wal.cursor import Cursor, CursorBirth
+from chaoswal.wal.errors import (
+    BadName,
+    CorruptLog,
+    LogClosed,
+    LogLocked,
+    LogPoisoned,
+    RecordGone,
+    RecordTooLarge,
+    SubscriberBusy,
+    UnknownSubscriber,
+)
+from chaoswal.wal.files import HEADER_BYTES, KNOWN, LOCK_NAME, cursor_name
+from chaoswal.wal.finalize import Finalizer
+from chaoswal.wal.frames import FRAME_BYTES, PAYLOAD_BYTES_MAX, Codec, Record, join_batch
+from chaoswal.wal.manifest import Manifest, ManifestBirth
+from chaoswal.wal.options import Options
+from chaoswal.wal.recovery import Recovery
+from chaoswal.wal.retention import Cleaner
+from chaoswal.wal.segment import Segment, SegmentBirth
+from chaoswal.wal.subscriber import Feed, Subscriber
+from chaoswal.wal.survey import Surveyor, check_names
+from chaoswal.wal.walfile import WalBirth, WalFile
+
+READ_BYTES = 1 << 20
+"""How much a reader of all records takes at a time."""
+
+_FIRST = attrgetter("first")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The classes a log is made of; a subclass of Log may put another in the place of any."""
+
+    codec: type[Codec] = Codec
+    wal_file: type[WalFile] = WalFile
+    wal_birth: type[WalBirth] = WalBirth
+    segment_birth: type[SegmentBirth] = SegmentBirth
+    cursor_birth: type[CursorBirth] = CursorBirth
+    manifest_birth: type[ManifestBirth] = ManifestBirth
+    finalizer: type[Finalizer] = Finalizer
+    surveyor: type[Surveyor] = Surveyor
+    recovery: type[Recovery] = Recovery
+    cleaner: type[Cleaner] = Cleaner
+    feed: type[Feed] = Feed
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an append returns: its first sequence number, whether it is durable now, and how many records it took."""
+
+    sequence: int
+    durable: bool
+    count: int = 1
+
+
+class Log:
+    """An open log."""
+
+    parts = Parts()
+
+    def __init__(self, vfs: Vfs, runtime: Runtime, options: Options | None = None) -> None:
+        """Open or make the log in the root of ``vfs``.
+
+        Raises LogLocked if it is open elsewhere, ForeignFile if the directory holds something else, CorruptLog if what
+        was durable is damaged, and OSError. Nothing stays locked then.
+        """
+        self.options = options if options is not None else Options()
+        self._vfs = vfs
+        self._mutex = runtime.mutex()
+        parts = self.parts
+        self._codec = codec = parts.codec()
+        wal_birth = parts.wal_birth(vfs, codec, runtime.entropy, parts.wal_file)
+        self._cursor_birth = parts.cursor_birth(vfs)
+        self._manifest_birth = parts.manifest_birth(vfs)
+        self._finalizer = parts.finalizer(vfs, parts.segment_birth(vfs, codec, runtime.entropy), wal_birth)
+        self._cleaner = parts.cleaner(vfs)
+        self._feeds: dict[str, Feed] = {}
+        self._poisoned = ""
+        self._closed = False
+        self._lock = self.take_lock(f"pid {os.getpid()}, since {runtime.now():.3f}")
+        try:
+            surveyor = parts.surveyor(vfs, codec)
+            recovery = parts.recovery(vfs, surveyor, self._finalizer, wal_birth, self._manifest_birth)
+            found = recovery.run()
+        except BaseException:
+            self._lock.release()
+            raise
+        self._manifest = found.manifest
+        self._segments = found.segments
+        self._wal: WalFile = found.wal
+        self._cursors = found.cursors
+        self._errors = found.errors
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    def append(self, payload: bytes) -> Receipt:
+        """Append one record."""
+        with self._mutex:
+            return self._append(payload, 0)
+
+    def append_batch(self, payloads: Sequence[bytes]) -> Receipt:
+        """Append several records as one: after a crash all of them are there, or none."""
+        with self._mutex:
+            if not payloads:
+                self._check_writable()
+                return Receipt(self._wal.next, durable=self._wal.durable == self._wal.next, count=0)
+            return self._append(join_batch(payloads), len(payloads))
+
+    def sync(self) -> None:
+        """Make everything appended so far durable."""
+        with self._mutex:
+            self._check_writable()
+            self._sync()
+
+    def rotate(self) -> None:
+        """Finalize the WAL into a segment, if it holds anything. Everything appended before is durable on return."""
+        with self._mutex:
+            self._check_writable()
+            self._rotate()
+
+    def _append(self, payload: bytes, count: int) -> Receipt:
+        self._check_writable()
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            raise RecordTooLarge(len(payload), PAYLOAD_BYTES_MAX)
+        if self.is_full(FRAME_BYTES + len(payload)):
+            self._rotate()
+        try:
+            sequence = self._wal.append(payload, count)
+        except BaseException as error:
+            if self._wal.broken:
+                self._poison("append and its undoing", error)
+            raise
+        if self.options.sync == "each":
+            self._sync()
+        return Receipt(sequence, durable=sequence < self._wal.durable, count=count or 1)
+
+    def is_full(self, frame_bytes: int) -> bool:
+        """Whether the WAL holds something and would be too large with one more frame."""
+        return self._wal.size > HEADER_BYTES and self._wal.size + frame_bytes > self.options.wal_bytes
+
+    def _sync(self) -> None:
+        wal = self._wal
+        if wal.durable == wal.next:
+            return
+        try:
+            wal.sync_all()
+        except BaseException as error:
+            self._poison(f"sync of {wal.name}", error)
+            raise
+
+    def _rotate(self) -> None:
+        self._sync()
+        old = self._wal
+        if old.size == HEADER_BYTES:
+            return
+        try:
+            segment, wal = self._finalize(old)
+        except BaseException as error:
+            self._poison(f"finalize of {old.name}", error)
+            raise
+        self._segments.append(segment)
+        self._wal = wal
+        old.close()
+
+    def _finalize(self, old: WalFile) -> tuple[Segment, WalFile]:
+        data = old.file.read(0, old.size)
+        scan = self._codec.scan(data, old.seed, old.first, HEADER_BYTES)
+        if scan.next != old.next:
+            raise CorruptLog(old.name, scan.end, scan.next, old.next - 1, "what was written reads back differently")
+        return self._finalizer.finalize(old.name, old.first, data, scan)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    @property
+    def start_sequence(self) -> int:
+        """The number of the first record that is left; ``durable_sequence`` if there is none."""
+        return self._manifest.start
+
+    @property
+    def durable_sequence(self) -> int:
+        """Every record below this number is durable."""
+        return self._wal.durable
+
+    @property
+    def next_sequence(self) -> int:
+        """The number the next record will get."""
+        return self._wal.next
+
+    def records(self, start: int | None = None) -> Iterator[Record]:
+        """The records that are durable now, from number ``start`` on (default: the oldest), with their numbers.
+
+        RecordGone where cleanup has been there before.
+        """
+        with self._mutex:
+            self._check_open()
+            sequence, end = self._manifest.start if start is None else start, self._wal.durable
+        while sequence < end:
+            with self._mutex:
+                self._check_open()
+                run = self._read(sequence, READ_BYTES)
+            sequence = run[-1][0] + 1
+            yield from run if sequence <= end else [record for record in run if record[0] < end]
+
+    def _read(self, sequence: int, max_bytes: int) -> list[Record]:
+        """Some durable records from number ``sequence`` on, which is below the durable sequence; at least one."""
+        if sequence < self._manifest.start:
+            raise RecordGone(sequence, self._manifest.start)
+        if sequence >= self._wal.first:
+            return self._wal.read(sequence, max_bytes)
+        segment = self._segments[bisect_right(self._segments, sequence, key=_FIRST) - 1]
+        return segment.read(self._vfs, self._codec, sequence, max_bytes)
+
+    # -- subscribers -----------------------------------------------------------------------------------------
+
+    @property
+    def subscribers(self) -> tuple[str, ...]:
+        """The names that are registered, sorted."""
+        return self._manifest.names
+
+    def subscribe(self, name: str, start: str = "earliest") -> Subscriber:
+        """Register a subscriber, durably, or take up the one of that name where it was.
+
+        A new one begins at the "earliest" record left or behind the "latest" durable one. SubscriberBusy if it has a
+        handle, CorruptLog if its progress is damaged.
+        """
+        if KNOWN.fullmatch(cursor_name(name)) is None:
+            raise BadName(name)
+        if start not in ("earliest", "latest"):
+            raise ValueError(f'start={start!r}: it is "earliest" or "latest"')
+        with self._mutex:
+            self._check_open()
+            if name not in self._manifest.names:
+                self._register(name, self._manifest.start if start == "earliest" else self._wal.durable)
+            feed = self._feed(name)
+            if feed.active():
+                raise SubscriberBusy(name)
+            return Subscriber(feed, self._mutex, self._durable, self._flush)
+
+    def unregister(self, name: str) -> None:
+        """Forget a subscriber, durably; its handle is closed."""
+        with self._mutex:
+            self._check_writable()
+            if name not in self._manifest.names:
+                raise UnknownSubscriber(name)
+            self._put_manifest(self._manifest.without_name(name))
+            feed = self._feeds.pop(name, None)
+            if feed is not None:
+                feed.release()
+            damaged = self._errors.pop(cursor_name(name), None)
+            self._cursors.pop(name, None)
+            try:
+                self._cursor_birth.remove(name)
+            except FileNotFoundError:
+                if damaged is None:
+                    raise
+            except BaseException as error:
+                self._poison(f"removal of {cursor_name(name)}", error)
+                raise
+
+    def cleanup(self) -> int:
+        """Delete the segments that all registered subscribers have finished; returns the first number left."""
+        with self._mutex:
+            self._check_writable()
+            count = self._finished()
+            gone = self._segments[:count]
+            if gone:
+                self._put_manifest(self._manifest.with_start(gone[-1].end))
+                self._segments = self._segments[count:]
+            try:
+                self._cleaner.delete(gone)
+            except BaseException as error:
+                self._poison("sync of the directory after cleanup", error)
+                raise
+            return self._manifest.start
+
+    def _finished(self) -> int:
+        """How many segments may go, given the progress of all, active or not, which is durable when this returns."""
+        feeds = [self._feed(name) for name in self._manifest.names]
+        self._flush_progress(feeds)
+        return self._cleaner.finished(self._segments, [feed.flushed.position for feed in feeds])
+
+    def _flush_progress(self, feeds: Sequence[Feed]) -> None:
+        for feed in feeds:
+            self._flush(feed)
+
+    def _register(self, name: str, position: int) -> None:
+        """Registered is who the manifest lists; the cursor is there before."""
+        self._check_writable()
+        self._put_cursor(name, Cursor(position))
+        self._put_manifest(self._manifest.with_name(name))
+        self._cursors[name] = Cursor(position)
+
+    def _feed(self, name: str) -> Feed:
+        feed = self._feeds.get(name)
+        if feed is None:
+            if cursor_name(name) in self._errors:
+                raise self._errors[cursor_name(name)]
+            feed = self._feeds[name] = self.parts.feed(name, self._cursors[name], self._read)
+        return feed
+
+    def _flush(self, feed: Feed) -> None:
+        self._check_writable()
+        cursor = feed.cursor()
+        if cursor != feed.flushed:
+            self._put_cursor(feed.name, cursor)
+            feed.flushed = cursor
+
+    def _put_cursor(self, name: str, cursor: Cursor) -> None:
+        file = self._cursor_birth.draft(name, cursor)
+        try:
+            self._cursor_birth.publish(name, file)
+        except BaseException as error:
+            self._poison(f"flush of {cursor_name(name)}", error)
+            raise
+
+    def _put_manifest(self, manifest: Manifest) -> None:
+        file: File = self._manifest_birth.draft(manifest)
+        try:
+            self._manifest_birth.publish(file)
+        except BaseException as error:
+            self._poison("replacement of the manifest", error)
+            raise
+        self._manifest = manifest
+
+    def _durable(self) -> int:
+        return self._wal.durable
+
+    # -- opening and closing ---------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Sync, flush the subscribers' progress, and give everything back. LogPoisoned if the log was poisoned."""
+        with self._mutex:
+            if self._closed:
+                return
+            try:
+                self._check_writable()
+                self._sync()
+                self._flush_progress(list(self._feeds.values()))
+            finally:
+                self._release()
+
+    def take_lock(self, owner: str) -> Lock:
+        """Take the writer's lock; a directory that was never ours is looked at first, and not touched if foreign."""
+        names = self._vfs.list()
+        if LOCK_NAME not in names:
+            check_names(names)
+        try:
+            return self._vfs.lock(LOCK_NAME, owner)
+        except BlockingIOError as error:
+            raise LogLocked(error.strerror or "unknown") from error
+
+    def _release(self) -> None:
+        self._closed = True
+        for feed in self._feeds.values():
+            feed.handle = None
+        try:
+            self._wal.close()
+        finally:
+            self._lock.release()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LogClosed
+
+    def _check_writable(self) -> None:
+        if self._closed:
+            raise LogClosed
+        if self._poisoned:
+            raise LogPoisoned(self._poisoned)
+
+    def _poison(self, doing: str, error: BaseException) -> None:
+        self._poisoned = f"{doing}: {type(error).__name__}: {error}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,231 @@
+"""The segment: a finished run of records that is never changed again, only read and, in the end, deleted.
+
+Theory of operation
+-------------------
+A segment is the copy of what was good in one WAL (``finalize.py``); its frames lie at the same offsets, with
+checksums seeded anew. Behind the frames come an index and, at the very end, a footer of fixed size:
+
+    +--------+--------+--------+-----+-------------------------------------+--------+
+    | header | frame  | frame  | ... | index: sequence u64, offset u64 ... | footer |
+    +--------+--------+--------+-----+-------------------------------------+--------+
+
+     0                8                16               24      28       32       36      40              48
+    +----------------+----------------+----------------+-------+--------+--------+-------+---------------+
+    | first          | end            | index offset   | count | index  | header | crc   | magic         |
+    |                |                |                |       | crc    | crc    |       |               |
+    +----------------+----------------+----------------+-------+--------+--------+-------+---------------+
+
+``first`` and ``end`` bound the record numbers (``end`` is the first one not in it), ``count`` is the number of
+frames, and of index entries. ``crc`` is the CRC-32C of the 36 bytes before it.
+
+Opening reads the footer only, whatever the size. A segment is never empty; header, frames, index and footer fill the
+file exactly. A reader begins at the first frame, or where it stopped, or looks the frame up by binary search in the
+index on disk; it believes nothing that the frame it finds does not confirm. Damage is reported when it is read.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+
+from crc32c import crc32c
+
+from chaoswal.vfs.protocol import File, Vfs
+from chaoswal.wal.errors import CorruptLog
+from chaoswal.wal.files import (
+    HEADER_BYTES,
+    IDENTITY_BYTES,
+    SEGMENT_MAGIC,
+    Birth,
+    check_header,
+    header_seed,
+    pack_header,
+    segment_name,
+)
+from chaoswal.wal.frames import FRAME_BYTES, Codec, Record, Scan
+from chaoswal.wal.reading import read_frames
+
+FOOTER_MAGIC = b"CWsegF1\n"
+FOOTER_BYTES = 48
+ENTRY_BYTES = 16
+PIECE_BYTES = 1 << 20
+"""A segment is written in pieces of about this size."""
+
+_FOOTER = struct.Struct("<QQQIII")
+_SEAL = struct.Struct("<I8s")
+_ENTRY = struct.Struct("<QQ")
+
+
+class Segment:
+    """What the footer says of a segment, and where its last reader stopped."""
+
+    __slots__ = ("count", "end", "first", "hint", "index_crc", "index_offset", "name", "seed", "verified")
+
+    def __init__(self, first: int, end: int, index_offset: int, count: int, index_crc: int, seed: int) -> None:
+        self.name = segment_name(first)
+        self.first = first
+        self.end = end
+        self.index_offset = index_offset
+        self.count = count
+        self.index_crc = index_crc
+        self.seed = seed
+        self.verified = False
+        self.hint = (first, HEADER_BYTES)
+
+    def read(self, vfs: Vfs, codec: Codec, sequence: int, max_bytes: int) -> list[Record]:
+        """Records from number ``sequence`` on, at least one, about ``max_bytes`` of them."""
+        file = vfs.open(self.name)
+        try:
+            if not self.verified:
+                self.verify_header(file)
+            at = self.locate(file, sequence)
+            records, stop = read_frames(file, self.name, codec, self.seed, at, (self.index_offset, self.end), max_bytes)
+        finally:
+            file.close()
+        self.hint = (records[-1][0] + 1, stop)
+        return records if records[0][0] == sequence else [record for record in records if record[0] >= sequence]
+
+    def verify_header(self, file: File) -> None:
+        """Check the header, once."""
+        if check_header(file.read(0, HEADER_BYTES), SEGMENT_MAGIC, self.first, self.name) != self.seed:
+            raise CorruptLog(self.name, 0, self.first, self.end - 1, "header and footer are of different files")
+        self.verified = True
+
+    def locate(self, file: File, sequence: int) -> tuple[int, int]:
+        """Number and offset of the frame that holds a record."""
+        if sequence == self.hint[0]:
+            return self.hint
+        if sequence == self.first:
+            return sequence, HEADER_BYTES
+        low, high = 0, self.count
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.entry(file, middle)[0] <= sequence else (low, middle)
+        number, offset = self.entry(file, low)
+        if not (number <= sequence and HEADER_BYTES <= offset < self.index_offset):
+            raise CorruptLog(self.name, self.index_offset, sequence, sequence, "the index is damaged")
+        return number, offset
+
+    def entry(self, file: File, index: int) -> tuple[int, int]:
+        """Number and offset of the frame with that index."""
+        at = self.index_offset + ENTRY_BYTES * index
+        data = file.read(at, ENTRY_BYTES)
+        if len(data) < ENTRY_BYTES:
+            raise CorruptLog(self.name, at, self.first, self.end - 1, "the index ends too early")
+        number, offset = _ENTRY.unpack(data)
+        return number, offset
+
+    def verify(self, vfs: Vfs, codec: Codec) -> None:
+        """Read everything, the index too; CorruptLog at the first damage."""
+        sequence = self.first
+        while sequence < self.end:
+            sequence = self.read(vfs, codec, sequence, PIECE_BYTES)[-1][0] + 1
+        file = vfs.open(self.name)
+        try:
+            if crc32c(file.read(self.index_offset, ENTRY_BYTES * self.count)) != self.index_crc:
+                raise CorruptLog(self.name, self.index_offset, self.first, self.first - 1, "the index is damaged")
+        finally:
+            file.close()
+
+
+def load_segment(vfs: Vfs, first: int) -> Segment:
+    """Read a segment's footer; CorruptLog if it is not one."""
+    name = segment_name(first)
+    file = vfs.open(name)
+    try:
+        size = file.size()
+        footer = file.read(size - FOOTER_BYTES, FOOTER_BYTES) if size >= FOOTER_BYTES else b""
+    finally:
+        file.close()
+    return parse_footer(name, first, size, footer)
+
+
+def parse_footer(name: str, first: int, size: int, footer: bytes) -> Segment:
+    """The segment that a footer describes."""
+    at = max(0, size - FOOTER_BYTES)
+    if len(footer) < FOOTER_BYTES:
+        raise CorruptLog(name, at, first, first, "the file is shorter than its footer")
+    crc, magic = _SEAL.unpack_from(footer, _FOOTER.size)
+    if magic != FOOTER_MAGIC or crc32c(footer[: _FOOTER.size]) != crc:
+        raise CorruptLog(name, at, first, first, "the footer is damaged or missing")
+    found, end, index_offset, count, index_crc, seed = _FOOTER.unpack_from(footer)
+    if found != first or index_offset + ENTRY_BYTES * count + FOOTER_BYTES != size:
+        raise CorruptLog(name, at, first, first, "the footer is that of another file, or of another size of it")
+    return Segment(first, end, index_offset, count, index_crc, seed)
+
+
+class SegmentBirth(Birth):
+    """Writes segments."""
+
+    def __init__(self, vfs: Vfs, codec: Codec, entropy: Callable[[int], bytes]) -> None:
+        self._vfs = vfs
+        self._codec = codec
+        self._entropy = entropy
+
+    def make(self, first: int, data: bytes, scan: Scan) -> Segment:
+        """The segment with the good frames of a WAL, durable."""
+        header = pack_header(SEGMENT_MAGIC, self._entropy(IDENTITY_BYTES), first)
+        segment = describe(first, scan, header_seed(header))
+        file = self.prepare(segment.name, self.pieces(header, data, scan, segment))
+        try:
+            self.commit(file, segment.name)
+        finally:
+            file.close()
+        return segment
+
+    def pieces(self, header: bytes, data: bytes, scan: Scan, segment: Segment) -> Iterator[bytes]:
+        """The whole file, in pieces of about PIECE_BYTES."""
+        pending = header
+        for low, high, end in _spans(scan):
+            pending += self._codec.reseal(data, scan.offsets[low:high], end, segment.seed)
+            if len(pending) >= PIECE_BYTES:
+                yield pending
+                pending = b""
+        yield pending + pack_index(scan) + pack_footer(segment)
+
+    def create(self, temporary: str) -> File:
+        return self._vfs.create(temporary)
+
+    def write(self, file: File, offset: int, data: bytes) -> int:
+        return file.write(offset, data)
+
+    def sync(self, file: File) -> None:
+        file.sync()
+
+    def rename(self, temporary: str, name: str) -> None:
+        self._vfs.rename(temporary, name)
+
+    def sync_directory(self) -> None:
+        self._vfs.sync_directory()
+
+    def unlink(self, temporary: str) -> None:
+        self._vfs.unlink(temporary)
+
+
+def describe(first: int, scan: Scan, seed: int) -> Segment:
+    """The segment that the good frames of a WAL will make."""
+    return Segment(first, scan.next, scan.end, len(scan.offsets), crc32c(pack_index(scan)), seed)
+
+
+def pack_index(scan: Scan) -> bytes:
+    """Number and offset of each frame."""
+    numbers = [0] * (2 * len(scan.offsets))
+    numbers[::2], numbers[1::2] = scan.sequences, scan.offsets
+    return struct.pack(f"<{len(numbers)}Q", *numbers)
+
+
+def pack_footer(segment: Segment) -> bytes:
+    """The last bytes of a segment."""
+    body = _FOOTER.pack(
+        segment.first, segment.end, segment.index_offset, segment.count, segment.index_crc, segment.seed
+    )
+    return body + _SEAL.pack(crc32c(body), FOOTER_MAGIC)
+
+
+def _spans(scan: Scan) -> Iterator[tuple[int, int, int]]:
+    """Runs of frames of about PIECE_BYTES: the first, the one behind the last, and the offset of the end."""
+    offsets, low = scan.offsets, 0
+    if scan.end - offsets[0] > PIECE_BYTES:
+        for high in range(1, len(offsets)):
+            if offsets[high] - offsets[low] >= PIECE_BYTES - FRAME_BYTES:
+                yield low, high, offsets[high]
+                low = high
+    yield low, len(offsets), scan.end

@@ -1,0 +1,188 @@
+"""Subscribers: who has been given which records, and what they have finished.
+
+Theory of operation
+-------------------
+A record is, for one subscriber, in one of these states; only the last is ever on the disk:
+
+    upcoming --poll, claim--> held --ack--> acknowledged
+                 ^             |
+                 +--- defer ---+      (delivered again before later ones)
+
+``upcoming`` is the first record not yet handed out in order; records below it are held, deferred or acknowledged.
+Closing the handle, or dropping it, defers all it held. After a restart everything that is not acknowledged on the disk
+is upcoming again: delivery is at least once. Polling reads ahead a piece of the log; what was durable does not change.
+"""
+
+import weakref
+from bisect import insort
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Self
+
+from chaoswal.wal.cursor import Cursor
+from chaoswal.wal.errors import LogClosed, NotHeld
+from chaoswal.wal.frames import Record
+
+READ_AHEAD_BYTES = 64 * 1024
+
+
+class Feed:
+    """The state of one subscriber. Not thread safe; a call that raises has changed nothing."""
+
+    def __init__(self, name: str, cursor: Cursor, read: Callable[[int, int], list[Record]]) -> None:
+        self.name = name
+        self.flushed = cursor
+        self.position = self.upcoming = cursor.position
+        self.acked = set(cursor.acked)
+        self.held: set[int] = set()
+        self.deferred: list[int] = []
+        self.handle: weakref.ref[Subscriber] | None = None
+        self._read = read
+        self._ahead: list[Record] = []
+
+    def poll(self, count: int, end: int) -> list[Record]:
+        """Up to ``count`` records below ``end``: deferred ones first, then upcoming ones. They are held from now on."""
+        again = [self.fetch(sequence) for sequence in self.deferred[:count]]
+        fresh, upcoming = self.fresh(count - len(again), end)
+        del self.deferred[: len(again)]
+        given = again + fresh
+        self.held.update([record[0] for record in given])
+        self.upcoming = upcoming
+        return given
+
+    def fresh(self, count: int, end: int) -> tuple[list[Record], int]:
+        """Up to ``count`` upcoming records, and what will be upcoming then."""
+        given: list[Record] = []
+        at = self.upcoming
+        while len(given) < count and at < end:
+            run = self.run(at, min(count - len(given), end - at))
+            at += len(run)
+            if self.acked or self.held:
+                run = [record for record in run if record[0] not in self.acked and record[0] not in self.held]
+            given += run
+        return given, at
+
+    def run(self, sequence: int, count: int) -> list[Record]:
+        """At least one and at most ``count`` records that follow each other, from number ``sequence`` on."""
+        ahead = self._ahead
+        if not ahead or not ahead[0][0] <= sequence <= ahead[-1][0]:
+            ahead = self._ahead = self._read(sequence, READ_AHEAD_BYTES)
+        start = sequence - ahead[0][0]
+        return ahead[start : start + count]
+
+    def fetch(self, sequence: int) -> Record:
+        return self.run(sequence, 1)[0]
+
+    def claim(self, sequence: int, end: int) -> Record:
+        """Hold one record that nobody has: deferred, or not yet handed out."""
+        waiting = sequence in self.deferred
+        free = self.upcoming <= sequence < end and sequence not in self.acked and sequence not in self.held
+        if not waiting and not free:
+            raise NotHeld(self.name, sequence)
+        record = self.fetch(sequence)
+        if waiting:
+            self.deferred.remove(sequence)
+        self.held.add(sequence)
+        return record
+
+    def ack(self, sequence: int) -> None:
+        """Finished with a held record; nothing happens if it is acknowledged already."""
+        if sequence in self.held:
+            self.held.remove(sequence)
+            self.finish(sequence)
+        elif sequence >= self.position and sequence not in self.acked:
+            raise NotHeld(self.name, sequence)
+
+    def finish(self, sequence: int) -> None:
+        """Count a record as acknowledged, and move on past all that are."""
+        self.acked.add(sequence)
+        while self.position in self.acked:
+            self.acked.remove(self.position)
+            self.position += 1
+        self.upcoming = max(self.upcoming, self.position)
+
+    def defer(self, sequence: int) -> None:
+        """Hand a held record back."""
+        if sequence not in self.held:
+            raise NotHeld(self.name, sequence)
+        self.held.remove(sequence)
+        if sequence < self.upcoming:
+            insort(self.deferred, sequence)
+
+    def release(self) -> None:
+        """Hand back everything that is held; the handle is no more."""
+        self.handle = None
+        for sequence in sorted(self.held):
+            self.defer(sequence)
+
+    def active(self) -> bool:
+        """Whether somebody has a handle; one that was dropped without closing hands back what it held."""
+        if self.handle is not None and self.handle() is None:
+            self.release()
+        return self.handle is not None
+
+    def cursor(self) -> Cursor:
+        """What is acknowledged."""
+        return Cursor(self.position, tuple(sorted(self.acked)))
+
+
+class Subscriber:
+    """A handle on a registered subscriber; there is one at a time. Thread safe."""
+
+    __slots__ = ("__weakref__", "_durable", "_feed", "_flush", "_mutex", "name")
+
+    def __init__(
+        self,
+        feed: Feed,
+        mutex: AbstractContextManager[object],
+        durable: Callable[[], int],
+        flush: Callable[[Feed], None],
+    ) -> None:
+        self.name = feed.name
+        self._feed = feed
+        self._mutex = mutex
+        self._durable = durable
+        self._flush = flush
+        feed.handle = weakref.ref(self)
+
+    def poll(self, count: int = 1) -> list[Record]:
+        """Up to ``count`` records not yet handed out, deferred ones first. The caller holds them until ack or defer."""
+        with self._mutex:
+            return self._mine().poll(count, self._durable())
+
+    def claim(self, sequence: int) -> Record:
+        """One record by its number, out of turn. NotHeld if it cannot be had."""
+        with self._mutex:
+            return self._mine().claim(sequence, self._durable())
+
+    def ack(self, sequence: int) -> None:
+        """Finished with a held record, in any order; durable with the next ``flush``."""
+        with self._mutex:
+            self._mine().ack(sequence)
+
+    def defer(self, sequence: int) -> None:
+        """Hand a held record back: it is delivered again before later ones."""
+        with self._mutex:
+            self._mine().defer(sequence)
+
+    def flush(self) -> None:
+        """Make the acknowledgements so far durable."""
+        with self._mutex:
+            self._flush(self._mine())
+
+    def close(self) -> None:
+        """Hand back what is held; the subscriber stays registered."""
+        with self._mutex:
+            if self._feed.handle is not None and self._feed.handle() is self:
+                self._feed.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _mine(self) -> Feed:
+        if self._feed.handle is None or self._feed.handle() is not self:
+            raise LogClosed
+        return self._feed

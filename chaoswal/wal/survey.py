@@ -1,0 +1,178 @@
+"""Looking at a directory before recovery: what is there, what is readable, and nothing is changed."""
+
+from collections.abc import Iterable
+
+from chaoswal.vfs.protocol import File, Vfs
+from chaoswal.wal.cursor import Cursor, load_cursor
+from chaoswal.wal.errors import CorruptLog, ForeignFile
+from chaoswal.wal.files import HEADER_BYTES, KNOWN, MANIFEST_NAME, WAL_MAGIC, check_header, wal_name
+from chaoswal.wal.frames import Codec, Scan
+from chaoswal.wal.manifest import Manifest, load_manifest
+from chaoswal.wal.segment import Segment, load_segment
+
+EMPTY, TORN, FRAMES, DAMAGED = "empty", "torn", "frames", "damaged"
+
+
+class Tail:
+    """The WAL behind the last segment: its content is EMPTY, TORN (nothing good, but something), FRAMES or DAMAGED."""
+
+    __slots__ = ("content", "data", "error", "file", "first", "scan", "seed")
+
+    def __init__(self, first: int, content: str) -> None:
+        self.first = first
+        self.content = content
+        self.seed = 0
+        self.data = b""
+        self.scan = Scan(HEADER_BYTES, first)
+        self.error: CorruptLog | None = None
+        self.file: File | None = None
+        """Left open where the WAL is EMPTY, to be gone on with."""
+
+
+class Survey:
+    """What a directory holds. ``end`` is the number behind the last record of the run of segments from ``start`` on."""
+
+    __slots__ = (
+        "cursor_errors",
+        "cursors",
+        "leftovers",
+        "lost",
+        "manifest",
+        "manifest_error",
+        "segment_errors",
+        "segments",
+        "tail",
+        "temporaries",
+        "unlisted",
+        "wals",
+    )
+
+    def __init__(self) -> None:
+        self.manifest: Manifest | None = None
+        self.manifest_error: CorruptLog | None = None
+        self.temporaries: list[str] = []
+        self.leftovers: list[int] = []
+        """First numbers of segments below the start: not read."""
+        self.segments: list[Segment] = []
+        self.segment_errors: dict[int, CorruptLog] = {}
+        self.wals: list[int] = []
+        self.tail: Tail | None = None
+        self.cursors: dict[str, Cursor] = {}
+        self.cursor_errors: dict[str, CorruptLog] = {}
+        self.lost: list[str] = []
+        """Subscribers that the manifest lists and that have no file."""
+        self.unlisted: list[str] = []
+
+    @property
+    def start(self) -> int:
+        return self.manifest.start if self.manifest is not None else 0
+
+    @property
+    def end(self) -> int:
+        return self.segments[-1].end if self.segments else self.start
+
+
+def check_names(names: Iterable[str]) -> None:
+    """ForeignFile if a name is none that a log leaves behind."""
+    for name in names:
+        if KNOWN.fullmatch(name) is None:
+            raise ForeignFile(name)
+
+
+class Surveyor:
+    """Makes surveys."""
+
+    def __init__(self, vfs: Vfs, codec: Codec) -> None:
+        self._vfs = vfs
+        self._codec = codec
+
+    def survey(self, names: list[str]) -> Survey:
+        """Look at everything; errors of reading pass through, damage is noted down."""
+        check_names(names)
+        found = Survey()
+        if MANIFEST_NAME in names:
+            self.look_at_manifest(found)
+        subscribers = self.sort_names(found, names)
+        if found.end in found.wals:
+            found.tail = self.look_at_tail(found.end)
+        self.look_at_cursors(found, subscribers)
+        return found
+
+    def look_at_manifest(self, found: Survey) -> None:
+        try:
+            found.manifest = load_manifest(self._vfs)
+        except CorruptLog as error:
+            found.manifest_error = error
+
+    def sort_names(self, found: Survey, names: list[str]) -> list[str]:
+        """Put every name where it belongs; returns the subscribers. Names sort as their numbers do."""
+        start = found.start
+        subscribers = []
+        for name in names:
+            if name.endswith(".tmp"):
+                found.temporaries.append(name)
+            elif name.endswith(".seg"):
+                self.look_at_segment(found, int(name[8:28]), start)
+            elif name.endswith(".wal"):
+                found.wals.append(int(name[4:24]))
+            elif name.endswith(".cur"):
+                subscribers.append(name[11:-4])
+        return subscribers
+
+    def look_at_segment(self, found: Survey, first: int, start: int) -> None:
+        if first < start:
+            found.leftovers.append(first)
+            return
+        try:
+            found.segments.append(load_segment(self._vfs, first))
+        except CorruptLog as error:
+            found.segment_errors[first] = error
+
+    def look_at_cursors(self, found: Survey, subscribers: list[str]) -> None:
+        listed = found.manifest.names if found.manifest is not None else ()
+        for name in subscribers:
+            if name not in listed:
+                found.unlisted.append(name)
+        for name in listed:
+            if name not in subscribers:
+                found.lost.append(name)
+                continue
+            try:
+                found.cursors[name] = load_cursor(self._vfs, name)
+            except CorruptLog as error:
+                found.cursor_errors[name] = error
+
+    def look_at_tail(self, first: int) -> Tail:
+        """Read a WAL, as far as it is good."""
+        name = wal_name(first)
+        file = self._vfs.open(name, write=True)
+        tail = Tail(first, DAMAGED)
+        try:
+            data = tail.data = file.read(0, file.size())
+            tail.seed = check_header(data, WAL_MAGIC, first, name)
+            tail.scan = self._codec.scan(data, tail.seed, first, HEADER_BYTES)
+            self.check_rest(tail)
+            if tail.scan.offsets:
+                tail.content = FRAMES
+            else:
+                tail.content = TORN if len(data) > HEADER_BYTES else EMPTY
+        except CorruptLog as error:
+            tail.error = error
+        finally:
+            if tail.content == EMPTY:
+                tail.file = file
+            else:
+                file.close()
+        return tail
+
+    def check_rest(self, tail: Tail) -> None:
+        """CorruptLog if a good frame behind the first bad one says that the bad one was durable."""
+        scan = tail.scan
+        if scan.end == len(tail.data):
+            return
+        name = wal_name(tail.first)
+        follower = None
+        for sequence, synced in self._codec.later_frames(tail.data, tail.seed, scan.next, scan.end, 0, name):
+            follower = sequence if follower is None else follower
+            if synced > scan.next:
+                raise CorruptLog(name, scan.end, scan.next, follower - 1, "damage before records that were durable")
