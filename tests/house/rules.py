@@ -171,7 +171,7 @@ def _inherited(owner: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> frozens
 
 # --- what code may do ---------------------------------------------------------------------------------------------
 
-SPEAKERS = ("chaoswal/cli.py", "chaoswal/__main__.py", "chaoswal/report")
+SPEAKERS = ("chaoswal/cli.py", "chaoswal/commands", "chaoswal/report")
 """Who may write to standard output."""
 
 
