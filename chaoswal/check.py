@@ -125,6 +125,7 @@ def check(
     ``points``: only crashes after so many events (default: all). ``history`` is what was allowed when the run began;
     it is moved on to what is allowed at the run's end.
     """
+    history.errors_allowed = run.faulty
     inside = _Sample(depth, seed) if depth and depth.levels else None
     volume = Volume(run.start, profile)
     seen: set[object] = set()

@@ -73,7 +73,7 @@ def _tell_all(finding: Finding, profile: Profile) -> tuple[list[Line], Image | N
         disk = crashed(run.start, run.events, crash, profile)
         image = disk.view
         lines.append(Line(event=_crash_words(step)))
-        first += len(part)
+        first += len(operations_of(part))
     seen = Judge(factory).sight(image.key, lambda: image, tuple(history.subscribers)) if image else None
     return lines, image, seen.observed if seen else Observed()
 

@@ -65,10 +65,10 @@ class Observed:
 class History:
     """What was asked of an engine and what it promised, up to one moment."""
 
-    def __init__(self, operations: Sequence[Operation], traits: Traits, *, errors_allowed: bool = False) -> None:
+    def __init__(self, operations: Sequence[Operation], traits: Traits) -> None:
         self.operations = operations
         self.traits = traits
-        self.errors_allowed = errors_allowed
+        self.errors_allowed = False  # whether faults are injected, so that an operation may fail
         self.log = Log()
         self.subscribers: dict[str, Subscriber] = {}
         self.first = 0
@@ -76,7 +76,8 @@ class History:
 
     def copy(self) -> "History":
         """An independent copy."""
-        other = History(self.operations, self.traits, errors_allowed=self.errors_allowed)
+        other = History(self.operations, self.traits)
+        other.errors_allowed = self.errors_allowed
         other.log = self.log.copy()
         other.subscribers = {name: subscriber.copy() for name, subscriber in self.subscribers.items()}
         other.first = self.first

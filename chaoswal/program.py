@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from chaoswal import text
+from chaoswal.disk.faults import Fault
 from chaoswal.errors import UsageError
 from chaoswal.ops import OPERATIONS, Operation
 
@@ -82,7 +83,8 @@ class CrashStep:
         return " ".join(words)
 
 
-Step: TypeAlias = Operation | CrashStep
+Step: TypeAlias = Operation | Fault | CrashStep
+"""A fault arms itself where it stands, until the next crash."""
 
 _EVENT = r"(?:start|end|[a-z-]+ of \S+ nth \d+)"
 _CRASH = re.compile(
@@ -97,6 +99,8 @@ def parse_step(line: str) -> Step:
     """One line of a program; UsageError says what is wrong with it."""
     if line.startswith(("power-cut ", "kill ")):
         return _parse_crash(line)
+    if line.startswith(("fail ", "short ")):
+        return Fault.parse(line)
     return text.parse(line, OPERATIONS)
 
 
@@ -132,17 +136,17 @@ def _parse_loss(word: str) -> AnchoredLoss:
 
 def step_line(step: Step) -> str:
     """The text form of a step, on one line."""
-    return str(step) if isinstance(step, CrashStep) else text.line(step)
+    return str(step) if isinstance(step, CrashStep | Fault) else text.line(step)
 
 
 def operations_of(steps: Iterable[Step]) -> list[Operation]:
     """The operations of a program, in order."""
-    return [step for step in steps if not isinstance(step, CrashStep)]
+    return [step for step in steps if not isinstance(step, CrashStep | Fault)]
 
 
-def segments(steps: Sequence[Step]) -> list[tuple[list[Operation], CrashStep | None]]:
-    """The program cut at its crashes: operations from one opening to the next crash, and that crash."""
-    found: list[tuple[list[Operation], CrashStep | None]] = [([], None)]
+def segments(steps: Sequence[Step]) -> list[tuple[list[Operation | Fault], CrashStep | None]]:
+    """The program cut at its crashes: what is done from one opening to the next crash, and that crash."""
+    found: list[tuple[list[Operation | Fault], CrashStep | None]] = [([], None)]
     for step in steps:
         operations, _ = found[-1]
         if isinstance(step, CrashStep):

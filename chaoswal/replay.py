@@ -13,6 +13,7 @@ from chaoswal.anchors import crash_of
 from chaoswal.check import Depth, Found, Judge, check
 from chaoswal.disk.crashes import Bound, Crash, crashed
 from chaoswal.disk.disk import Disk
+from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.profiles import Profile
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
@@ -92,7 +93,7 @@ def play_to_last_run(factory: Factory, traits: Traits, steps: Sequence[Step], pr
     disk, first = Disk(), 0
     *before, (last_operations, last_step) = segments(steps)
 
-    def go(operations: Sequence[Operation], step: CrashStep | None, number: int) -> Played:
+    def go(operations: Sequence[Operation | DiskFault], step: CrashStep | None, number: int) -> Played:
         names = tuple(history.subscribers)
         run = record(factory, operations, disk, first_index=first, generation=number, names=names)
         return Played(run=run, history=history, step=step)
@@ -106,12 +107,13 @@ def play_to_last_run(factory: Factory, traits: Traits, steps: Sequence[Step], pr
             played.found = Found(fault=fault, crashes=()) if fault else None
             return played
         disk = crashed(played.run.start, played.run.events, crash, profile)
-        first += len(operations)
+        first += len(operations_of(operations))
     return go(last_operations, last_step, len(before))
 
 
 def pass_through(run: Run, history: History, end: int) -> Fault | None:
     """Move a history over the first ``end`` events of a run, its opening included."""
+    history.errors_allowed = run.faulty
     for point in range(end + 1):
         event = run.events[point - 1] if point else None
         fault = history.apply(event) if isinstance(event, Begin | End) else None

@@ -30,6 +30,8 @@ class Run:
     events: list[Event]
     opened: int = 0
     """How many of the events belong to the opening (recovery and the first look)."""
+    faulty: bool = False
+    """Whether faults were injected, so that operations may fail."""
     observed: Observed = field(default_factory=Observed)
     """What it showed when it had been opened."""
 
@@ -44,21 +46,22 @@ class Session:
         *,
         generation: int = 0,
         names: Sequence[str] = (),
-        faults: Sequence[DiskFault] = (),
     ) -> None:
         """Open it; ``generation`` makes what it draws by chance differ from what earlier openings drew."""
         self._factory = factory
         self._runtime = StillRuntime(generation)
         self._driver: Driver | None = None
-        self._plan = FaultPlan(tuple(faults)) if faults else None
-        self.vfs = MemoryVfs(disk, faults=self._plan)
+        self._faults: FaultPlan | None = None
+        self.vfs = MemoryVfs(disk)
         self.observed = self._contained(lambda: self._open(names))
         self.opened = len(self.vfs)
 
-    @property
-    def faults_fired(self) -> bool:
-        """Whether any injected fault has struck."""
-        return bool(self._plan and self._plan.fired)
+    def arm(self, fault: DiskFault) -> None:
+        """Let a fault strike from now on, counting calls from here."""
+        if self._faults is None:
+            self._faults = FaultPlan()
+            self.vfs.inject(self._faults)
+        self._faults.arm(fault)
 
     def _open(self, names: Sequence[str]) -> Observed:
         self._driver = Driver(self._factory.open_simulated(self.vfs, self._runtime))
@@ -115,21 +118,32 @@ class Session:
 
     def run(self) -> Run:
         """What happened so far."""
-        return Run(start=self.vfs.disk, events=self.vfs.events(), opened=self.opened, observed=self.observed)
+        return Run(
+            start=self.vfs.disk,
+            events=self.vfs.events(),
+            opened=self.opened,
+            observed=self.observed,
+            faulty=self._faults is not None,
+        )
 
 
 def record(
     factory: Factory,
-    operations: Sequence[Operation],
+    steps: Sequence[Operation | DiskFault],
     disk: Disk | None = None,
     *,
     first_index: int = 0,
     generation: int = 0,
     names: Sequence[str] = (),
 ) -> Run:
-    """Run operations on an engine opened on a disk (default: an empty one) and return the trace."""
+    """Run operations and faults on an engine opened on a disk (default: an empty one) and return the trace."""
     session = Session(factory, disk or Disk(), generation=generation, names=names)
     session.resume()
-    for op_index, operation in enumerate(operations, start=first_index):
-        session.perform(op_index, operation)
+    op_index = first_index
+    for step in steps:
+        if isinstance(step, DiskFault):
+            session.arm(step)
+        else:
+            session.perform(op_index, step)
+            op_index += 1
     return session.run()

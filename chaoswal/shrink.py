@@ -15,7 +15,7 @@ from chaoswal.disk.profiles import Profile
 from chaoswal.engines.registry import Factory
 from chaoswal.ops import Ack, Append, Batch, Defer, Operation, Poll
 from chaoswal.oracle import Traits
-from chaoswal.program import CrashStep, Step
+from chaoswal.program import CrashStep, Step, operations_of
 from chaoswal.replay import Played, pass_through, play, play_to_last_run
 from chaoswal.run import Run, Session
 from chaoswal.verdict import Violation
@@ -76,7 +76,7 @@ def shrink(target: Target, steps: Sequence[Step]) -> list[Step]:
 
 
 def _size(steps: Sequence[Step]) -> tuple[int, int, int]:
-    operations = [step for step in steps if not isinstance(step, CrashStep)]
+    operations = operations_of(steps)
     return (
         len(steps),
         sum(map(_bytes, operations)),

@@ -97,9 +97,10 @@ class Driver:
                 handle.flush()
             case Ack(places=places) | Defer(places=places):
                 act = handle.ack if isinstance(operation, Ack) else handle.defer
-                for sequence in held_at(held, places):
+                chosen = held_at(held, places)
+                self._held[operation.name] = [sequence for sequence in held if sequence not in chosen]
+                for sequence in chosen:
                     act(sequence)
-                    self._held[operation.name].remove(sequence)
         return None
 
     def resume(self, name: str, given: Sequence[Record]) -> None:

@@ -77,6 +77,10 @@ class FaultPlan:
         self._armed = [_Armed(fault) for fault in faults]
         self.fired: list[Fault] = []
 
+    def arm(self, fault: Fault) -> None:
+        """Arm one more."""
+        self._armed.append(_Armed(fault))
+
     def strike(self, call: str, path: str) -> None:
         """Raise the error that is due at this call, if any."""
         for armed in self._armed:

@@ -122,6 +122,10 @@ class MemoryVfs:
         """The disk as it is now, all that happened still pending: what a kill leaves."""
         return self.disk.after(self.events())
 
+    def inject(self, faults: FaultPlan) -> None:
+        """Let these faults strike from now on."""
+        self._recorder.faults = faults
+
     def changed(self) -> bool:
         """Whether anything was changed: syncs and markers change nothing that a process can see."""
         return any(entry[0] not in _UNSEEN for entry in self._log)

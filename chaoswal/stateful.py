@@ -1,0 +1,250 @@
+"""The Hypothesis machine: random operations, faults, kills and power cuts against an engine on a simulated disk.
+
+One example is one life of an engine. At every power cut *many* crash states of the run so far are recovered and judged
+(bounded by count, never by time); then one drawn state is adopted and the run goes on from it, so that recovery
+itself is cut again. Drawing costs Hypothesis 200 to 500 microseconds a step: one workload with all its crash states
+is one example, never one example a crash state.
+
+For an engine of yours that takes a ``vfs``::
+
+    from chaoswal.stateful import crash_machine
+
+    TestMyEngine = crash_machine("my/engine.py:Engine", profile="ext4-ordered").TestCase
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import hypothesis.strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from chaoswal.anchors import step_of
+from chaoswal.check import Coverage, Depth, Found, Judge, check
+from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, plan
+from chaoswal.disk.disk import Disk
+from chaoswal.disk.faults import Fault as DiskFault
+from chaoswal.disk.profiles import PROFILES, profile_named
+from chaoswal.disk.volume import Volume
+from chaoswal.engines.registry import EngineRef
+from chaoswal.errors import EngineFault
+from chaoswal.ops import Ack, Append, Batch, Cleanup, Defer, Flush, Operation, Poll, Reopen, Rotate, Subscribe, Sync
+from chaoswal.oracle import History
+from chaoswal.program import Step, step_line
+from chaoswal.replay import pass_through, simulated
+from chaoswal.run import Run, Session
+from chaoswal.shrink import crash_steps
+from chaoswal.trace import Begin, End
+from chaoswal.verdict import Fault
+
+SIZES = st.one_of(st.integers(0, 200), st.sampled_from([0, 1, 487, 512, 1500, 5000]))
+"""Sizes of records in bytes: mostly small, some around a sector, some larger than several segments."""
+
+NAMES = st.sampled_from(["s", "t"])
+PLACES = st.lists(st.integers(0, 4), min_size=1, max_size=3, unique=True).map(tuple)
+FAULTS = st.builds(
+    lambda call, error, nth, once: DiskFault(call=call, glob="*", nth=nth, error=error, once=once),
+    st.sampled_from(["write", "fsync", "fdatasync", "rename", "unlink", "open", "truncate", "read"]),
+    st.sampled_from(["EIO", "ENOSPC"]),
+    st.integers(1, 4),
+    st.booleans(),
+)
+SHORT_WRITES = st.builds(
+    lambda nth, at: DiskFault(call="write", glob="*", nth=nth, at=at), st.integers(1, 4), st.integers(0, 40)
+)
+
+
+class ViolationFound(EngineFault, AssertionError):
+    """The engine broke a promise; carries the fault and the steps that show it."""
+
+    def __init__(self, engine: EngineRef, profile: str, fault: Fault, steps: list[Step]) -> None:
+        super().__init__(engine, profile, fault, steps)
+        self.engine, self.profile, self.fault, self.steps = engine, profile, fault, steps
+
+    def __str__(self) -> str:
+        program = "\n".join(f"    {step_line(step)}" for step in self.steps)
+        return f"{self.fault.kind}: {self.fault.explanation}\n  {self.engine}, profile {self.profile}:\n{program}"
+
+
+class CrashMachine(RuleBasedStateMachine):
+    """One life of an engine on a simulated disk. Subclass it, or use ``crash_machine``."""
+
+    engine: ClassVar[EngineRef] = EngineRef(name="wal")
+    profiles: ClassVar[tuple[str, ...]] = ("posix", "ext4-ordered", "prefix", "kill")
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Options of the engine to draw from."""
+    bound: ClassVar[Bound] = Bound(deviations=1, random_states=3, states_per_point=60)
+    depth: ClassVar[Depth] = Depth(levels=2, samples=2, bound=Bound(random_states=1, states_per_point=20))
+    faults: ClassVar[bool] = False
+    """Whether I/O errors are injected too: for engines that promise something about them."""
+    coverage: ClassVar[Coverage]
+    """What all examples of this machine judged."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.coverage = Coverage()
+
+    # -- the life of one example ---------------------------------------------------------------------------------
+
+    @initialize(data=st.data())
+    def open_empty(self, data: st.DataObject) -> None:
+        """Draw a configuration and a file system, and open the engine on an empty disk."""
+        chosen = {name: data.draw(st.sampled_from(values), label=name) for name, values in self.options.items()}
+        self.reference = self.engine.with_options(**chosen)
+        self.profile = profile_named(data.draw(st.sampled_from(self.profiles), label="profile"))
+        self.factory, self.traits = simulated(self.reference)
+        self.operations: list[Operation] = []
+        self.steps: list[Step] = []
+        self.history = History(self.operations, self.traits)
+        self.generation = 0
+        self._open(Disk())
+
+    def _open(self, disk: Disk) -> None:
+        """Recover on a disk, judge what is shown, and go on from it."""
+        self.before = self.history.copy()
+        self.session = Session(self.factory, disk, generation=self.generation, names=tuple(self.history.subscribers))
+        self.generation += 1
+        self.history.errors_allowed = False
+        self._must_hold(self.history.open(self.session.observed))
+        self.session.resume()
+
+    def _must_hold(self, fault: Fault | None, *crashes: Step) -> None:
+        if fault:
+            raise ViolationFound(self.reference, self.profile.name, fault, [*self.steps, *crashes])
+
+    def _do(self, operation: Operation) -> None:
+        op_index = len(self.operations)
+        self.operations.append(operation)
+        self.steps.append(operation)
+        self.history.apply(Begin(op_index=op_index))
+        result = self.session.perform(op_index, operation)
+        self._must_hold(self.history.apply(End(op_index=op_index, result=result)))
+
+    def _offers(self, capability: str) -> bool:
+        return capability in self.traits.capabilities
+
+    # -- operations ----------------------------------------------------------------------------------------------
+
+    @rule(size=SIZES)
+    def append(self, size: int) -> None:
+        self._do(Append(size=size))
+
+    @precondition(lambda self: self._offers("append_batch"))
+    @rule(sizes=st.lists(SIZES, min_size=1, max_size=4).map(tuple))
+    def batch(self, sizes: tuple[int, ...]) -> None:
+        self._do(Batch(sizes=sizes))
+
+    @rule()
+    def sync(self) -> None:
+        self._do(Sync())
+
+    @precondition(lambda self: self._offers("rotate"))
+    @rule()
+    def rotate(self) -> None:
+        self._do(Rotate())
+
+    @precondition(lambda self: self._offers("cleanup"))
+    @rule()
+    def cleanup(self) -> None:
+        self._do(Cleanup())
+
+    @precondition(lambda self: self._offers("subscribe"))
+    @rule(name=NAMES)
+    def subscribe(self, name: str) -> None:
+        self._do(Subscribe(name=name))
+
+    @precondition(lambda self: self.history.subscribers)
+    @rule(data=st.data(), count=st.integers(1, 6))
+    def poll(self, data: st.DataObject, count: int) -> None:
+        self._do(Poll(name=self._subscriber(data), count=count))
+
+    @precondition(lambda self: self.history.subscribers)
+    @rule(data=st.data(), places=PLACES)
+    def ack(self, data: st.DataObject, places: tuple[int, ...]) -> None:
+        self._do(Ack(name=self._subscriber(data), places=places))
+
+    @precondition(lambda self: self.history.subscribers)
+    @rule(data=st.data(), places=PLACES)
+    def defer(self, data: st.DataObject, places: tuple[int, ...]) -> None:
+        self._do(Defer(name=self._subscriber(data), places=places))
+
+    @precondition(lambda self: self.history.subscribers)
+    @rule(data=st.data())
+    def flush(self, data: st.DataObject) -> None:
+        self._do(Flush(name=self._subscriber(data)))
+
+    def _subscriber(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from(sorted(self.history.subscribers)), label="subscriber")
+
+    @rule()
+    def reopen(self) -> None:
+        self._do(Reopen())
+
+    # -- what goes wrong -----------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.faults)
+    @rule(fault=st.one_of(FAULTS, SHORT_WRITES))
+    def io_error(self, fault: DiskFault) -> None:
+        """Arm an I/O error until the next crash: operations may fail from now on, promises stay promises."""
+        self.steps.append(fault)
+        self.session.arm(fault)
+        self.history.errors_allowed = True
+
+    @rule()
+    def kill(self) -> None:
+        """Kill the process now: nothing is lost, and nothing has become durable."""
+        run = self.session.run()
+        self._crash(run, Crash(point=len(run.events), power=False))
+
+    @rule(data=st.data(), back=st.integers(0, 4))
+    def power_cut(self, data: st.DataObject, back: int) -> None:
+        """Judge many states of a power cut during the run so far, then go on from one of them."""
+        run = self.session.run()
+        self._explore(run)
+        point = max(run.opened, len(run.events) - back)
+        volume = Volume(run.start.after(run.events[:point]), self.profile)
+        states = [plan(point, cut, torn) for cut, torn in cuts(volume, self.bound, seed=self.generation)]
+        self._crash(run, states[data.draw(st.integers(0, len(states) - 1), label="state")])
+
+    def _explore(self, run: Run) -> None:
+        judge = Judge(self.factory, generation=1000 + self.generation)
+        history = self.before.copy()
+        names = tuple(history.subscribers)
+        try:
+            found = check(run, history, judge, self.profile, bound=self.bound, depth=self.depth, seed=self.generation)
+        finally:
+            type(self).coverage.add(judge.coverage)
+        if found:
+            self._must_hold(found.fault, *self._crash_steps(run, found, names))
+
+    def _crash_steps(self, run: Run, found: Found, names: tuple[str, ...]) -> list[Step]:
+        return list(crash_steps(self.factory, run, found, self.profile, names))
+
+    def _crash(self, run: Run, crash: Crash) -> None:
+        history = self.before
+        self._must_hold(pass_through(run, history, crash.point))
+        self.steps.append(step_of(run, crash, self.profile))
+        self.history = history
+        self._open(crashed(run.start, run.events, crash, self.profile))
+
+    def teardown(self) -> None:
+        """The end of an example is one more power cut."""
+        if hasattr(self, "session"):
+            self._explore(self.session.run())
+
+
+def crash_machine(
+    engine: str,
+    *,
+    profile: str = "",
+    options: Mapping[str, tuple[str, ...]] | None = None,
+    faults: bool = False,
+) -> type[CrashMachine]:
+    """A machine for an engine, as named on the command line; ``.TestCase`` of it is what pytest collects.
+
+    ``profile``: one profile instead of all. ``options``: values to draw options from. ``faults``: inject I/O errors.
+    Raises UsageError where there is no such profile.
+    """
+    reference = EngineRef.parse(engine)
+    body: dict[str, Any] = {"engine": reference, "options": options or {}, "faults": faults}
+    body["profiles"] = (profile_named(profile).name,) if profile else tuple(PROFILES)
+    return type("CrashMachine_" + "".join(c if c.isalnum() else "_" for c in reference.name), (CrashMachine,), body)
