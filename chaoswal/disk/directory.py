@@ -1,0 +1,120 @@
+"""A directory of the machine as an image, and an image as a directory.
+
+Inodes are numbered by a scan: the entries of each directory in the order of their names, a directory's contents
+after all its entries. ``number`` gives the same numbers as ``load``, without reading a byte. Only regular files
+and directories are seen; every name of a hard link counts as a file of its own.
+"""
+
+import fnmatch
+import os
+import shutil
+from collections.abc import Collection, Iterator
+
+from chaoswal.disk.image import Image
+from chaoswal.trace import ROOT
+
+
+def scan(root: str) -> Iterator[tuple[int, str, int, str, bool]]:
+    """(directory inode, name, inode, full path, whether it is a directory) of everything below the root."""
+    inode = ROOT
+    waiting = [(ROOT, root)]
+    for parent, directory in waiting:  # grows while it is walked
+        for name in sorted(os.listdir(directory)):
+            path = os.path.join(directory, name)
+            if os.path.islink(path) or not os.path.exists(path):
+                continue
+            inode += 1
+            inner = os.path.isdir(path)
+            if inner:
+                waiting.append((inode, path))
+            yield parent, name, inode, path, inner
+
+
+def number(root: str) -> dict[tuple[int, str], int]:
+    """The names below a directory with the inode numbers that ``load`` gives them."""
+    return {(parent, name): inode for parent, name, inode, _, _ in scan(root)}
+
+
+def load(root: str) -> Image:
+    """What a directory holds now."""
+    names: dict[tuple[int, str], int] = {}
+    contents: dict[int, bytes | None] = {}
+    for parent, name, inode, path, inner in scan(root):
+        names[parent, name] = inode
+        contents[inode] = None if inner else _read(path)
+    return Image(names, contents)
+
+
+def store(image: Image, root: str) -> None:
+    """Make a directory hold exactly an image; what it holds already is not written again."""
+    wanted = image.files()
+    standing = load(root).files()
+    for path in sorted(set(standing) - set(wanted), reverse=True):  # what is inside a directory goes before it
+        _remove(os.path.join(root, path))
+    for path, data in wanted.items():
+        if path in standing and standing[path] == data:
+            continue
+        full = os.path.join(root, path)
+        if path in standing and (data is None) != (standing[path] is None):
+            _remove(full)
+        if data is None:
+            os.mkdir(full)
+        else:
+            _write(full, data)
+
+
+def difference(expected: Image, found: Image, scratch: Collection[str] = ()) -> str:
+    """In what two images differ but for scratch files (globs), in one sentence; empty where they agree."""
+    left, right = expected.files(), found.files()
+    for path in sorted({*left, *right}):
+        if is_scratch(path, scratch):
+            continue
+        if path not in right:
+            return f"{path} is missing"
+        if path not in left:
+            return f"{path} is there, and nothing made it"
+        if left[path] != right[path]:
+            return f"{path} {_difference(left[path], right[path])}"
+    return ""
+
+
+def is_scratch(path: str, scratch: Collection[str]) -> bool:
+    """Whether a path, or its last part, matches one of the globs."""
+    return any(fnmatch.fnmatchcase(path, glob) or fnmatch.fnmatchcase(path.rpartition("/")[2], glob) for glob in scratch)
+
+
+def _difference(expected: bytes | None, found: bytes | None) -> str:
+    if expected is None or found is None:
+        return f"is a {'file' if expected is None else 'directory'}"
+    at = next(
+        (place for place, pair in enumerate(zip(expected, found, strict=False)) if pair[0] != pair[1]),
+        min(len(expected), len(found)),
+    )
+    return f"has {len(found)} bytes, not {len(expected)}, or other bytes from offset {at} on"
+
+
+def _read(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        parts = []
+        while size > 0 and (part := os.read(descriptor, size)):
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "wb", buffering=0) as file:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) :]
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)

@@ -1,0 +1,220 @@
+"""The child: a process that opens the engine (which is its recovery), says what it shows, and works until it is killed.
+
+It tells what it does in the notes only, each before and after the fact, so that there is nothing it must say at its
+end. Where the plan arms a kill, it sends itself a real SIGKILL at that moment; otherwise it goes on until somebody
+else does, and when it has done all it was asked to do it says so and waits. It dies with its parent, and what it or
+its engine prints goes to a file.
+"""
+
+import ctypes
+import gc
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from chaoswal.engines.adapter import LogEngine
+from chaoswal.engines.registry import Factory
+from chaoswal.errors import Exit, HarnessFault, StepLimit
+from chaoswal.killloop.journal import HARNESS, Offers, observed_note, offers_note
+from chaoswal.killloop.notes import Notes
+from chaoswal.killloop.places import place_of
+from chaoswal.killloop.plans import Plan, Program
+from chaoswal.limits import PAGE_BYTES
+from chaoswal.ops import Operation, Reopen
+from chaoswal.oracle import ERROR, Observed
+from chaoswal.trace import Begin, End
+from chaoswal.verdict import Fault, Violation
+from chaoswal.vfs.noted import CODES, Moment, NotedVfs
+from chaoswal.vfs.runtime import RealRuntime
+from chaoswal.workload import Driver, traits_of
+
+OPENED_BYTE, DONE_BYTE = b"o", b"d"
+"""What a child says to its parent: the engine is open; everything is done."""
+
+_ROOM_MIN = 16 << 20
+"""A child that has less room than this for its notes begins no other operation."""
+
+_BEGIN, _END = CODES[Begin], CODES[End]
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a child is to do."""
+
+    factory: Factory
+    root: str
+    plan: Plan
+    notes: Notes
+    report: Callable[[bytes], None]
+    output: int
+    """The descriptor that takes what is printed."""
+    first_index: int
+    """The number of its first operation."""
+    subscribers: tuple[str, ...]
+    names: Mapping[tuple[int, str], int]
+    """The inode numbers of what the directory holds."""
+    next_inode: int
+    tickets: int
+    places: Mapping[str, str]
+
+
+def run(task: Task, parent: int) -> None:
+    """The whole life of a child, as the target of a process."""
+    die_with(parent)
+    gc.disable()  # it lives for milliseconds, and shares its pages with its parent
+    os.dup2(task.output, 1)
+    os.dup2(task.output, 2)
+    try:
+        _Child(task).work()
+        task.report(DONE_BYTE)
+        while True:
+            signal.pause()
+    except Exception:  # noqa: BLE001 - the engine's own are contained: this is ours
+        task.notes.note((HARNESS, traceback.format_exc()))
+        os._exit(Exit.INTERNAL)
+
+
+def die_with(parent: int) -> None:
+    """Let the kernel kill this process as soon as its parent is dead."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked
+        die()
+
+
+def die() -> None:
+    """The real thing: no handler, no flush, no return."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Trigger:
+    """Keeps the notes of a child, and kills it where its plan says."""
+
+    def __init__(self, plan: Plan, notes: Notes, places: Mapping[str, str]) -> None:
+        self.note = notes.note
+        self.operation: Operation | None = None
+        self.opened = False
+        self.places = dict(places)
+        self._plan = plan
+        self._left = plan.nth
+        self._due = False
+
+    def reach(self, moment: Moment, code: int, path: str | None) -> None:
+        """Count the changes in the armed place, and end the process at its moment of the n-th."""
+        if not self._plan.armed:
+            return
+        if moment is Moment.BEFORE:
+            self._due = self._in_place(code, path) and self._count()
+        if self._due and moment is self._plan.moment:
+            die()
+
+    def _in_place(self, code: int, path: str | None) -> bool:
+        place = self._plan.place
+        return not place or place == place_of(self.operation, self.opened, code, path, self.places)
+
+    def _count(self) -> bool:
+        self._left -= 1
+        return self._left == 0
+
+    def part(self, offset: int, length: int, path: str) -> int | None:
+        """Of a write that is to be cut short: how much is made, up to a page boundary, as a kill leaves it."""
+        if not (self._due and self._plan.moment is Moment.INSIDE):
+            return None
+        stops = [0, *range(PAGE_BYTES - offset % PAGE_BYTES, length, PAGE_BYTES)]
+        return stops[int(self._plan.part * len(stops))]
+
+
+class _Child:
+    """An engine open on a real directory."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._factory = task.factory
+        self._note = task.notes.note
+        self._trigger = Trigger(task.plan, task.notes, task.places)
+        self._vfs: NotedVfs | None = None
+        if task.factory.simulated:
+            self._vfs = NotedVfs(
+                task.root, self._trigger, names=task.names, next_inode=task.next_inode, tickets=task.tickets
+            )
+        self._driver: Driver | None = None
+        self._offers: Offers | None = None
+
+    def work(self) -> None:
+        """Open, look, and perform operations."""
+        task = self._task
+        observed = self._contained()
+        self._note(observed_note(observed, time.monotonic()))
+        self._trigger.opened = True
+        task.report(OPENED_BYTE)
+        if observed.fault or self._offers is None:
+            return
+        program = Program(task.plan, self._offers.traits.capabilities, task.subscribers)
+        for op_index in range(task.first_index, task.first_index + task.plan.operations):
+            if task.notes.room < _ROOM_MIN:
+                return
+            self._perform(op_index, program.next())
+
+    def _contained(self) -> Observed:
+        try:
+            return self._open_and_look()
+        except StepLimit as error:
+            return Observed(fault=Fault(kind=Violation.HUNG, explanation=str(error)))
+        except HarnessFault:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises in recovery is an observation
+            why = f"recovery raised {type(error).__name__}: {error}"
+            return Observed(fault=Fault(kind=Violation.UNOPENABLE, explanation=why))
+
+    def _open_and_look(self) -> Observed:
+        engine = self._open()
+        traits = traits_of(engine)
+        scratch, places = tuple(getattr(engine, "scratch", ())), dict(getattr(engine, "places", {}))
+        self._offers = Offers(traits=traits, scratch=scratch, places=places)
+        self._note(offers_note(self._offers))
+        self._trigger.places = places
+        self._driver = Driver(engine)
+        observed = self._driver.observe(self._task.subscribers)
+        for name, given in observed.deliveries.items():
+            self._driver.resume(name, given)
+        return observed
+
+    def _open(self) -> LogEngine:
+        if self._vfs is None:
+            return self._factory.open_directory(self._task.root)
+        return self._factory.open_simulated(self._vfs, RealRuntime())
+
+    def _perform(self, op_index: int, operation: Operation) -> None:
+        trigger = self._trigger
+        self._note((_BEGIN, op_index, time.monotonic()))
+        trigger.operation = operation
+        self._around(Moment.BEFORE, Moment.INSIDE)
+        result = self._reopen() if isinstance(operation, Reopen) else self._ask(op_index, operation)
+        self._around(Moment.MADE)
+        self._note((_END, op_index, result))
+        self._around(Moment.AFTER)
+        trigger.operation = None
+
+    def _around(self, *moments: Moment) -> None:
+        """Where the changes of an engine are not seen, its operations are counted in their place."""
+        if self._vfs is None:
+            for moment in moments:
+                self._trigger.reach(moment, 0, None)
+
+    def _ask(self, op_index: int, operation: Operation) -> str:
+        if self._driver is None:
+            return f"{ERROR}the engine is not open"
+        return self._driver.perform(op_index, operation)
+
+    def _reopen(self) -> str:
+        driver, self._driver = self._driver, None
+        try:
+            if driver:
+                driver.engine.close()
+            self._driver = Driver(self._open(), driver.known if driver else ())
+        except Exception as error:  # noqa: BLE001 - as above
+            return f"{ERROR}{type(error).__name__}: {error}"
+        return "None"

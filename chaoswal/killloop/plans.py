@@ -1,0 +1,127 @@
+"""What one cycle will do, drawn from the seed: how the kill comes, what follows it, and which operations run till then.
+
+Half of the kills come from outside, after a random time; half are armed, and strike at the n-th change or sync
+anywhere, or at the n-th in one place. An armed place is one that few kills have reached so far, and a short scenario
+of operations leads there: rotation, cleanup and the subscribers' progress are rare in a random workload and in time.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from chaoswal.killloop.places import RECOVERY, SOUGHT
+from chaoswal.ops import Ack, Append, Cleanup, Flush, Operation, Poll, Rotate, Subscribe, Sync
+from chaoswal.vfs.noted import Moment
+from chaoswal.workload import Generator
+
+OPERATIONS_MAX = 60
+"""No cycle performs more operations than this."""
+
+RECOVERY_KILLS_MAX = 3
+"""So many kills in a row may come before an opening has finished; then one is waited for."""
+
+_EVERYTHING = 1_000
+"""More records than any subscriber is offered at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One cycle."""
+
+    seed: int
+    """What the operations are drawn from."""
+    fault: str
+    """What follows the kill: ``kill`` (nothing more), ``torn`` or ``power``."""
+    operations: int
+    """How many operations at most; then the child waits for its end."""
+    wait: float = 0.0
+    """Of a kill from outside: when, as a part of the time that opening (``in_recovery``) or the operations take."""
+    in_recovery: bool = False
+    armed: bool = False
+    place: str = ""
+    """Where an armed kill strikes; empty: anywhere."""
+    nth: int = 1
+    """At which change in that place."""
+    moment: Moment = Moment.BEFORE
+    part: float = 0.0
+    """How much of a write is made by a child that ends inside it."""
+
+
+def draw(seed: str, faults: Sequence[str], reached: Counter[str], unopened: int) -> Plan:
+    """The plan of one cycle; ``unopened``: how many kills in a row have come before an opening had finished."""
+    chance = random.Random(seed)
+    fault = chance.choice(list(faults))
+    program, operations = chance.getrandbits(48), chance.choice([3, 8, 20, 40, OPERATIONS_MAX])
+    early = chance.random() < 0.25 and unopened < RECOVERY_KILLS_MAX
+    if chance.random() < 0.5:
+        wait = chance.random() * (1.2 if early else 1.0)
+        return Plan(seed=program, fault=fault, operations=operations, wait=wait, in_recovery=early)
+    place = RECOVERY if early else _rare(chance, reached) if chance.random() < 0.7 else ""
+    return Plan(
+        seed=program,
+        fault=fault,
+        operations=operations,
+        armed=True,
+        place=place,
+        nth=min(int(chance.expovariate(0.3 if place else 0.1)) + 1, 40),
+        moment=chance.choice(list(Moment)),
+        part=chance.random(),
+    )
+
+
+def _rare(chance: random.Random, reached: Counter[str]) -> str:
+    """One of the places that few kills have reached."""
+    return chance.choices(SOUGHT, [1 / (1 + reached[place]) for place in SOUGHT])[0]
+
+
+class Program:
+    """The operations of one cycle, the same for the child that performs them and the parent that checks them."""
+
+    def __init__(self, plan: Plan, capabilities: frozenset[str], names: Sequence[str]) -> None:
+        """``names``: the subscribers there are already."""
+        self._generator = Generator(plan.seed, capabilities)
+        self._chance = random.Random(f"scenario:{plan.seed}")
+        self._next = self._operations(plan, capabilities, list(names))
+
+    def next(self) -> Operation:
+        """The next operation."""
+        return next(self._next)
+
+    def _operations(self, plan: Plan, capabilities: frozenset[str], names: list[str]) -> Iterator[Operation]:
+        start = [operation for operation in self._generator.program(2) if isinstance(operation, Subscribe)]
+        yield from start
+        names = list(dict.fromkeys([*names, *(operation.name for operation in start)]))
+        while True:
+            for _ in range(self._chance.randrange(6)):
+                yield self._generator.operation()
+            if plan.place:
+                yield from scenario(plan.place, capabilities, names, self._chance)
+
+
+def scenario(
+    place: str, capabilities: frozenset[str], names: Sequence[str], chance: random.Random
+) -> list[Operation]:
+    """Operations that lead to a place, as far as the engine has it."""
+    size = chance.choice([10, 100, 300])
+    appends: list[Operation] = [Append(size=size) for _ in range(chance.randint(1, 3))]
+    rotate: list[Operation] = [Rotate()] if "rotate" in capabilities else []
+    match place:
+        case "rotate" | "finalize":
+            return [*appends, *rotate]
+        case "cleanup" if "cleanup" in capabilities and "subscribe" in capabilities:
+            return [*appends, *rotate, *_finished(names or ["s"]), Cleanup()]
+        case "flush" | "subscribe" if "subscribe" in capabilities:
+            return [*appends, *_finished([chance.choice([*names, "s", "t"])])]
+        case "sync":
+            return [*appends, Sync()]
+        case _:
+            return appends
+
+
+def _finished(names: Sequence[str]) -> Iterator[Operation]:
+    for name in names:
+        yield Subscribe(name=name)
+        yield Poll(name=name, count=_EVERYTHING)
+        yield Ack(name=name, places=tuple(range(_EVERYTHING)))
+        yield Flush(name=name)
