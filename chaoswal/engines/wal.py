@@ -30,6 +30,7 @@ class WalEngine:
     contract = "log"
     promise = "append append_batch sync rotate close"
     promise_reads = True
+    takes_vfs = True
     scratch = ("LOCK",)
     places = {  # noqa: RUF012  a table that adapters share by convention
         "segment-*": "finalize",

@@ -15,6 +15,7 @@ records are missing.
 """
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 
 from crc32c import crc32c
@@ -86,9 +87,9 @@ class CursorBirth(Birth):
             file.close()
 
     def remove(self, name: str) -> None:
-        """Delete the progress of a subscriber that the manifest does not list any more."""
-        self.unlink(cursor_name(name))
-        self.sync_directory()
+        """Delete the progress of a subscriber that the manifest does not list any more; recovery would do it too."""
+        with suppress(OSError):
+            self.unlink(cursor_name(name))
 
     def create(self, temporary: str) -> File:
         return self._vfs.create(temporary)

@@ -34,14 +34,11 @@ IDENTITY_BYTES = 16
 _HEADER = struct.Struct("<8s16sQI")
 _CRC = struct.Struct("<I")
 
-KNOWN = re.compile(
-    r"(?P<wal>wal-(?P<wal_first>\d{20})\.wal)"
-    r"|(?P<segment>segment-(?P<segment_first>\d{20})\.seg)"
-    r"|(?P<cursor>subscriber-(?P<subscriber>[A-Za-z0-9_-]{1,64})\.cur)"
-    r"|(?P<manifest>log\.manifest)|(?P<lock>LOCK)"
-    r"|(?P<temporary>(wal-\d{20}\.wal|segment-\d{20}\.seg|subscriber-[A-Za-z0-9_-]{1,64}\.cur|log\.manifest)\.tmp)"
-)
-"""Every name a log may leave behind; ``lastgroup`` would name the inner group, so look at ``groupdict``."""
+_NAMED = r"wal-\d{20}\.wal|segment-\d{20}\.seg|subscriber-[A-Za-z0-9_-]{1,64}\.cur|log\.manifest"
+KNOWN = re.compile(rf"(?:{_NAMED})(?:\.tmp)?|LOCK", re.ASCII)
+"""Every name a log may leave behind."""
+ALL_KNOWN = re.compile(rf"(?:(?:{KNOWN.pattern})(?:/(?:{KNOWN.pattern}))*)?", re.ASCII)
+"""Any number of them with slashes between."""
 
 
 def wal_name(first: int) -> str:

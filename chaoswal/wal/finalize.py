@@ -4,7 +4,8 @@ Theory of operation
 -------------------
 1. The good frames of the WAL are copied into a segment, born whole; its name is durable when that returns.
 2. An empty WAL for the number that follows is born whole.
-3. The old WAL is unlinked, and the directory synced.
+3. The old WAL is unlinked. That needs no sync: a WAL that has a segment, or begins below the manifest's start, is never
+   read again, and recovery unlinks it as often as it comes back.
 
 Every step is durable before the next one begins. So what a crash can leave is: the old WAL alone; the old WAL and
 its segment (superseded: do 2 and 3); both WALs and the segment (do 3); or the end. The records are written freshly
@@ -30,7 +31,7 @@ class Finalizer:
         """Replace the WAL ``name``, which holds ``data``, by a segment and a new WAL."""
         segment = self.make_segment(first, data, scan)
         wal = self.make_wal(segment.end)
-        self.retire(name)
+        self.unlink(name)
         return segment, wal
 
     def make_segment(self, first: int, data: bytes, scan: Scan) -> Segment:
@@ -39,13 +40,5 @@ class Finalizer:
     def make_wal(self, first: int) -> WalFile:
         return self._wal_birth.make(first)
 
-    def retire(self, name: str) -> None:
-        """Remove the old WAL, durably: it must never come back once its segment may be deleted."""
-        self.unlink(name)
-        self.sync_directory()
-
     def unlink(self, name: str) -> None:
         self._vfs.unlink(name)
-
-    def sync_directory(self) -> None:
-        self._vfs.sync_directory()

@@ -67,13 +67,15 @@ _unpack_header = _HEADER.unpack_from
 class Scan:
     """The good frames at the start of a file's frames: where each begins, its number, and where they end."""
 
-    __slots__ = ("end", "next", "offsets", "sequences")
+    __slots__ = ("batches", "end", "next", "offsets", "sequences")
 
     def __init__(self, offset: int, sequence: int) -> None:
         self.offsets: list[int] = []
         self.sequences: list[int] = []
         self.end = offset
         self.next = sequence
+        self.batches = False
+        """Whether any frame is a batch."""
 
 
 def join_batch(payloads: Sequence[bytes]) -> bytes:
@@ -115,48 +117,43 @@ class Codec:
         magic, _, length, _, number, synced = header
         return number == sequence and magic == MAGIC and length <= room and synced <= number
 
-    def walk(self, data: bytes, seed: int, sequence: int, at: int, base: int) -> Iterator[tuple[int, int, int, int]]:
-        """The good frames from ``data[at:]`` on: (sequence, start, end, count), up to the first bad one."""
+    def scan(self, data: bytes, seed: int, sequence: int, at: int, base: int = 0) -> Scan:
+        """The good frames from ``data[at:]`` on, up to the first bad one or the end. Offsets are those in ``data``."""
         checksum, plausible = self.checksum, self.plausible
+        found = Scan(at, sequence)
+        offsets, sequences = found.offsets, found.sequences
         last = len(data) - FRAME_BYTES
         while at <= last:
             header = _unpack_header(data, at)
             if not plausible(header, sequence, last - at):
-                return
+                break
             end = at + FRAME_BYTES + header[2]
             if checksum(data[at + 8 : end], seed, base + at) != header[1]:
-                return
+                break
             count = header[3]
-            if count and not batch_adds_up(data, at + FRAME_BYTES, end, count):
-                return
-            yield sequence, at, end, count
+            if count:
+                if not batch_adds_up(data, at + FRAME_BYTES, end, count):
+                    break
+                found.batches = True
+            offsets.append(at)
+            sequences.append(sequence)
             sequence += count or 1
             at = end
-
-    def scan(self, data: bytes, seed: int, sequence: int, at: int) -> Scan:
-        """The good frames of a whole file."""
-        result = Scan(at, sequence)
-        for number, start, end, count in self.walk(data, seed, sequence, at, 0):
-            result.offsets.append(start)
-            result.sequences.append(number)
-            result.end = end
-            result.next = number + (count or 1)
-        return result
+        found.end, found.next = at, sequence
+        return found
 
     def decode(self, data: bytes, seed: int, sequence: int, base: int) -> tuple[list[Record], int, int]:
         """The records of the good frames that lie whole in ``data``, where they end, and the number that follows."""
+        found = self.scan(data, seed, sequence, 0, base)
+        stops = [*found.offsets[1:], found.end]
+        frames = zip(found.sequences, found.offsets, stops, strict=True)
+        if not found.batches:
+            return [(number, data[at + FRAME_BYTES : end]) for number, at, end in frames], found.end, found.next
         records: list[Record] = []
-        stop, following = 0, sequence
-        for number, start, end, count in self.walk(data, seed, sequence, 0, base):
-            payload = data[start + FRAME_BYTES : end]
-            if not count:
-                records.append((number, payload))
-                following = number + 1
-            else:
-                records.extend(enumerate(split_batch(payload, count), number))
-                following = number + count
-            stop = end
-        return records, stop, following
+        for number, at, end in frames:
+            count, payload = _unpack_header(data, at)[3], data[at + FRAME_BYTES : end]
+            records += enumerate(split_batch(payload, count), number) if count else [(number, payload)]
+        return records, found.end, found.next
 
     def frame_length(self, data: bytes) -> int:
         """What the frame at the start of ``data`` says of its own length, not yet to be believed; 0 if it is none."""

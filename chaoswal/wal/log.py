@@ -39,6 +39,7 @@ from chaoswal.wal.finalize import Finalizer
 from chaoswal.wal.frames import FRAME_BYTES, PAYLOAD_BYTES_MAX, Codec, Record, join_batch
 from chaoswal.wal.manifest import Manifest, ManifestBirth
 from chaoswal.wal.options import Options
+from chaoswal.wal.reading import RECENT_BYTES, Recent
 from chaoswal.wal.recovery import Recovery
 from chaoswal.wal.retention import Cleaner
 from chaoswal.wal.segment import Segment, SegmentBirth
@@ -100,6 +101,7 @@ class Log:
         self._finalizer = parts.finalizer(vfs, parts.segment_birth(vfs, codec, runtime.entropy), wal_birth)
         self._cleaner = parts.cleaner(vfs)
         self._feeds: dict[str, Feed] = {}
+        self._recent = Recent()
         self._poisoned = ""
         self._closed = False
         self._lock = self.take_lock(f"pid {os.getpid()}, since {runtime.now():.3f}")
@@ -233,7 +235,12 @@ class Log:
         if sequence >= self._wal.first:
             return self._wal.read(sequence, max_bytes)
         segment = self._segments[bisect_right(self._segments, sequence, key=_FIRST) - 1]
-        return segment.read(self._vfs, self._codec, sequence, max_bytes)
+        records = self._recent.find(segment.first, sequence)
+        if not records:
+            records = segment.read(self._vfs, self._codec, sequence, max_bytes)
+            if segment.index_offset <= RECENT_BYTES and len(records) == segment.end - segment.first:
+                self._recent.keep(segment.first, records)
+        return records
 
     # -- subscribers -----------------------------------------------------------------------------------------
 
@@ -271,16 +278,9 @@ class Log:
             feed = self._feeds.pop(name, None)
             if feed is not None:
                 feed.release()
-            damaged = self._errors.pop(cursor_name(name), None)
+            self._errors.pop(cursor_name(name), None)
             self._cursors.pop(name, None)
-            try:
-                self._cursor_birth.remove(name)
-            except FileNotFoundError:
-                if damaged is None:
-                    raise
-            except BaseException as error:
-                self._poison(f"removal of {cursor_name(name)}", error)
-                raise
+            self._cursor_birth.remove(name)
 
     def cleanup(self) -> int:
         """Delete the segments that all registered subscribers have finished; returns the first number left."""
@@ -291,11 +291,7 @@ class Log:
             if gone:
                 self._put_manifest(self._manifest.with_start(gone[-1].end))
                 self._segments = self._segments[count:]
-            try:
-                self._cleaner.delete(gone)
-            except BaseException as error:
-                self._poison("sync of the directory after cleanup", error)
-                raise
+            self._cleaner.delete(gone)
             return self._manifest.start
 
     def _finished(self) -> int:

@@ -4,6 +4,9 @@ from chaoswal.vfs.protocol import File
 from chaoswal.wal.errors import CorruptLog
 from chaoswal.wal.frames import Codec, Record
 
+RECENT_BYTES = 64 * 1024
+RECENT_RUNS = 4
+
 
 def read_frames(
     file: File, name: str, codec: Codec, seed: int, at: tuple[int, int], end: tuple[int, int], max_bytes: int
@@ -39,3 +42,25 @@ def damage(file: File, name: str, codec: Codec, seed: int, at: tuple[int, int], 
     for later, _ in codec.later_frames(data, seed, sequence + 1, 0, offset, name):
         return CorruptLog(name, offset, sequence, later - 1, "a record that was durable is damaged")
     return CorruptLog(name, offset, sequence, following - 1, "records that were durable are damaged")
+
+
+class Recent:
+    """The records of the last few small segments that were read whole: readers tend to follow each other closely."""
+
+    __slots__ = ("_runs",)
+
+    def __init__(self) -> None:
+        self._runs: dict[int, list[Record]] = {}
+
+    def find(self, first: int, sequence: int) -> list[Record]:
+        """The records from number ``sequence`` on of the segment that begins with ``first``; none if not known."""
+        records = self._runs.get(first)
+        if not records:
+            return []
+        return records if sequence == first else records[sequence - first :]
+
+    def keep(self, first: int, records: list[Record]) -> None:
+        """Remember a whole segment, and forget the oldest. Nobody may change the list after this."""
+        if len(self._runs) >= RECENT_RUNS:
+            del self._runs[next(iter(self._runs))]
+        self._runs[first] = records

@@ -13,11 +13,12 @@ tables below. If any row refuses, nothing is changed at all. The order of the ac
   1. T  Unfinished births are removed (a new birth takes the same temporary name).
   2. L  A log that is not there yet is made: WAL, then manifest. A WAL that is missing after a crash is made.
   3. W  The WAL behind the last segment is gone on with, replaced, or finalized.
-  4. W, S, C  What is superseded or left over is unlinked, the directory is synced once.
+  4. W, S, C  What is superseded or left over is unlinked.
 
 Each step leaves a directory that the tables lead to the same end. Before anything is read the directory is synced: the
-names seen after a kill may still be pending. Segments below the manifest's start, and a WAL that has a segment, are
-never read: deleting them twice is harmless, and their coming back after a crash too.
+names seen after a kill may still be pending, and step 4 relies on them. Unlinking needs no sync: a segment below the
+manifest's start, a WAL that has a segment, and the progress of a name not listed are never read, so that it does not
+matter how often they come back after a crash.
 
 What cannot be told apart: rot in the last synced frames of the WAL looks like a torn tail (``frames.py``), unless a
 subscriber has acknowledged one of them; that is row C5.
@@ -331,14 +332,12 @@ class Recovery:
     def act(self, survey: Survey, actions: Sequence[Action]) -> Recovered:
         """Carry a plan out."""
         wal: WalFile | None = None
-        unlinked = False
         manifest, segments = survey.manifest, survey.segments
         errors: dict[str, CorruptLog] = {}
         for action in actions:
             verb = action.verb
             if verb == UNLINK:
                 self.unlink(action.name)
-                unlinked = True
             elif verb in {MAKE_WAL, MAKE_LOG}:
                 wal = self.make_wal(survey.end)
             elif verb in {REUSE, REPLACE, FINALIZE} and survey.tail is not None:
@@ -347,8 +346,6 @@ class Recovery:
                 errors[action.name] = action.error
         if manifest is None:
             manifest = self.make_manifest()
-        if unlinked:
-            self.sync_unlinked()
         assert wal is not None
         return Recovered(manifest, segments, wal, survey.cursors, errors)
 
@@ -379,7 +376,4 @@ class Recovery:
 
     def sync_names(self) -> None:
         """Make the names durable that a kill may have left pending."""
-        self._vfs.sync_directory()
-
-    def sync_unlinked(self) -> None:
         self._vfs.sync_directory()

@@ -5,7 +5,7 @@ Theory of operation
 1. The subscribers' progress is made durable: what is deleted must not be wanted again after a crash.
 2. The manifest's start moves behind the last segment that all have finished, durably. From now on those segments are
    gone: recovery deletes whatever begins below the start, so that none of them can come back.
-3. They are unlinked, and the directory is synced once.
+3. They are unlinked. That needs no sync of its own.
 
 A delete that fails costs space and nothing else: it is tried again at the next cleanup, and found at the next
 opening. The WAL is never deleted, and its name carries the next sequence number: cleaning everything restarts nothing.
@@ -42,10 +42,7 @@ class Cleaner:
     def delete(self, segments: Sequence[Segment]) -> None:
         """Unlink segments that the manifest gives up, and those that could not be unlinked before."""
         self._doomed += [segment.name for segment in segments]
-        if not self._doomed:
-            return
         self._doomed = [name for name in self._doomed if not self.deleted(name)]
-        self.sync_directory()
 
     def deleted(self, name: str) -> bool:
         """Unlink one file; False if it has to be tried again."""
@@ -59,6 +56,3 @@ class Cleaner:
 
     def unlink(self, name: str) -> None:
         self._vfs.unlink(name)
-
-    def sync_directory(self) -> None:
-        self._vfs.sync_directory()

@@ -1,11 +1,11 @@
 """Looking at a directory before recovery: what is there, what is readable, and nothing is changed."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from chaoswal.vfs.protocol import File, Vfs
 from chaoswal.wal.cursor import Cursor, load_cursor
 from chaoswal.wal.errors import CorruptLog, ForeignFile
-from chaoswal.wal.files import HEADER_BYTES, KNOWN, MANIFEST_NAME, WAL_MAGIC, check_header, wal_name
+from chaoswal.wal.files import ALL_KNOWN, HEADER_BYTES, KNOWN, MANIFEST_NAME, WAL_MAGIC, check_header, wal_name
 from chaoswal.wal.frames import Codec, Scan
 from chaoswal.wal.manifest import Manifest, load_manifest
 from chaoswal.wal.segment import Segment, load_segment
@@ -72,11 +72,12 @@ class Survey:
         return self.segments[-1].end if self.segments else self.start
 
 
-def check_names(names: Iterable[str]) -> None:
+def check_names(names: Sequence[str]) -> None:
     """ForeignFile if a name is none that a log leaves behind."""
-    for name in names:
-        if KNOWN.fullmatch(name) is None:
-            raise ForeignFile(name)
+    if ALL_KNOWN.fullmatch("/".join(names)) is None:
+        for name in names:
+            if KNOWN.fullmatch(name) is None:
+                raise ForeignFile(name)
 
 
 class Surveyor:
