@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from chaoswal.engines.adapter import Record
+from chaoswal.errors import HarnessFault
 from chaoswal.models.log import Log
 from chaoswal.models.subscribers import Subscriber, removable
 from chaoswal.ops import (
@@ -209,36 +210,15 @@ class History:
         """The violation in what a recovered engine shows, if there is one."""
         if observed.fault:
             return observed.fault
-        span = self.log.allows(observed.records, observed.next_position)
-        if span is None:
+        log = self.log.settled(observed.records, observed.next_position)
+        span = log.allows(observed.records, observed.next_position) if log else None
+        if log is None or span is None:
             return _explain_log(self.log, observed)
         for name, given in observed.deliveries.items():
             if name in self.subscribers:
-                fault = self._judge_deliveries(name, self.subscribers[name], range(*span), given)
+                fault = _judge_deliveries(name, self.subscribers[name], log.records, range(*span), given)
                 if fault:
                     return fault
-        return None
-
-    def _judge_deliveries(self, name: str, subscriber: Subscriber, visible: range, given: list[Record]) -> Fault | None:
-        records, start = self.log.records, max(visible.start, subscriber.start)
-        seen = range(start, visible.stop)
-        if given == [(p, records[p]) for p in seen if p not in subscriber.acked]:
-            return None
-        positions = [position for position, _ in given]
-        if positions != sorted(set(positions)):
-            return _wrong_deliveries(name, positions, list(seen))
-        for position, payload in given:
-            if position not in seen or payload != records[position]:
-                why = f"subscriber {name} is given record {position}, which is not what was appended there"
-                return Fault(kind=Violation.INVENTED, explanation=why)
-        forgotten = sorted(subscriber.promised.intersection(positions))
-        if forgotten:
-            why = f"subscriber {name} is given {forgotten} again, whose acknowledgements were promised"
-            return Fault(kind=Violation.CURSOR_LOST, explanation=why)
-        skipped = sorted(set(seen).difference(positions, subscriber.acked))
-        if skipped:
-            why = f"subscriber {name} is not given {skipped}, which it never acknowledged"
-            return Fault(kind=Violation.CURSOR_AHEAD, explanation=why)
         return None
 
     def open(self, observed: Observed) -> Fault | None:
@@ -250,8 +230,11 @@ class History:
 
     def adopt(self, observed: Observed) -> None:
         """Go on from what a completed recovery showed; it must have been judged before."""
-        span = self.log.allows(observed.records, observed.next_position)
-        assert span is not None
+        log = self.log.settled(observed.records, observed.next_position)
+        span = log.allows(observed.records, observed.next_position) if log else None
+        if log is None or span is None:
+            raise HarnessFault("a recovery is adopted that was not judged, or was found wrong")
+        self.log = log
         self.log.adopt(span[1], promise=self.traits.promise_reads)
         self.first = span[0]
         self._asked = {}
@@ -271,6 +254,31 @@ _WORDS = {Append: "append", Batch: "append_batch", Reopen: "close"}
 def promise_word(operation: Operation) -> str:
     """The adapter's method that an operation calls, as a promise names it."""
     return _WORDS.get(type(operation), type(operation).__name__.lower())
+
+
+def _judge_deliveries(
+    name: str, subscriber: Subscriber, records: list[bytes], visible: range, given: list[Record]
+) -> Fault | None:
+    """The violation in what a subscriber is given after a recovery, if there is one."""
+    seen = range(max(visible.start, subscriber.start), visible.stop)
+    if given == [(p, records[p]) for p in seen if p not in subscriber.acked]:
+        return None
+    positions = [position for position, _ in given]
+    if positions != sorted(set(positions)):
+        return _wrong_deliveries(name, positions, list(seen))
+    for position, payload in given:
+        if position not in seen or payload != records[position]:
+            why = f"subscriber {name} is given record {position}, which is not what was appended there"
+            return Fault(kind=Violation.INVENTED, explanation=why)
+    forgotten = sorted(subscriber.promised.intersection(positions))
+    if forgotten:
+        why = f"subscriber {name} is given {forgotten} again, whose acknowledgements were promised"
+        return Fault(kind=Violation.CURSOR_LOST, explanation=why)
+    skipped = sorted(set(seen).difference(positions, subscriber.acked))
+    if skipped:
+        why = f"subscriber {name} is not given {skipped}, which it never acknowledged"
+        return Fault(kind=Violation.CURSOR_AHEAD, explanation=why)
+    return None
 
 
 def _wrong_deliveries(name: str, given: list[int], expected: list[int]) -> Fault:

@@ -54,10 +54,11 @@ class Log:
         self.optional.difference_update(range(start, len(self.records)))
         if first is not None:
             if first < start and all(p in self.optional for p in range(first, start)):
-                self._forget(first, start)
+                self.forget(first, start)
             self.optional.clear()  # the others took their numbers: they happened
 
-    def _forget(self, start: int, stop: int) -> None:
+    def forget(self, start: int, stop: int) -> None:
+        """The optional records from ``start`` to ``stop`` never happened: later ones move down."""
         del self.records[start:stop]
         gap = stop - start
         self.optional = {p if p < start else p - gap for p in self.optional if not start <= p < stop}
@@ -94,8 +95,6 @@ class Log:
 
         ``next_position``: the number the engine says its next record will get, where it says so.
         """
-        if self.optional and min(self.optional) < len(self.records) - len(self.optional):
-            return self._allows_with_gaps(shown)
         for c in self._starts(len(shown), next_position):
             n = c + len(shown)
             possible = self.floor <= n <= len(self.records) and n not in self.halves
@@ -103,26 +102,30 @@ class Log:
                 return c, n
         return None
 
+    def settled(self, shown: Sequence[bytes], next_position: int | None = None) -> "Log | None":
+        """This log, or one without the optional records that were seen not to have happened, that allows ``shown``."""
+        if self.allows(shown, next_position):
+            return self
+        absent = sorted(self.optional.difference(self._matched(shown)), reverse=True) if self.optional else []
+        other = self.copy()
+        for position in absent:
+            other.forget(position, position + 1)
+        return other if absent and other.allows(shown, next_position) else None
+
+    def _matched(self, shown: Sequence[bytes]) -> set[int]:
+        """The optional positions whose records are shown, taken in order."""
+        wanted, place = set(), 0
+        for position, payload in enumerate(self.records):
+            if place < len(shown) and shown[place] == payload:
+                wanted.add(position)
+                place += 1
+        return {p for p in wanted if p in self.optional}
+
     def _starts(self, count: int, next_position: int | None) -> range:
         if next_position is None:
             return range(self.removed, self.removable + 1)
         start = next_position - count
         return range(start, start + 1) if self.removed <= start <= self.removable else range(0)
-
-    def _allows_with_gaps(self, shown: Sequence[bytes]) -> tuple[int, int] | None:
-        """As ``allows`` where an engine without sequence numbers leaves open which failed calls have happened."""
-        for c in range(self.removed, self.removable + 1):
-            position = c
-            for payload in shown:
-                while position in self.optional and self.records[position] != payload:
-                    position += 1
-                if position >= len(self.records) or self.records[position] != payload:
-                    break
-                position += 1
-            else:
-                if all(p in self.optional for p in range(position, self.floor)):
-                    return c, position
-        return None
 
     def adopt(self, n: int, *, promise: bool) -> None:
         """A completed recovery showed the log up to position n: what lies beyond is gone for good.
