@@ -45,7 +45,7 @@ def load(root: str) -> Image:
     return Image(names, contents)
 
 
-def store(image: Image, root: str) -> None:
+def save(image: Image, root: str) -> None:
     """Make a directory hold exactly an image; what it holds already is not written again."""
     wanted = image.files()
     standing = load(root).files()

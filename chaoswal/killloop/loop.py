@@ -1,0 +1,389 @@
+"""The loop of one worker: fork, kill, settle, judge, and go on with what is left.
+
+One fork is one cycle: the process that recovers what the last kill left is the writer that the next one kills. Its
+opening and its first look are compared with the model before anything else it did; its operations come after. A
+directory is used for a number of cycles, or until its log has grown long, and then a new one is begun.
+"""
+
+import gc
+import os
+import random
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import multiprocess
+from multiprocess.connection import wait
+
+from chaoswal.disk.crashes import Crash
+from chaoswal.disk.directory import load
+from chaoswal.disk.disk import Disk
+from chaoswal.disk.image import EMPTY, Image
+from chaoswal.disk.profiles import Profile
+from chaoswal.engines.registry import EngineRef
+from chaoswal.errors import HarnessFault
+from chaoswal.killloop import child
+from chaoswal.killloop.finding import Finding, Stage, markers
+from chaoswal.killloop.ground import Ground
+from chaoswal.killloop.journal import Journal, Offers, read
+from chaoswal.killloop.notes import Notes
+from chaoswal.killloop.places import place_of
+from chaoswal.killloop.plans import Plan, Program, draw
+from chaoswal.ops import Operation
+from chaoswal.oracle import ERROR, History, promise_word
+from chaoswal.run import Run
+from chaoswal.trace import Begin, End
+from chaoswal.verdict import Fault, Violation
+
+DIRECTORY_CYCLES = 50
+"""A new directory is begun after so many cycles."""
+
+RECORDS_MAX = 200
+"""Or when the log shows more records than this: looking at them would take most of the time."""
+
+SMALL = {"wal": {"wal_bytes": (400, 2_000)}}
+"""Options that bring rare places near, drawn for each directory where the user has not set them."""
+
+_DEATH, _SILENCE = b"death", b"silence"
+_TICKETS = 1 << 20
+_STDERR_BYTES = 4_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one worker does."""
+
+    engine: EngineRef
+    profile: Profile
+    faults: tuple[str, ...]
+    seed: int
+    worker: int
+    directory: str
+    """Its own, and empty."""
+    cycles: int | None
+    until: float | None
+    """On the monotonic clock."""
+    patience: float = 10.0
+    """Seconds that an opening or an operation may take before it is taken to hang."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What was counted."""
+
+    cycles: int = 0
+    acks: int = 0
+    judged: int = 0
+    distinct: int = 0
+    directories: int = 0
+    partial: int = 0
+    kills: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, other: "Tally") -> None:
+        """Count another's too."""
+        for name in ("cycles", "acks", "judged", "distinct", "directories", "partial"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.kills.update(other.kills)
+
+
+class Life:
+    """One directory from its first opening on."""
+
+    def __init__(self, root: str, engine: EngineRef) -> None:
+        self.root = root
+        self.engine = engine
+        self.factory = engine.factory()
+        self.ground = Ground(root) if self.factory.simulated else None
+        self.operations: list[Operation] = []
+        self.history: History | None = None
+        self.offers: Offers | None = None
+        self.before: Image = EMPTY
+        self.stages: list[Stage] = []
+        self.cycles = 0
+        self.unopened = 0
+        self.shown = 0
+
+    @property
+    def subscribers(self) -> tuple[str, ...]:
+        """Those that recovery is asked about."""
+        return tuple(self.history.subscribers) if self.history else ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time for another directory."""
+        return self.cycles >= DIRECTORY_CYCLES or self.shown > RECORDS_MAX
+
+    def disk(self) -> Disk:
+        """What was pending when the last process ended, where it is known."""
+        return self.ground.disk if self.ground else Disk()
+
+
+class Loop:
+    """The cycles of one worker."""
+
+    def __init__(self, settings: Settings, notes: Notes | None = None) -> None:
+        self.settings = settings
+        self.tally = Tally()
+        self._notes = notes or Notes()
+        self._context = multiprocess.get_context("fork")
+        self._output = os.open(
+            os.path.join(settings.directory, "output"), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
+        )
+        self._life: Life | None = None
+        self._reached: Counter[str] = Counter()
+        self._seen: set[Hashable] = set()
+        self._opening = 0.005  # seconds, a running average
+        self._operation = 0.0001
+
+    def run(self, go_on: Callable[[], bool]) -> Finding | None:
+        """Cycle until the end, or until ``go_on`` says no; the first violation, if there is one."""
+        settings = self.settings
+        gc.freeze()  # what is there now is shared with every child and never looked at again
+        while go_on():
+            if settings.cycles is not None and self.tally.cycles >= settings.cycles:
+                break
+            if settings.until is not None and time.monotonic() >= settings.until:
+                break
+            finding = self.cycle()
+            if finding:
+                return finding
+        return None
+
+    def cycle(self) -> Finding | None:
+        """One fork and one kill; the violation that came to light, if one did."""
+        life = self._current_life()
+        seed = f"kill:{self.settings.seed}:{self.settings.worker}:{self.tally.cycles}"
+        plan = draw(seed, self.settings.faults, self._reached, life.unopened)
+        self.tally.cycles += 1
+        life.cycles += 1
+        ending = self._fork(life, plan)
+        fault = self._judge(life, plan, ending)
+        if fault:
+            return self._finding(life, fault)
+        self._crash(life, plan, ending.journal)
+        return None
+
+    # -- directories -----------------------------------------------------------------------------------------
+
+    def _current_life(self) -> Life:
+        if self._life is None or self._life.is_over:
+            if self._life:
+                shutil.rmtree(self._life.root)
+            self.tally.directories += 1
+            number = self.tally.directories
+            root = os.path.join(self.settings.directory, f"data-{number}")
+            os.mkdir(root)
+            self._life = Life(root, self._engine(number))
+        return self._life
+
+    def _engine(self, number: int) -> EngineRef:
+        """The engine, its sizes drawn for this directory where the user has not chosen any."""
+        engine = self.settings.engine
+        chance = random.Random(f"options:{self.settings.seed}:{self.settings.worker}:{number}")
+        drawn = {key: str(chance.randint(*span)) for key, span in SMALL.get(engine.name, {}).items()}
+        return engine.with_options(**{key: value for key, value in drawn.items() if key not in dict(engine.options)})
+
+    # -- the child -------------------------------------------------------------------------------------------
+
+    def _fork(self, life: Life, plan: Plan) -> "_Ending":
+        """Let a child work until it is dead; what it noted."""
+        self._notes.start()
+        if os.fstat(self._output).st_size:
+            os.ftruncate(self._output, 0)
+        receiver, sender = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=child.run, args=(self._task(life, plan, sender), os.getpid()))
+        started = time.monotonic()
+        process.start()
+        sender.close()
+        try:
+            hung = self._strike(process, receiver, plan)
+        finally:
+            process.kill()  # which does nothing to one that is dead
+            process.join()
+            receiver.close()
+        status = process.exitcode
+        process.close()
+        journal = read(self._notes.read())
+        self._learn(journal, started)
+        return _Ending(journal=journal, status=status, hung=hung)
+
+    def _task(self, life: Life, plan: Plan, sender: Any) -> child.Task:
+        ground = life.ground
+        life.before = ground.view if ground else load(life.root)
+        return child.Task(
+            factory=life.factory,
+            root=life.root,
+            plan=plan,
+            notes=self._notes,
+            report=sender.send_bytes,
+            output=self._output,
+            first_index=len(life.operations),
+            subscribers=life.subscribers,
+            names=life.before.names,
+            next_inode=ground.next_inode if ground else 0,
+            tickets=life.cycles * _TICKETS,
+            places=life.offers.places if life.offers else {},
+        )
+
+    def _strike(self, process: Any, receiver: Any, plan: Plan) -> bool:
+        """Kill the child when its plan says, or see it die; whether it hung instead."""
+        if plan.in_recovery and not plan.armed:
+            wait([process.sentinel], plan.wait * self._opening)
+            return False
+        word = self._hear(process, receiver)
+        if word == child.OPENED_BYTE and plan.armed:
+            word = self._hear(process, receiver)
+        elif word == child.OPENED_BYTE:
+            wait([process.sentinel], plan.wait * plan.operations * self._operation)
+        return word == _SILENCE
+
+    def _hear(self, process: Any, receiver: Any) -> bytes:
+        """What the child says next: a byte of its, that it is dead, or nothing for too long."""
+        ready = wait([receiver, process.sentinel], self.settings.patience)
+        try:
+            return receiver.recv_bytes() if receiver in ready else _DEATH if ready else _SILENCE
+        except EOFError:
+            return _DEATH
+
+    def _learn(self, journal: Journal, started: float) -> None:
+        """Keep the running averages by which kills from outside are timed."""
+        if not journal.opened_at:
+            return
+        self._opening += 0.1 * (journal.opened_at - started - self._opening)
+        if journal.begun > 1:
+            each = (journal.last_at - journal.opened_at) / (journal.begun - 1)
+            self._operation += 0.1 * (each - self._operation)
+
+    # -- the verdict -----------------------------------------------------------------------------------------
+
+    def _judge(self, life: Life, plan: Plan, ending: "_Ending") -> Fault | None:
+        """Compare what the child showed and was promised with the model."""
+        journal = ending.journal
+        if journal.harness:
+            raise HarnessFault(f"a child of the kill loop failed:\n{journal.harness}")
+        if journal.offers and life.history is None:
+            life.offers = journal.offers
+            life.history = History(life.operations, journal.offers.traits)
+        self._take_operations(life, plan, journal)
+        life.unopened = 0 if journal.observed else life.unopened + 1
+        self._count(life, plan, journal)
+        return self._compare(life, journal) or self._death(life, ending)
+
+    def _take_operations(self, life: Life, plan: Plan, journal: Journal) -> None:
+        first = len(life.operations)
+        if life.history and journal.begun:
+            program = Program(plan, life.history.traits.capabilities, life.subscribers)
+            life.operations += [program.next() for _ in range(journal.begun)]
+        events = journal.events if life.ground else markers(journal.events)
+        run = Run(start=life.disk(), events=events, opened=journal.opened if life.ground else 0)
+        life.stages.append(Stage(operations=life.operations[first:], run=run))
+
+    def _count(self, life: Life, plan: Plan, journal: Journal) -> None:
+        under_way = life.operations[-1] if journal.under_way else None
+        code, path = journal.touched or (0, None)
+        globs = life.offers.places if life.offers else {}
+        place = place_of(under_way, journal.observed is not None, code, path, globs)
+        self._reached[place] += 1
+        self.tally.kills[place, plan.fault] += 1
+
+    def _compare(self, life: Life, journal: Journal) -> Fault | None:
+        history, observed = life.history, journal.observed
+        if observed and observed.fault:
+            return observed.fault
+        if history is None or observed is None:
+            return None
+        self.tally.judged += 1
+        shown = tuple((name, tuple(given)) for name, given in observed.deliveries.items())
+        self._seen.add(hash((tuple(observed.records), observed.next_position, shown, history.key())))
+        self.tally.distinct = len(self._seen)
+        fault = history.judge(observed)
+        if fault:
+            return fault
+        history.adopt(observed)
+        life.shown = len(observed.records)
+        return self._follow(history, journal)
+
+    def _follow(self, history: History, journal: Journal) -> Fault | None:
+        """Move the model on by what was asked and promised; a fault where a result is already wrong."""
+        for event in journal.events:
+            if isinstance(event, Begin | End):
+                fault = history.apply(event)
+                if fault:
+                    return fault
+                promised = promise_word(history.operations[event.op_index]) in history.traits.promise
+                if isinstance(event, End) and promised and not event.result.startswith(ERROR):
+                    self.tally.acks += 1
+        return None
+
+    def _death(self, life: Life, ending: "_Ending") -> Fault | None:
+        """A fault where the child hung, or died of something else than a SIGKILL."""
+        journal = ending.journal
+        at = f"operation {len(life.operations)}" if journal.under_way else "its work"
+        at = at if journal.observed else "opening"
+        if ending.hung:
+            why = f"{at} did not come to an end within {self.settings.patience:g} s"
+            return Fault(kind=Violation.HUNG, explanation=why)
+        if ending.status == -signal.SIGKILL:
+            return None
+        how = f"with exit status {ending.status}"
+        if ending.status < 0:
+            how = f"by signal {-ending.status} ({signal.Signals(-ending.status).name})"
+        kind = Violation.STUCK if journal.observed else Violation.UNOPENABLE
+        return Fault(kind=kind, explanation=f"the engine's process ended by itself in {at}, {how}")
+
+    def _finding(self, life: Life, fault: Fault) -> Finding:
+        size = os.fstat(self._output).st_size
+        printed = os.pread(self._output, _STDERR_BYTES, max(0, size - _STDERR_BYTES))
+        return Finding(
+            fault=fault,
+            engine=life.engine,
+            profile=self.settings.profile,
+            seed=self.settings.seed,
+            worker=self.settings.worker,
+            cycle=self.tally.cycles,
+            stages=life.stages,
+            root=life.root,
+            before=life.before,
+            stderr=printed.decode(errors="replace"),
+        )
+
+    # -- what follows the kill -------------------------------------------------------------------------------
+
+    def _crash(self, life: Life, plan: Plan, journal: Journal) -> None:
+        """Settle what the kill left, and do to it what else the plan asks for."""
+        stage, ground = life.stages[-1], life.ground
+        if ground is None:
+            stage.crash = Crash(point=len(stage.run.events), power=False)
+            return
+        stage.run, stage.crash = ground.settle(journal)
+        self.tally.partial += bool(stage.crash.taken)
+        if plan.fault == "kill":
+            return
+        if stage.crash.taken and not (plan.fault == "torn"):
+            stage = Stage(operations=[], run=Run(start=ground.disk, events=[]), crash=Crash(point=0, power=False))
+            life.stages.append(stage)
+        assert stage.crash is not None
+        chance = random.Random(f"after:{plan.seed}")
+        if plan.fault == "power":
+            stage.crash = ground.cut_power(self.settings.profile, chance, stage.crash.point)
+        else:
+            stage.crash = ground.tear(self.settings.profile, chance, stage.crash.point) or stage.crash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ending:
+    """How a child ended."""
+
+    journal: Journal
+    status: int
+    hung: bool
+
+
+def directory_of(worker: int, base: Path) -> Path:
+    """A worker's own directory."""
+    return base / f"worker-{worker}"
