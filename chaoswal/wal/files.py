@@ -17,6 +17,7 @@ import re
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import lru_cache
 
 from crc32c import crc32c
 
@@ -41,11 +42,13 @@ ALL_KNOWN = re.compile(rf"(?:(?:{KNOWN.pattern})(?:/(?:{KNOWN.pattern}))*)?", re
 """Any number of them with slashes between."""
 
 
+@lru_cache(1024)
 def wal_name(first: int) -> str:
     """The name of the WAL whose first record is number ``first``."""
     return f"wal-{first:020d}.wal"
 
 
+@lru_cache(1024)
 def segment_name(first: int) -> str:
     """The name of the segment whose first record is number ``first``."""
     return f"segment-{first:020d}.seg"
@@ -118,7 +121,7 @@ class Birth(ABC):
             file.close()
             self.unlink(temporary)
         except OSError:
-            pass
+            pass  # what failed first is what the caller is to hear of
 
     @abstractmethod
     def create(self, temporary: str) -> File: ...

@@ -35,10 +35,13 @@ class Finalizer:
         return segment, wal
 
     def make_segment(self, first: int, data: bytes, scan: Scan) -> Segment:
+        """Step 1."""
         return self._segment_birth.make(first, data, scan)
 
     def make_wal(self, first: int) -> WalFile:
+        """Step 2."""
         return self._wal_birth.make(first)
 
     def unlink(self, name: str) -> None:
+        """Step 3."""
         self._vfs.unlink(name)

@@ -41,12 +41,15 @@ class Manifest:
     names: tuple[str, ...] = ()
 
     def with_start(self, start: int) -> "Manifest":
+        """The same with another start."""
         return Manifest(start=start, names=self.names)
 
     def with_name(self, name: str) -> "Manifest":
+        """The same with one more subscriber."""
         return Manifest(start=self.start, names=tuple(sorted({*self.names, name})))
 
     def without_name(self, name: str) -> "Manifest":
+        """The same with one subscriber less."""
         return Manifest(start=self.start, names=tuple(other for other in self.names if other != name))
 
 

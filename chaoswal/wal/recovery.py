@@ -308,19 +308,16 @@ class Recovery:
         """Recover the directory; CorruptLog, and nothing changed, if a row refuses."""
         self.sync_names()
         survey = self.look()
-        try:
-            actions = self.plan(survey)
-            self.refuse(actions)
-            return self.act(survey, actions)
-        except BaseException:
-            if survey.tail is not None and survey.tail.file is not None:
-                survey.tail.file.close()
-            raise
+        actions = self.plan(survey)
+        self.refuse(actions)
+        return self.act(survey, actions)
 
     def look(self) -> Survey:
+        """See what is there."""
         return self._surveyor.survey(self._vfs.list())
 
     def plan(self, survey: Survey) -> list[Action]:
+        """Decide what to do about it."""
         return plan(survey)
 
     def refuse(self, actions: Sequence[Action]) -> None:
@@ -332,22 +329,25 @@ class Recovery:
     def act(self, survey: Survey, actions: Sequence[Action]) -> Recovered:
         """Carry a plan out."""
         wal: WalFile | None = None
-        manifest, segments = survey.manifest, survey.segments
         errors: dict[str, CorruptLog] = {}
-        for action in actions:
-            verb = action.verb
-            if verb == UNLINK:
-                self.unlink(action.name)
-            elif verb in {MAKE_WAL, MAKE_LOG}:
-                wal = self.make_wal(survey.end)
-            elif verb in {REUSE, REPLACE, FINALIZE} and survey.tail is not None:
-                wal = self.settle_tail(verb, survey.tail, segments)
-            elif verb == REPORT and action.error is not None:
-                errors[action.name] = action.error
-        if manifest is None:
-            manifest = self.make_manifest()
+        try:
+            for action in actions:
+                verb = action.verb
+                if verb == UNLINK:
+                    self.unlink(action.name)
+                elif verb in {MAKE_WAL, MAKE_LOG}:
+                    wal = self.make_wal(survey.end)
+                elif verb in {REUSE, REPLACE, FINALIZE} and survey.tail is not None:
+                    wal = self.settle_tail(verb, survey.tail, survey.segments)
+                elif verb == REPORT and action.error is not None:
+                    errors[action.name] = action.error
+            manifest = survey.manifest if survey.manifest is not None else self.make_manifest()
+        except BaseException:
+            if wal is not None:
+                wal.close()
+            raise
         assert wal is not None
-        return Recovered(manifest, segments, wal, survey.cursors, errors)
+        return Recovered(manifest, survey.segments, wal, survey.cursors, errors)
 
     def settle_tail(self, verb: str, tail: Tail, segments: list[Segment]) -> WalFile:
         """Go on from the WAL of the last session; a segment that this makes is added to ``segments``."""
@@ -360,18 +360,21 @@ class Recovery:
         return wal
 
     def reuse(self, tail: Tail) -> WalFile:
-        assert tail.file is not None
-        return self._wal_birth.adopt(tail.file, tail.first, tail.seed)
+        """Go on with a WAL that holds nothing."""
+        return self._wal_birth.adopt(tail.first, tail.seed)
 
     def make_wal(self, first: int) -> WalFile:
+        """A new WAL, durable; it takes the place of one of the same name."""
         return self._wal_birth.make(first)
 
     def make_manifest(self) -> Manifest:
+        """The manifest of a new log, durable."""
         manifest = Manifest()
         self._manifest_birth.publish(self._manifest_birth.draft(manifest))
         return manifest
 
     def unlink(self, name: str) -> None:
+        """Remove what is left over."""
         self._vfs.unlink(name)
 
     def sync_names(self) -> None:

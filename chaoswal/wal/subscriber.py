@@ -42,6 +42,7 @@ class Feed:
 
     def poll(self, count: int, end: int) -> list[Record]:
         """Up to ``count`` records below ``end``: deferred ones first, then upcoming ones. They are held from now on."""
+        count = max(count, 0)
         again = [self.fetch(sequence) for sequence in self.deferred[:count]]
         fresh, upcoming = self.fresh(count - len(again), end)
         del self.deferred[: len(again)]
@@ -71,6 +72,7 @@ class Feed:
         return ahead[start : start + count]
 
     def fetch(self, sequence: int) -> Record:
+        """One record."""
         return self.run(sequence, 1)[0]
 
     def claim(self, sequence: int, end: int) -> Record:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from chaoswal.vfs.protocol import File, Vfs
+from chaoswal.vfs.protocol import Vfs
 from chaoswal.wal.cursor import Cursor, load_cursor
 from chaoswal.wal.errors import CorruptLog, ForeignFile
 from chaoswal.wal.files import ALL_KNOWN, HEADER_BYTES, KNOWN, MANIFEST_NAME, WAL_MAGIC, check_header, wal_name
@@ -16,7 +16,7 @@ EMPTY, TORN, FRAMES, DAMAGED = "empty", "torn", "frames", "damaged"
 class Tail:
     """The WAL behind the last segment: its content is EMPTY, TORN (nothing good, but something), FRAMES or DAMAGED."""
 
-    __slots__ = ("content", "data", "error", "file", "first", "scan", "seed")
+    __slots__ = ("content", "data", "error", "first", "scan", "seed")
 
     def __init__(self, first: int, content: str) -> None:
         self.first = first
@@ -25,12 +25,10 @@ class Tail:
         self.data = b""
         self.scan = Scan(HEADER_BYTES, first)
         self.error: CorruptLog | None = None
-        self.file: File | None = None
-        """Left open where the WAL is EMPTY, to be gone on with."""
 
 
 class Survey:
-    """What a directory holds. ``end`` is the number behind the last record of the run of segments from ``start`` on."""
+    """What a directory holds."""
 
     __slots__ = (
         "cursor_errors",
@@ -65,10 +63,12 @@ class Survey:
 
     @property
     def start(self) -> int:
+        """The first record that cleanup has left."""
         return self.manifest.start if self.manifest is not None else 0
 
     @property
     def end(self) -> int:
+        """The number behind the last record in a segment."""
         return self.segments[-1].end if self.segments else self.start
 
 
@@ -100,6 +100,7 @@ class Surveyor:
         return found
 
     def look_at_manifest(self, found: Survey) -> None:
+        """Load the manifest."""
         try:
             found.manifest = load_manifest(self._vfs)
         except CorruptLog as error:
@@ -121,6 +122,7 @@ class Surveyor:
         return subscribers
 
     def look_at_segment(self, found: Survey, first: int, start: int) -> None:
+        """Load the footer of a segment, if it is still wanted."""
         if first < start:
             found.leftovers.append(first)
             return
@@ -130,6 +132,7 @@ class Surveyor:
             found.segment_errors[first] = error
 
     def look_at_cursors(self, found: Survey, subscribers: list[str]) -> None:
+        """Load the progress of those listed."""
         listed = found.manifest.names if found.manifest is not None else ()
         for name in subscribers:
             if name not in listed:
@@ -145,26 +148,28 @@ class Surveyor:
 
     def look_at_tail(self, first: int) -> Tail:
         """Read a WAL, as far as it is good."""
-        name = wal_name(first)
-        file = self._vfs.open(name, write=True)
         tail = Tail(first, DAMAGED)
+        data = tail.data = self.read_whole(wal_name(first))
         try:
-            data = tail.data = file.read(0, file.size())
-            tail.seed = check_header(data, WAL_MAGIC, first, name)
+            tail.seed = check_header(data, WAL_MAGIC, first, wal_name(first))
             tail.scan = self._codec.scan(data, tail.seed, first, HEADER_BYTES)
             self.check_rest(tail)
-            if tail.scan.offsets:
-                tail.content = FRAMES
-            else:
-                tail.content = TORN if len(data) > HEADER_BYTES else EMPTY
         except CorruptLog as error:
             tail.error = error
-        finally:
-            if tail.content == EMPTY:
-                tail.file = file
-            else:
-                file.close()
+            return tail
+        if tail.scan.offsets:
+            tail.content = FRAMES
+        else:
+            tail.content = TORN if len(data) > HEADER_BYTES else EMPTY
         return tail
+
+    def read_whole(self, name: str) -> bytes:
+        """All bytes of a file; an error of reading is not its end."""
+        file = self._vfs.open(name)
+        try:
+            return file.read(0, file.size())
+        finally:
+            file.close()
 
     def check_rest(self, tail: Tail) -> None:
         """CorruptLog if a good frame behind the first bad one says that the bad one was durable."""

@@ -116,14 +116,22 @@ class WalBirth(Birth):
             file.close()
         return self._wal_file(self._vfs.open(name, write=True), first, header_seed(header), self._codec)
 
-    def adopt(self, file: File, first: int, seed: int) -> WalFile:
+    def adopt(self, first: int, seed: int) -> WalFile:
         """A WAL that holds nothing behind its header.
 
         An earlier session may have cut away an append that failed, and that cut need not be durable: sync.
         """
-        wal = self._wal_file(file, first, seed, self._codec)
-        wal.sync()
-        return wal
+        file = self._vfs.open(wal_name(first), write=True)
+        try:
+            self.sync_cut(file)
+        except BaseException:
+            file.close()
+            raise
+        return self._wal_file(file, first, seed, self._codec)
+
+    def sync_cut(self, file: File) -> None:
+        """Make the end of an empty WAL durable."""
+        file.sync(data_only=True)
 
     def create(self, temporary: str) -> File:
         return self._vfs.create(temporary)
