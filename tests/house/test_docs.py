@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from chaoswal.cli import main
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
+from chaoswal.errors import Exit
+from chaoswal.verdict import Violation
 from tests.house.rules import ROOT, tracked_paths
 
 DOCUMENTS = [path for path in tracked_paths() if path.endswith(".md")]
@@ -28,6 +31,19 @@ def test_claims_of_the_fault_model_are_those_of_the_profiles() -> None:
     assert told == [
         (row.label, profile.name, row.claim, row.evidence) for profile in PROFILES.values() for row in profile.rows
     ]
+
+
+def test_example_finding_reads_as_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs/reading-a-finding.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"^```text\n(.+?)^```", text, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(ROOT)  # the engine of the example goes by its path
+    assert main(["show", "tests/house/no-sync.chaos"]) == Exit.CLEAN
+    assert capsys.readouterr().out == told
+
+
+def test_every_kind_of_violation_is_explained() -> None:
+    text = (ROOT / "docs/reading-a-finding.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE) == list(Violation)
 
 
 @pytest.fixture
