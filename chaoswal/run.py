@@ -90,8 +90,7 @@ class Session:
     def resume(self) -> None:
         """Hand back what the first look held, and go on to operations."""
         if self._driver:
-            for name, given in self.observed.deliveries.items():
-                self._driver.resume(name, given)
+            self._driver.resume(self.observed)
 
     def perform(self, op_index: int, operation: Operation) -> str:
         """Perform one operation between its markers; the text form of its result."""

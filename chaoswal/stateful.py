@@ -72,8 +72,8 @@ class CrashMachine(RuleBasedStateMachine):
     profiles: ClassVar[tuple[str, ...]] = ("posix", "ext4-ordered", "prefix", "kill")
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Options of the engine to draw from."""
-    bound: ClassVar[Bound] = Bound(deviations=1, random_states=3, states_per_point=60)
-    depth: ClassVar[Depth] = Depth(levels=2, samples=2, bound=Bound(random_states=1, states_per_point=20))
+    bound: ClassVar[Bound] = Bound(deviations=1, random_states=6, states_per_point=150)
+    depth: ClassVar[Depth] = Depth(levels=2, samples=1, bound=Bound(random_states=1, states_per_point=20))
     faults: ClassVar[bool] = False
     """Whether I/O errors are injected too: for engines that promise something about them."""
     coverage: ClassVar[Coverage]

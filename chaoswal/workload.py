@@ -103,11 +103,11 @@ class Driver:
                     act(sequence)
         return None
 
-    def resume(self, name: str, given: Sequence[Record]) -> None:
-        """Hand back what was looked at after a recovery, so that the workload can take up the subscriber."""
-        handle = self._handle(name)
-        for sequence, _ in given:
-            handle.defer(sequence)
+    def resume(self, observed: Observed) -> None:
+        """Hand back what was looked at after a recovery, so that the workload can take up the subscribers."""
+        for name, given in observed.deliveries.items():
+            for sequence, _ in given:
+                self._handle(name).defer(sequence)
 
     def observe(self, names: Sequence[str]) -> Observed:
         """All that a recovered engine shows: its records, its next number, and what each subscriber is given."""

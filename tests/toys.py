@@ -7,6 +7,7 @@ from typing import Any
 
 from chaoswal.engines.registry import Factory
 from chaoswal.vfs.protocol import Vfs
+from chaoswal.vfs.real import RealVfs
 
 _HEAD = struct.Struct("<II")
 
@@ -94,6 +95,37 @@ class ServesBeforeSync(ToyLog):
 
     def cut(self) -> None:
         self.file.truncate(self.end)
+
+
+class AcksBeforeWriting(ToyLog):
+    """Keeps what it acknowledges in memory until the next call."""
+
+    def __init__(self, root: str = "", *, vfs: Vfs | None = None, runtime: Any = None) -> None:
+        super().__init__(vfs=vfs or RealVfs(root))
+        self.waiting: list[bytes] = []
+
+    def append(self, payload: bytes) -> int:
+        self.waiting.append(payload)
+        while len(self.waiting) > 1:
+            super().append(self.waiting.pop(0))
+        return len(self.payloads) + len(self.waiting) - 1
+
+    def records(self) -> Iterator[bytes]:
+        return iter([*self.payloads, *self.waiting])
+
+    def next_sequence(self) -> int:
+        return len(self.payloads) + len(self.waiting)
+
+
+class Forgets(ToyLog):
+    """Starts anew at every opening."""
+
+    def __init__(self, root: str = "", *, vfs: Vfs | None = None, runtime: Any = None) -> None:
+        super().__init__(vfs=vfs or RealVfs(root))
+
+    def cut(self) -> None:
+        self.payloads, self.end = [], 0
+        super().cut()
 
 
 def factory(kind: type) -> Factory:

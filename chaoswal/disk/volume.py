@@ -80,6 +80,10 @@ Cut: TypeAlias = Mapping[Chain, int]
 """For each chain that loses something: the number of the first event it loses."""
 
 
+GARBAGE = bytes((0xA5 ^ (place * 29)) & 0xFF for place in range(SECTOR_BYTES))
+"""What a torn piece may read: bytes that nobody wrote."""
+
+
 @dataclass(frozen=True, slots=True)
 class Torn:
     """One effect on a sector kept only in part: its first ``keep`` bytes, then garbage or what was there."""
@@ -92,7 +96,7 @@ class Torn:
         """The bytes of the effect as the crash left them."""
         kept = self.effect.data[: self.keep]
         lost = len(self.effect.data) - self.keep
-        return kept + bytes((0xA5 ^ (place * 29)) & 0xFF for place in range(lost)) if self.garbage else kept
+        return kept + GARBAGE[:lost] if self.garbage else kept
 
 
 class _File:

@@ -84,7 +84,8 @@ class StillRuntime:
     """One thread, a clock that moves only by sleeping, and bytes that follow from a seed."""
 
     def __init__(self, seed: int = 0) -> None:
-        self._random = random.Random(seed)
+        self._seed = seed
+        self._random: random.Random | None = None  # seeding costs more than most recoveries draw
         self._now = 1_000_000_000.0
 
     def now(self) -> float:
@@ -94,6 +95,8 @@ class StillRuntime:
         self._now += seconds
 
     def entropy(self, length: int) -> bytes:
+        if self._random is None:
+            self._random = random.Random(self._seed)
         return self._random.randbytes(length)
 
     def mutex(self) -> AbstractContextManager[object]:

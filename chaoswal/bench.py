@@ -1,0 +1,191 @@
+"""Benchmarks of the checker itself: judged pairs a second, the cost of recording, and what others take to reopen.
+
+Disks and machines swing several-fold from hour to hour, so figures are medians of interleaved rounds in one run, and
+what counts is the ratio to a neighbour measured in the same round.
+"""
+
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaoswal.check import Judge, check
+from chaoswal.disk.crashes import Bound
+from chaoswal.disk.profiles import PROFILES
+from chaoswal.engines.registry import EngineRef
+from chaoswal.errors import HarnessFault, UsageError
+from chaoswal.ops import Ack, Append, Flush, Operation, Poll, Subscribe, Sync, payload
+from chaoswal.oracle import History
+from chaoswal.replay import simulated
+from chaoswal.run import record
+from chaoswal.vfs.memory import MemoryVfs
+
+RECORDS = 20
+RECORD_BYTES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One line of a benchmark: a rate, and how it was measured."""
+
+    name: str
+    per_second: float
+    note: str = ""
+
+
+Round = Callable[[], tuple[int, float]]
+"""One round of a measurement: how many things were done, in how many seconds."""
+
+
+def interleaved(rounds: dict[str, Round], count: int) -> dict[str, float]:
+    """The median rate of each over ``count`` rounds, one of each in turn."""
+    rates: dict[str, list[float]] = {name: [] for name in rounds}
+    for _ in range(count):
+        for name, once in rounds.items():
+            done, seconds = once()
+            rates[name].append(done / seconds)
+    return {name: statistics.median(values) for name, values in rates.items()}
+
+
+def timed(act: Callable[[], int]) -> tuple[int, float]:
+    """How much ``act`` says it did, and how long that took."""
+    start = time.perf_counter()
+    done = act()
+    return done, time.perf_counter() - start
+
+
+# -- states ------------------------------------------------------------------------------------------------------------
+
+
+def workload() -> list[Operation]:
+    """Twenty records of 100 bytes, synced at varying intervals, with one subscriber."""
+    steps: list[Operation] = [Subscribe(name="s")]
+    for number in range(RECORDS):
+        steps.append(Append(size=RECORD_BYTES))
+        if number % 7 in (2, 6):
+            steps.append(Sync())
+        if number % 5 == 4:
+            steps += [Poll(name="s", count=3), Ack(name="s", places=(0, 2)), Flush(name="s")]
+    return [*steps, Sync()]
+
+
+def judging(engine: str, profile: str) -> Round:
+    """Rounds of judging every crash state of the workload, nothing remembered from the round before."""
+    factory, traits = simulated(EngineRef.parse(engine))
+    operations = workload()
+    run = record(factory, operations)
+
+    def once() -> int:
+        judge = Judge(factory)
+        found = check(run, History(operations, traits), judge, PROFILES[profile], bound=Bound(deviations=2))
+        if found:
+            raise HarnessFault(f"the benchmark's engine is not sound: {found.fault.explanation}")
+        return judge.coverage.judged
+
+    return lambda: timed(once)
+
+
+@contextmanager
+def reopening() -> Iterator[dict[str, Round]]:
+    """Rounds of reopening other engines, in process, on a directory that holds the same records."""
+    with tempfile.TemporaryDirectory(prefix="chaoswal-bench-", dir=memory_directory()) as root:
+        yield {"reopen sqlite3": _sqlite(Path(root)), **_leveldb(Path(root))}
+
+
+def memory_directory() -> str | None:
+    """A directory that lives in memory, where the machine has one."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+def _sqlite(root: Path) -> Round:
+    path = root / "sqlite.db"
+
+    def open_it() -> sqlite3.Connection:
+        connection = sqlite3.connect(path)
+        connection.execute("pragma journal_mode=wal")
+        connection.execute("create table if not exists log (n integer primary key, payload blob)")
+        return connection
+
+    with open_it() as first:
+        first.executemany(
+            "insert into log (payload) values (?)", [(payload(n, 0, RECORD_BYTES),) for n in range(RECORDS)]
+        )
+    first.close()
+
+    def once() -> int:
+        connection = open_it()
+        _expect(len(connection.execute("select payload from log order by n").fetchall()))
+        connection.close()
+        return 1
+
+    return lambda: timed(lambda: sum(once() for _ in range(50)))
+
+
+def _leveldb(root: Path) -> dict[str, Round]:
+    try:
+        import plyvel  # an extra: chaoswal[bench]
+    except ImportError:
+        return {}
+    path = str(root / "leveldb")
+    first = plyvel.DB(path, create_if_missing=True)
+    for n in range(RECORDS):
+        first.put(b"%08d" % n, payload(n, 0, RECORD_BYTES), sync=True)
+    first.close()
+
+    def once() -> int:
+        database = plyvel.DB(path)
+        _expect(sum(1 for _ in database))
+        database.close()
+        return 1
+
+    return {"reopen LevelDB": lambda: timed(lambda: sum(once() for _ in range(50)))}
+
+
+def _expect(count: int) -> None:
+    if count != RECORDS:
+        raise HarnessFault(f"a reopened engine shows {count} records instead of {RECORDS}")
+
+
+# -- recording ---------------------------------------------------------------------------------------------------------
+
+
+def recording(calls: int = 20_000) -> dict[str, Round]:
+    """Rounds of recorded calls on the simulated disk."""
+    data = bytes(RECORD_BYTES)
+
+    def writes() -> int:
+        file = MemoryVfs(calls_max=calls * 2).create("log")
+        for number in range(calls):
+            file.write(number * RECORD_BYTES, data)
+        return calls
+
+    def appends_and_syncs() -> int:
+        file = MemoryVfs(calls_max=calls * 2).create("log")
+        for number in range(calls // 2):
+            file.write(number * RECORD_BYTES, data)
+            file.sync(data_only=True)
+        return calls
+
+    return {"write": lambda: timed(writes), "write, then fdatasync": lambda: timed(appends_and_syncs)}
+
+
+def states(rounds: int, profile: str) -> list[Measured]:
+    """Judged pairs a second of the builtin engine beside what others take to reopen once."""
+    if profile not in PROFILES:
+        raise UsageError(f"unknown profile {profile!r}; there are: {', '.join(PROFILES)}")
+    engines = {
+        "judge wal, synced in groups": "wal sync=explicit",
+        "judge wal, synced in groups, small segments": "wal sync=explicit wal_bytes=1000",
+        "judge wal, synced each": "wal",
+    }
+    with reopening() as others:
+        rates = interleaved({**{name: judging(ref, profile) for name, ref in engines.items()}, **others}, rounds)
+    base = rates["reopen sqlite3"]
+    found = [Measured(name=name, per_second=rate, note=f"{rate / base:.1f} x sqlite3") for name, rate in rates.items()]
+    if "reopen LevelDB" not in rates:
+        found.append(Measured(name="reopen LevelDB", per_second=0.0, note="UNKNOWN: install chaoswal[bench]"))
+    return found

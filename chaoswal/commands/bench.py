@@ -1,0 +1,39 @@
+"""``bench``: measure the checker, as ratios within one run."""
+
+import argparse
+import json
+
+from tabulate import tabulate
+
+from chaoswal import bench
+from chaoswal.bench import Measured
+from chaoswal.errors import Exit
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.epilog = (
+        "examples:\n  chaoswal bench states       judged (image, history) pairs a second, beside others' reopening\n"
+        "  chaoswal bench recording    microseconds a recorded call\n\n"
+        "A figure is the median of interleaved rounds; compare ratios, not times."
+    )
+    parser.add_argument("what", choices=["states", "recording"], help="what to measure")
+    parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds (default: 9)")
+    parser.add_argument("--profile", default="posix", help="the file system judged under (default: posix)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Measure; the exit code."""
+    rounds = max(1, arguments.rounds)
+    if arguments.what == "states":
+        found = bench.states(rounds, arguments.profile)
+    else:
+        rates = bench.interleaved(bench.recording(), rounds)
+        found = [Measured(name=name, per_second=rate, note=f"{1e6 / rate:.2f} us") for name, rate in rates.items()]
+    if arguments.json:
+        print(json.dumps({line.name: {"per_second": round(line.per_second), "note": line.note} for line in found}))
+    else:
+        rows = [(line.name, f"{line.per_second:,.0f}", line.note) for line in found]
+        print(tabulate(rows, ["", "per second", ""], disable_numparse=True, colalign=("left", "right", "left")))
+    return Exit.CLEAN

@@ -1,0 +1,53 @@
+"""The builtin log lives whole lives on the simulated disk, under every profile, and keeps every promise."""
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from chaoswal.check import Coverage
+from chaoswal.stateful import CrashMachine, ViolationFound, crash_machine
+
+OPTIONS = {"sync": ("each", "explicit"), "wal_bytes": ("200", "1000", "100000")}
+
+LIFE = settings(
+    max_examples=220,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],  # a violation is shrunk by chaoswal, which knows what may go
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+
+
+def live(machine: type[CrashMachine], total: Coverage, how: settings = LIFE) -> None:
+    """Run a machine and count what it judged."""
+    try:
+        run_state_machine_as_test(machine, settings=how)
+    finally:
+        total.add(machine.coverage)
+
+
+@pytest.mark.parametrize("profile", ["kill", "prefix", "ext4-ordered", "posix"])
+def test_the_log_keeps_its_promises(profile: str, total: Coverage) -> None:
+    machine = crash_machine("wal", profile=profile, options=OPTIONS)
+    live(machine, total)
+    assert machine.coverage.judged > 1_000
+
+
+@pytest.mark.parametrize("profile", ["ext4-ordered", "posix"])
+def test_the_log_keeps_its_promises_when_calls_fail(profile: str, total: Coverage) -> None:
+    machine = crash_machine("wal", profile=profile, options=OPTIONS, faults=True)
+    live(machine, total)
+    assert machine.coverage.judged > 1_000
+
+
+@pytest.mark.parametrize("mistake", ["NoSync", "NoChecksum", "NoCut", "ServesBeforeSync"])
+def test_a_mistake_is_found(mistake: str) -> None:
+    machine = crash_machine(f"tests/toys.py:{mistake}", profile="posix")
+    with pytest.raises(ViolationFound):
+        run_state_machine_as_test(machine, settings=LIFE)
+
+
+def test_a_sound_toy_is_left_alone(total: Coverage) -> None:
+    live(crash_machine("tests/toys.py:ToyLog"), total)
