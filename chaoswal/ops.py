@@ -81,9 +81,7 @@ class Reopen:
     """Close the engine cleanly and open it again."""
 
 
-Operation: TypeAlias = (
-    Append | Batch | Sync | Rotate | Cleanup | Subscribe | Poll | Ack | Defer | Flush | Reopen
-)
+Operation: TypeAlias = Append | Batch | Sync | Rotate | Cleanup | Subscribe | Poll | Ack | Defer | Flush | Reopen
 OPERATIONS: tuple[type[Operation], ...] = (
     Append,
     Batch,

@@ -86,10 +86,10 @@ class History:
         return other
 
     def key(self) -> Hashable:
-        """Equal for two moments of one run exactly where the same is allowed."""
+        """Equal for two moments of one run only where the same is allowed. What only grows goes by its size."""
         log = self.log
         cursors = [(name, len(s.acked), len(s.promised)) for name, s in self.subscribers.items()]
-        return len(log.records), len(log.optional), log.promised, log.shown, log.removed, log.removable, tuple(cursors)
+        return log.changes, log.promised, log.shown, log.removed, log.removable, tuple(cursors)
 
     def apply(self, marker: Marker) -> Fault | None:
         """Let one operation begin or end; a fault where its result alone is already wrong."""

@@ -20,6 +20,7 @@ class Log:
         self.records: list[bytes] = []
         self.optional: set[int] = set()  # positions of records that may have happened or not
         self.halves: set[int] = set()  # positions inside a batch, where nothing may end
+        self.changes = 0  # how often the records or what is known of them has changed
         self.promised = 0  # by a call that returned
         self.shown = 0  # to a reader, where that promises too
         self.removed = 0
@@ -40,6 +41,7 @@ class Log:
 
     def begin_append(self, payloads: Sequence[bytes]) -> None:
         """An append, or one atomic batch, has begun: from now on it may have happened."""
+        self.changes += 1
         start = len(self.records)
         self.records += payloads
         self.optional.update(range(start, len(self.records)))
@@ -50,6 +52,7 @@ class Log:
 
         A number tells which of the optional records before these never happened: it leaves no room for them.
         """
+        self.changes += 1
         start = len(self.records) - count
         self.optional.difference_update(range(start, len(self.records)))
         if first is not None:
@@ -132,6 +135,7 @@ class Log:
 
         ``promise``: what was shown to a reader is promised too.
         """
+        self.changes += 1
         self.buried.update(self.records[n:])
         del self.records[n:]
         self.optional.clear()
