@@ -31,7 +31,11 @@ class Finalizer:
         """Replace the WAL ``name``, which holds ``data``, by a segment and a new WAL."""
         segment = self.make_segment(first, data, scan)
         wal = self.make_wal(segment.end)
-        self.unlink(name)
+        try:
+            self.unlink(name)
+        except BaseException:
+            wal.close()
+            raise
         return segment, wal
 
     def make_segment(self, first: int, data: bytes, scan: Scan) -> Segment:

@@ -145,6 +145,8 @@ class Codec:
     def decode(self, data: bytes, seed: int, sequence: int, base: int) -> tuple[list[Record], int, int]:
         """The records of the good frames that lie whole in ``data``, where they end, and the number that follows."""
         found = self.scan(data, seed, sequence, 0, base)
+        if not found.offsets:
+            return [], 0, sequence
         stops = [*found.offsets[1:], found.end]
         frames = zip(found.sequences, found.offsets, stops, strict=True)
         if not found.batches:

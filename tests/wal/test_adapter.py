@@ -1,0 +1,43 @@
+"""The adapter: options from text, promises that follow from them, and a real directory."""
+
+from pathlib import Path
+
+import pytest
+
+from chaoswal.engines.wal import WalEngine
+from chaoswal.vfs.memory import MemoryVfs
+from chaoswal.vfs.runtime import StillRuntime
+
+
+def test_promises_follow_from_the_options() -> None:
+    for sync, promise in (("each", "append append_batch sync rotate close"), ("explicit", "sync rotate close")):
+        engine = WalEngine(vfs=MemoryVfs(), runtime=StillRuntime(), sync=sync, wal_bytes="4096")
+        assert engine.promise == promise
+        assert engine.log.options.wal_bytes == 4096
+
+
+@pytest.mark.parametrize("wrong", [{"sync": "maybe"}, {"wal_bytes": "many"}, {"wal_bytes": "0"}, {"colour": "red"}])
+def test_wrong_options_are_refused_and_the_right_ones_told(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match='sync="each"'):
+        WalEngine(vfs=MemoryVfs(), runtime=StillRuntime(), **wrong)
+
+
+def test_a_directory_is_needed() -> None:
+    with pytest.raises(ValueError, match="directory"):
+        WalEngine()
+
+
+def test_a_real_directory(tmp_path: Path) -> None:
+    engine = WalEngine(str(tmp_path))
+    assert engine.append(b"a") == 0
+    assert engine.append_batch([b"b", b"c"]) == 1
+    engine.rotate()
+    subscriber = engine.subscribe("s")
+    assert [number for number, _ in subscriber.poll(2)] == [0, 1]
+    engine.sync()
+    assert engine.cleanup() == 0
+    engine.close()
+    engine = WalEngine(str(tmp_path))
+    assert list(engine.records()) == [(0, b"a"), (1, b"b"), (2, b"c")]
+    assert engine.next_sequence() == 3
+    engine.close()
