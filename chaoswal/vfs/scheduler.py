@@ -126,8 +126,8 @@ class SimulatedTask:
             self._scheduler.check()
             self._target()
         except Stopped:
-            pass
-        except BaseException as error:  # noqa: BLE001 (kept for whoever joins)
+            pass  # the run has ended, and this thread with it
+        except BaseException as error:  # noqa: BLE001  raised again by whoever joins
             self.error = error
         self.done = True
         self._scheduler.retire(self)

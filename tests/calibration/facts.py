@@ -82,10 +82,10 @@ FACTS = (
         seen=({"a": "5*600"},),
     ),
     Fact(
-        claim="fsync after a pure overwrite makes earlier names durable where the timestamp moved on (not claimed)",
-        rows="E6",
+        claim="fsync after a pure overwrite makes the bytes durable; names too, where it commits a new timestamp",
+        rows="E4 E6",
         program=BASE + "tick; create b; write a 0 600; fsync a",
-        seen=({"a": "5*600", "b": ""},),
+        seen=({"a": "5*600", "b": ""}, {"a": "5*600"}),
     ),
     Fact(
         claim="fsync of a file without a change since its last sync makes no name durable",
