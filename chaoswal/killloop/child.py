@@ -38,6 +38,7 @@ _ROOM_MIN = 16 << 20
 """A child that has less room than this for its notes begins no other operation."""
 
 _BEGIN, _END = CODES[Begin], CODES[End]
+_LIBC = ctypes.CDLL(None)  # found once, before anything forks
 _PR_SET_PDEATHSIG = 1
 
 
@@ -80,7 +81,7 @@ def run(task: Task, parent: int) -> None:
 
 def die_with(parent: int) -> None:
     """Let the kernel kill this process as soon as its parent is dead."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we asked
         die()
 
@@ -102,20 +103,20 @@ class Trigger:
         self._left = plan.nth
         self._due = False
 
-    def reach(self, moment: Moment, code: int, path: str | None) -> None:
+    def reach(self, moment: Moment, code: int, path: str) -> None:
         """Count the changes in the armed place, and end the process at its moment of the n-th."""
         if not self._plan.armed:
             return
         if moment is Moment.BEFORE:
-            self._due = self._in_place(code, path) and self._count()
+            self._due = self.is_due(code, path)
         if self._due and moment is self._plan.moment:
             die()
 
-    def _in_place(self, code: int, path: str | None) -> bool:
+    def is_due(self, code: int, path: str | None) -> bool:
+        """Count one more in the armed place; whether it is the one to end at."""
         place = self._plan.place
-        return not place or place == place_of(self.operation, self.opened, code, path, self.places)
-
-    def _count(self) -> bool:
+        if place and place != place_of(self.operation, self.opened, code, path, self.places):
+            return False
         self._left -= 1
         return self._left == 0
 
@@ -153,7 +154,7 @@ class _Child:
         if observed.fault or self._offers is None:
             return
         program = Program(task.plan, self._offers.traits.capabilities, task.subscribers)
-        for op_index in range(task.first_index, task.first_index + task.plan.operations):
+        for op_index in range(task.first_index, task.first_index + task.plan.operations_max):
             if task.notes.room < _ROOM_MIN:
                 return
             self._perform(op_index, program.next())
@@ -178,8 +179,7 @@ class _Child:
         self._trigger.places = places
         self._driver = Driver(engine)
         observed = self._driver.observe(self._task.subscribers)
-        for name, given in observed.deliveries.items():
-            self._driver.resume(name, given)
+        self._driver.resume(observed)
         return observed
 
     def _open(self) -> LogEngine:
@@ -188,21 +188,20 @@ class _Child:
         return self._factory.open_simulated(self._vfs, RealRuntime())
 
     def _perform(self, op_index: int, operation: Operation) -> None:
-        trigger = self._trigger
+        """Perform one operation; it counts as one of its place beside the changes it makes, for it may make none."""
+        plan, trigger = self._task.plan, self._trigger
         self._note((_BEGIN, op_index, time.monotonic()))
         trigger.operation = operation
-        self._around(Moment.BEFORE, Moment.INSIDE)
+        moment = plan.moment if plan.armed and trigger.is_due(0, None) else None
+        if moment in (Moment.BEFORE, Moment.INSIDE):
+            die()
         result = self._reopen() if isinstance(operation, Reopen) else self._ask(op_index, operation)
-        self._around(Moment.MADE)
+        if moment is Moment.MADE:
+            die()
         self._note((_END, op_index, result))
-        self._around(Moment.AFTER)
+        if moment is Moment.AFTER:
+            die()
         trigger.operation = None
-
-    def _around(self, *moments: Moment) -> None:
-        """Where the changes of an engine are not seen, its operations are counted in their place."""
-        if self._vfs is None:
-            for moment in moments:
-                self._trigger.reach(moment, 0, None)
 
     def _ask(self, op_index: int, operation: Operation) -> str:
         if self._driver is None:

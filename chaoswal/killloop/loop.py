@@ -12,7 +12,7 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,12 @@ from chaoswal.verdict import Fault, Violation
 DIRECTORY_CYCLES = 50
 """A new directory is begun after so many cycles."""
 
-RECORDS_MAX = 200
+RECORDS_MAX = 120
 """Or when the log shows more records than this: looking at them would take most of the time."""
 
-SMALL = {"wal": {"wal_bytes": (400, 2_000)}}
+SMALL: dict[str, dict[str, Sequence[object]]] = {
+    "wal": {"wal_bytes": range(400, 2_000), "sync": ("each", "explicit")},
+}
 """Options that bring rare places near, drawn for each directory where the user has not set them."""
 
 _DEATH, _SILENCE = b"death", b"silence"
@@ -143,7 +145,7 @@ class Loop:
     def run(self, go_on: Callable[[], bool]) -> Finding | None:
         """Cycle until the end, or until ``go_on`` says no; the first violation, if there is one."""
         settings = self.settings
-        gc.freeze()  # what is there now is shared with every child and never looked at again
+        gc.disable()  # a collection writes to every page, each of which the next child would have to copy
         while go_on():
             if settings.cycles is not None and self.tally.cycles >= settings.cycles:
                 break
@@ -174,6 +176,8 @@ class Loop:
         if self._life is None or self._life.is_over:
             if self._life:
                 shutil.rmtree(self._life.root)
+                gc.collect()
+            gc.freeze()
             self.tally.directories += 1
             number = self.tally.directories
             root = os.path.join(self.settings.directory, f"data-{number}")
@@ -185,7 +189,7 @@ class Loop:
         """The engine, its sizes drawn for this directory where the user has not chosen any."""
         engine = self.settings.engine
         chance = random.Random(f"options:{self.settings.seed}:{self.settings.worker}:{number}")
-        drawn = {key: str(chance.randint(*span)) for key, span in SMALL.get(engine.name, {}).items()}
+        drawn = {key: str(chance.choice(values)) for key, values in SMALL.get(engine.name, {}).items()}
         return engine.with_options(**{key: value for key, value in drawn.items() if key not in dict(engine.options)})
 
     # -- the child -------------------------------------------------------------------------------------------

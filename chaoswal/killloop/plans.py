@@ -15,8 +15,8 @@ from chaoswal.ops import Ack, Append, Cleanup, Flush, Operation, Poll, Rotate, S
 from chaoswal.vfs.noted import Moment
 from chaoswal.workload import Generator
 
-OPERATIONS_MAX = 60
-"""No cycle performs more operations than this."""
+OPERATIONS_MAX = 40
+"""About as many operations as a cycle performs at most."""
 
 RECOVERY_KILLS_MAX = 3
 """So many kills in a row may come before an opening has finished; then one is waited for."""
@@ -34,7 +34,7 @@ class Plan:
     fault: str
     """What follows the kill: ``kill`` (nothing more), ``torn`` or ``power``."""
     operations: int
-    """How many operations at most; then the child waits for its end."""
+    """How many operations at most where the kill is armed, and about how many where it comes from outside."""
     wait: float = 0.0
     """Of a kill from outside: when, as a part of the time that opening (``in_recovery``) or the operations take."""
     in_recovery: bool = False
@@ -47,12 +47,17 @@ class Plan:
     part: float = 0.0
     """How much of a write is made by a child that ends inside it."""
 
+    @property
+    def operations_max(self) -> int:
+        """After so many operations the child waits for its end."""
+        return self.operations if self.armed else 10 * OPERATIONS_MAX
+
 
 def draw(seed: str, faults: Sequence[str], reached: Counter[str], unopened: int) -> Plan:
     """The plan of one cycle; ``unopened``: how many kills in a row have come before an opening had finished."""
     chance = random.Random(seed)
     fault = chance.choice(list(faults))
-    program, operations = chance.getrandbits(48), chance.choice([3, 8, 20, 40, OPERATIONS_MAX])
+    program, operations = chance.getrandbits(48), chance.choice([2, 5, 10, 20, OPERATIONS_MAX])
     early = chance.random() < 0.25 and unopened < RECOVERY_KILLS_MAX
     if chance.random() < 0.5:
         wait = chance.random() * (1.2 if early else 1.0)

@@ -1,0 +1,83 @@
+"""The adapter of SQLite, by way of Python's own ``sqlite3``: a table of records as a log.
+
+An append is an insert and a commit, a batch is one transaction. What a commit promises depends on two options:
+
+    journal    synchronous      promised by
+    wal        full, extra      append, append_batch, sync
+    wal        normal           sync (a checkpoint, which syncs the WAL and the database)
+    delete     extra            append, append_batch, sync
+    delete     full, normal     nothing: the journal's unlink may be lost, which rolls the commit back
+    any        off              nothing
+
+Reopened after a kill, SQLite serves a commit that was in flight without a sync, so reads promise nothing.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+JOURNALS = ("wal", "delete")
+SYNCHRONOUS = ("off", "normal", "full", "extra")
+OPTIONS_HELP = f"journal={'|'.join(JOURNALS)} (default wal), synchronous={'|'.join(SYNCHRONOUS)} (default full)"
+
+_DURABLE = {("wal", "full"), ("wal", "extra"), ("delete", "extra")}
+
+
+class SqliteEngine:
+    """One database, ``log.db``, in the directory."""
+
+    contract = "log"
+    promise_reads = False
+    scratch = ("*-shm",)
+
+    def __init__(self, root: str, *, journal: str = "wal", synchronous: str = "full") -> None:
+        if journal not in JOURNALS or synchronous not in SYNCHRONOUS:
+            raise ValueError(f"journal={journal} synchronous={synchronous}: there are {OPTIONS_HELP}")
+        self.promise = _promise(journal, synchronous)
+        self._checkpoints = journal == "wal" and synchronous == "normal"
+        self._connection = sqlite3.connect(os.path.join(root, "log.db"), isolation_level=None)
+        execute = self._connection.execute
+        mode = execute(f"PRAGMA journal_mode={journal}").fetchone()[0]
+        if mode != journal:
+            raise OSError(f"SQLite did not take journal_mode={journal}: it stays with {mode}")
+        execute(f"PRAGMA synchronous={synchronous}")
+        execute("CREATE TABLE IF NOT EXISTS log (number INTEGER PRIMARY KEY, payload BLOB NOT NULL)")
+
+    def append(self, payload: bytes) -> int:
+        return self._insert(payload)
+
+    def append_batch(self, payloads: Sequence[bytes]) -> int:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            numbers = [self._insert(payload) for payload in payloads]
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+        return numbers[0]
+
+    def _insert(self, payload: bytes) -> int:
+        number = self._connection.execute("INSERT INTO log (payload) VALUES (?)", (payload,)).lastrowid
+        assert number is not None
+        return number - 1  # rows count from 1, sequence numbers from 0
+
+    def sync(self) -> None:
+        if self._checkpoints:
+            self._connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+
+    def records(self) -> Iterator[bytes]:
+        for (payload,) in self._connection.execute("SELECT payload FROM log ORDER BY number").fetchall():
+            yield payload
+
+    def next_sequence(self) -> int:
+        newest = self._connection.execute("SELECT max(number) FROM log").fetchone()[0]
+        return int(newest or 0)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _promise(journal: str, synchronous: str) -> str:
+    if (journal, synchronous) in _DURABLE:
+        return "append append_batch sync"
+    return "sync" if (journal, synchronous) == ("wal", "normal") else "none"
