@@ -60,7 +60,7 @@ class Cover(Enum):
     OWN = auto()
     """The file's bytes and size; for a directory, the names in it."""
     OWN_AND_JOURNAL = auto()
-    """The same, and, only where its inode had changed since its last sync, every metadata effect before."""
+    """The same, and every metadata effect up to the last change of its inode: what is later is not committed."""
     EVERYTHING = auto()
     """Everything before it."""
 
@@ -142,7 +142,7 @@ EXT4_ORDERED = Profile(
         Row(label="E4", claim="a sync makes the file's bytes and size durable", evidence="assumed"),
         Row(
             label="E5",
-            claim="a sync of a file whose inode has changed makes all earlier metadata durable",
+            claim="a sync of a file makes all metadata up to the last change of its inode durable",
             evidence="assumed",
         ),
         Row(label="E6", claim="a sync after a pure overwrite makes no name durable", evidence="assumed"),

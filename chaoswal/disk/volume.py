@@ -122,8 +122,8 @@ class Volume:
         self._name_effects: list[Effect] = []
         self._name_chains: tuple[Chain, ...] = ()
         self._trees: dict[tuple[int, ...], tuple[dict[tuple[int, str], int], PathsKey]] = {}
-        self._changed: dict[int, set[bool]] = {}  # inode -> the kinds of sync (data_only) that would commit it
-        self._syncs: dict[int, tuple[int, bool, set[bool]]] = {}
+        self._changed: dict[tuple[int, bool], int] = {}  # (inode, kind of sync) -> its last change for such a sync
+        self._syncs: dict[int, tuple[int, int]] = {}  # ticket -> its begin, and the last change that it commits
         for event in disk.events:
             self.apply(event)
 
@@ -143,7 +143,7 @@ class Volume:
                 self._settle_names()
                 return True
             case SyncBegin():
-                self._syncs[event.ticket] = (index, event.data_only, self._changed.pop(event.inode, set()))
+                self._syncs[event.ticket] = (index, self._changed.get((event.inode, event.data_only), -1))
                 return False
             case SyncEnd():
                 self._sync_end(event)
@@ -169,18 +169,22 @@ class Volume:
     def _resize(self, index: int, kind: Kind, inode: int, size: int, event: Event) -> None:
         if inode in self._files:
             self._files[inode].size = size
-            self._changed.setdefault(inode, set()).update((DATA_ONLY, FULL))
+            self._change(index, inode, DATA_ONLY, FULL)
             self._add(Effect(index, kind, inode, size, b"", event))
 
     def _name(self, index: int, event: NameEvent) -> None:
         if isinstance(event, Create | MakeDirectory):
             self._files[event.inode] = _File(b"" if isinstance(event, Create) else None)
-            self._changed[event.inode] = {DATA_ONLY, FULL}
+            self._change(index, event.inode, DATA_ONLY, FULL)
         else:
-            self._changed.setdefault(event.inode, set()).add(FULL)
+            self._change(index, event.inode, FULL)
         for directory in _directories(event):
-            self._changed.setdefault(directory, set()).update((DATA_ONLY, FULL))
+            self._change(index, directory, DATA_ONLY, FULL)
         self._add(Effect(index, Kind.NAME, event.inode, 0, b"", event))
+
+    def _change(self, index: int, inode: int, *kinds: bool) -> None:
+        for kind in kinds:
+            self._changed[inode, kind] = index
 
     def _add(self, effect: Effect) -> None:
         file = self._files.get(effect.inode)
@@ -198,22 +202,21 @@ class Volume:
     # -- syncs -------------------------------------------------------------------------------------------------
 
     def _sync_end(self, event: SyncEnd) -> None:
-        begin, data_only, changed = self._syncs.pop(event.ticket)
+        begin, committed = self._syncs.pop(event.ticket)
         if not event.ok:
-            self._changed.setdefault(event.inode, set()).update(changed)
             self._mark_unsyncable(event.inode, begin)
             return
         for chain in list(self.chains.values()):
-            self._make_durable(chain, event.inode, begin, commits=data_only in changed)
+            self._make_durable(chain, event.inode, begin, committed)
         self._settle_all()
 
-    def _make_durable(self, chain: Chain, inode: int, begin: int, *, commits: bool) -> None:
+    def _make_durable(self, chain: Chain, inode: int, begin: int, committed: int) -> None:
         """Everything of the chain up to the last effect that this sync covers has reached the disk."""
         count = 0
         for place, effect in enumerate(chain.effects, start=1):
             if effect.index >= begin:
                 break
-            if effect.syncable and self._covers(chain, effect, inode, commits=commits):
+            if effect.syncable and self._covers(chain, effect, inode, committed):
                 count = place
         for effect in chain.effects[:count]:
             effect.durable = True
@@ -221,12 +224,12 @@ class Volume:
         if not chain.effects:
             del self.chains[chain.key]
 
-    def _covers(self, chain: Chain, effect: Effect, inode: int, *, commits: bool) -> bool:
+    def _covers(self, chain: Chain, effect: Effect, inode: int, committed: int) -> bool:
         cover = self.profile.cover
         if cover is Cover.EVERYTHING:
             return True
         if cover is Cover.OWN_AND_JOURNAL and chain.key == Order.JOURNAL:
-            return commits
+            return effect.index <= committed
         return _own(effect, inode)
 
     def _mark_unsyncable(self, inode: int, begin: int) -> None:

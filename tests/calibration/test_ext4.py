@@ -1,5 +1,6 @@
 """The profile ``ext4-ordered`` against the real ext4: nothing is seen outside it, and what it guarantees holds."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -53,15 +54,10 @@ def outside(file_systems: loopfs.LoopFs, seeds: range) -> list[str]:
     return found
 
 
-not_yet = pytest.mark.xfail(reason="the rows of `FACTS` with something in `beyond`", raises=AssertionError)
-
-
-@not_yet
 def test_drawn_programs_stay_within_the_profile(file_systems: loopfs.LoopFs) -> None:
     assert outside(file_systems, range(30)) == []
 
 
-@not_yet
 @pytest.mark.slow
 def test_many_drawn_programs_stay_within_the_profile(file_systems: loopfs.LoopFs) -> None:
     assert outside(file_systems, range(1_000, 1_400)) == []
@@ -80,10 +76,10 @@ def test_the_comparison_can_fail(file_systems: loopfs.LoopFs) -> None:
 def test_nothing_is_left_mounted() -> None:
     if loopfs.why_not():
         pytest.skip("no loop images here")
-    before = _left()
+    before = _left(os.getpid())
     with loopfs.loop_file_systems() as found, pytest.raises(ZeroDivisionError):
         found.after_crash(_fail, "now")
-    assert _left() == before
+    assert _left(os.getpid()) == before
 
 
 def _fail(root: Path) -> None:
@@ -93,12 +89,11 @@ def _fail(root: Path) -> None:
 def test_what_a_killed_process_left_is_swept() -> None:
     if loopfs.why_not():
         pytest.skip("no loop images here")
-    before = _left()
-    child = subprocess.run([sys.executable, "-c", KILLED], check=False)
-    assert child.returncode == -signal.SIGKILL
-    assert len(_left()) > len(before)
+    child = subprocess.Popen([sys.executable, "-c", KILLED])
+    assert child.wait() == -signal.SIGKILL
+    assert _left(child.pid)
     loopfs.sweep()
-    assert _left() == before
+    assert _left(child.pid) == []
 
 
 KILLED = """
@@ -109,9 +104,10 @@ with loopfs.loop_file_systems() as file_systems:
 """
 
 
-def _left() -> list[str]:
-    """Scratch directories, and the lines of mounts and loop devices that are ours."""
+def _left(process: int) -> list[str]:
+    """Scratch directories, and the lines of mounts and loop devices that belong to a process."""
+    prefix = f"{loopfs.PREFIX}{process}-"
     mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
     loops = [path.read_text(encoding="utf-8") for path in Path("/sys/block").glob("loop*/loop/backing_file")]
-    scratch = [str(path) for path in loopfs.SCRATCH.glob(f"{loopfs.PREFIX}*")]
-    return sorted(line for line in [*mounts, *loops, *scratch] if loopfs.PREFIX in line)
+    scratch = [str(path) for path in loopfs.SCRATCH.glob(f"{prefix}*")]
+    return sorted(line for line in [*mounts, *loops, *scratch] if prefix in line)
