@@ -18,7 +18,7 @@ import os
 import stat
 
 _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
-_CLOSED = -1  # no descriptor: every call on it raises EBADF, as on a descriptor that was closed
+_CLOSED = (1 << 31) - 1  # no process has so many: every call raises EBADF (Python refuses -1 with ValueError)
 _UNKNOWN_OWNER = "its holder has not said who it is"
 
 

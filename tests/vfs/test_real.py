@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chaoswal.vfs.protocol import Vfs
-from chaoswal.vfs.real import RealVfs
+from chaoswal.vfs.real import RealFile, RealVfs
 
 
 @pytest.fixture
@@ -53,10 +53,10 @@ def test_names(vfs: RealVfs) -> None:
     assert vfs.list("d") == ["a"]
 
 
-def _use_closed(vfs: RealVfs) -> None:
-    file = vfs.open("file")
+def _closed(vfs: RealVfs) -> RealFile:
+    file = vfs.open("file", write=True)
     file.close()
-    file.read(0, 1)
+    return file
 
 
 REFUSED: list[tuple[str, int, Callable[[RealVfs], object]]] = [
@@ -82,7 +82,12 @@ REFUSED: list[tuple[str, int, Callable[[RealVfs], object]]] = [
     ("sync a file as a directory", errno.ENOTDIR, lambda vfs: vfs.sync_directory("file")),
     ("write through a reading descriptor", errno.EBADF, lambda vfs: vfs.open("file").write(0, b"x")),
     ("truncate through a reading descriptor", errno.EINVAL, lambda vfs: vfs.open("file").truncate(0)),
-    ("use a closed file", errno.EBADF, _use_closed),
+    ("read a closed file", errno.EBADF, lambda vfs: _closed(vfs).read(0, 1)),
+    ("write a closed file", errno.EBADF, lambda vfs: _closed(vfs).write(0, b"x")),
+    ("truncate a closed file", errno.EBADF, lambda vfs: _closed(vfs).truncate(0)),
+    ("ask a closed file for its size", errno.EBADF, lambda vfs: _closed(vfs).size()),
+    ("sync a closed file", errno.EBADF, lambda vfs: _closed(vfs).sync()),
+    ("sync the data of a closed file", errno.EBADF, lambda vfs: _closed(vfs).sync(data_only=True)),
     ("an absolute path", errno.EINVAL, lambda vfs: vfs.open("/etc/passwd")),
     ("climb out", errno.EINVAL, lambda vfs: vfs.list("..")),
     ("climb out from below", errno.EINVAL, lambda vfs: vfs.create("directory/../../x")),
