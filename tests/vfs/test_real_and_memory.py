@@ -89,6 +89,9 @@ class Player:
         if not handles:
             return "no such handle"
         handle = handles[int(str(number)) % len(handles)]
+        if word == "release":
+            self._locks.pop().release()  # once: the protocol says nothing of a second time
+            return None
         if word == "sync":
             return getattr(handle, word)(data_only=rest[0])
         return getattr(handle, word)(*rest)
