@@ -236,7 +236,8 @@ class Volume:
         """A failed sync leaves pages marked clean that never reached the disk (Rebello et al., ATC 2020)."""
         for chain in self.chains.values():
             for effect in chain.effects:
-                if effect.index < begin and effect.inode == inode and effect.kind is not Kind.NAME:
+                journaled = chain.key == Order.JOURNAL or effect.kind is Kind.NAME  # no page: still to be committed
+                if effect.index < begin and effect.inode == inode and not journaled:
                     effect.syncable = False
 
     # -- what is settled, and what is remembered -----------------------------------------------------------------
@@ -352,9 +353,13 @@ def _chains_of(effects: list[Effect]) -> tuple[Chain, ...]:
 def _content(base: bytes, effects: list[Effect], cut: Cut, torn: Torn | None) -> bytes:
     """The bytes of a file: the effects that survive, applied to the base in order of time."""
     content, size = bytearray(base), len(base)
+    cut_lost = False
     for effect in effects:
         if not effect.durable and effect.index >= cut.get(effect.chain, KEEP):
+            cut_lost = cut_lost or effect.kind is Kind.SIZE
             continue
+        if cut_lost and effect.kind is Kind.GROWTH:
+            continue  # an inode has one size: it cannot have grown from one that it never had
         if effect.kind is Kind.DATA:
             data = torn.piece() if torn and torn.effect is effect else effect.data
             if len(content) < effect.offset:

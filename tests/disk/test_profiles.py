@@ -1,0 +1,250 @@
+"""Each profile against brute force: exactly the disks that the prose allows, and a test for every row of its table."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import assume, given, settings
+
+from chaoswal.disk.crashes import in_flight
+from chaoswal.disk.disk import Disk
+from chaoswal.disk.profiles import EXT4_ORDERED, KILL, POSIX, PREFIX, PROFILES, Profile, profile_named
+from chaoswal.disk.volume import KEEP, Cut, Torn, Volume
+from chaoswal.errors import UsageError
+from chaoswal.trace import SyncEnd, Write
+from tests.disk.brute import Files, shown, states
+from tests.disk.traces import OLD, TRACES, Trace, standing, traces
+
+
+def all_cuts(volume: Volume) -> Iterator[Cut]:
+    """Every cut there is: each chain at each of its moments."""
+    chains = list(volume.chains.values())
+    moments = [[*sorted({effect.index for effect in chain.effects}), KEEP] for chain in chains]
+    for choice in itertools.product(*moments):
+        yield dict(zip(chains, choice, strict=True))
+
+
+def left(disk: Disk, profile: Profile) -> set[Files]:
+    """Every disk that the model says a power cut may leave."""
+    volume = Volume(disk, profile)
+    return {shown(volume.image(cut)) for cut in all_cuts(volume)}
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+@pytest.mark.parametrize("name", TRACES)
+def test_exactly_what_brute_force_allows(name: str, profile: Profile) -> None:
+    disk = TRACES[name].disk
+    assert left(disk, profile) == states(disk, profile.name)
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+@given(trace=traces())
+@settings(max_examples=150)
+def test_exactly_what_brute_force_allows_of_random_traces(profile: Profile, trace: Trace) -> None:
+    assert left(trace.disk, profile) == states(trace.disk, profile.name)
+
+
+def contents(disk: Disk, profile: Profile, path: str) -> set[bytes | None]:
+    """What one file may hold after a power cut, over all cuts; None where it may be missing."""
+    return {dict(files).get(path) for files in left(disk, profile)}
+
+
+def paths(disk: Disk, profile: Profile, start: Disk | None = None) -> set[str]:
+    """The sets of paths there may be, each as words, without what stood there from the start."""
+    keep = {path for path, _ in shown((start or Disk()).image)}
+    return {" ".join(path for path, _ in files if path not in keep) for files in left(disk, profile)}
+
+
+def k1(profile: Profile) -> None:
+    trace = Trace().create("new").write("new", 0, b"abc").rename("old", "moved").truncate("other", 9)
+    assert left(trace.disk, profile) == {shown(trace.disk.view)}
+
+
+def k2(profile: Profile) -> None:
+    write = Write(inode=1, offset=100, data=b"x" * 10_000, site="e.py:1")
+    assert in_flight(write) == [3996, 8092]
+    assert in_flight(Write(inode=1, offset=0, data=b"x" * 4096, site="e.py:1")) == []
+
+
+def p1(profile: Profile) -> None:
+    trace = Trace().create("a").write("a", 0, b"1").create("b").unlink("other")
+    ends = ["dir old other", "a dir old other", "a b dir old other", "a b dir old"]
+    assert paths(trace.disk, profile) == set(ends)
+    assert ("a", b"") in {files[0] for files in left(trace.disk, profile)}
+    assert len(left(trace.disk, profile)) == 5
+
+
+def p2(profile: Profile) -> None:
+    trace = Trace().create("a").write("old", 0, b"!").fsync("other").create("b")
+    assert paths(trace.disk, profile) == {"a dir old other", "a b dir old other"}
+    assert contents(trace.disk, profile, "old") == {b"!" + OLD[1:]}
+
+
+def sectors_in_any_order(profile: Profile) -> None:
+    trace = Trace().write("old", 0, b"first").write("old", 512, b"then")
+    first, then = b"first" + OLD[5:], OLD[:512] + b"then" + OLD[516:]
+    both = b"first" + OLD[5:512] + b"then" + OLD[516:]
+    assert contents(trace.disk, profile, "old") == {OLD, first, then, both}
+
+
+def e2(profile: Profile) -> None:
+    trace = Trace().write("old", 750, b"grown")
+    assert contents(trace.disk, profile, "old") == {OLD, OLD + b"grown", OLD + bytes(5)}
+
+
+def e3(profile: Profile) -> None:
+    trace = Trace().rename("old", "x").truncate("x", 3).create("y")
+    seen = {(" ".join(dict(files)), dict(files).get("x", b"")) for files in left(trace.disk, profile)}
+    assert seen == {("dir old other", b""), ("dir other x", OLD), ("dir other x", OLD[:3]), ("dir other x y", OLD[:3])}
+
+
+def own_bytes_and_size_after_sync(profile: Profile) -> None:
+    trace = Trace().write("old", 740, b"0123456789ab").fdatasync("old").write("old", 0, b"later")
+    done = OLD[:740] + b"0123456789ab"
+    assert contents(trace.disk, profile, "old") == {done, b"later" + done[5:]}
+
+
+def e5(profile: Profile) -> None:
+    trace = Trace().create("early").write("old", 750, b"grown").create("late").fsync("old")
+    assert paths(trace.disk, profile) == {"dir early old other", "dir early late old other"}
+    assert paths(Trace().create("f").fsync("f").disk, profile) == {"dir f old other"}
+
+
+def e6(profile: Profile) -> None:
+    trace = Trace().create("new").write("old", 0, b"over").fsync("old")
+    assert paths(trace.disk, profile) == {"dir old other", "dir new old other"}
+
+
+def e7(profile: Profile) -> None:
+    trace = Trace().create("tmp").write("tmp", 0, b"new").rename("tmp", "old").fsync("")
+    assert contents(trace.disk, profile, "old") == {b"new", b"", bytes(3)}
+
+
+def x2(profile: Profile) -> None:
+    trace = Trace().truncate("old", 100).truncate("old", 400).write("old", 400, b"app")
+    sizes = {len(content or b"") for content in contents(trace.disk, profile, "old")}
+    assert sizes == {750, 100, 400, 403}
+
+
+def x3(profile: Profile) -> None:
+    trace = Trace().create("a").create("b").rename("other", "c")
+    words = {"a": True, "b": True}
+    names = {" ".join(sorted([*chosen, "dir", "old"])) for n in range(3) for chosen in itertools.combinations(words, n)}
+    assert paths(trace.disk, profile) == {" ".join(sorted([*n.split(), r])) for n in names for r in ("other", "c")}
+
+
+def x4(profile: Profile) -> None:
+    volume = Volume(Trace().write("old", 10, b"WXYZ").disk, profile)
+    (piece,) = volume.pending()
+    old = volume.image({}, Torn(piece, 1, garbage=False)).files()["old"]
+    assert old == OLD[:10] + b"W" + OLD[11:]
+    garbage = volume.image({}, Torn(piece, 1, garbage=True)).files()["old"] or b""
+    assert garbage[:11] == OLD[:10] + b"W"
+    assert garbage[11:14] not in (b"XYZ", OLD[11:14])
+
+
+def x5(profile: Profile) -> None:
+    volume = Volume(Trace().write("old", 10, b"WXYZ").write("old", 600, b"far").disk, profile)
+    for cut in all_cuts(volume):
+        for torn in [
+            None,
+            *(Torn(e, keep, garbage=g) for e in volume.pending() for keep in (0, 1) for g in (True, False)),
+        ]:
+            content = volume.image(cut, torn).files()["old"] or b""
+            assert (content[:10], content[14:600], content[603:]) == (OLD[:10], OLD[14:600], OLD[603:])
+
+
+def x6(profile: Profile) -> None:
+    trace = Trace().create("new").write("new", 0, b"abc").fsync("new")
+    assert paths(trace.disk, profile) == {"dir old other", "dir new old other"}
+    assert contents(trace.disk, profile, "new") == {None, b"abc"}
+
+
+def x7(profile: Profile) -> None:
+    trace = Trace().create("dir/a").create("b").rename("old", "dir/old").fsync("dir")
+    assert paths(trace.disk, profile) == {"dir dir/a dir/old other", "b dir dir/a dir/old other"}
+
+
+ROWS = {
+    "K1": k1,
+    "K2": k2,
+    "P1": p1,
+    "P2": p2,
+    "E1": sectors_in_any_order,
+    "E2": e2,
+    "E3": e3,
+    "E4": own_bytes_and_size_after_sync,
+    "E5": e5,
+    "E6": e6,
+    "E7": e7,
+    "X1": sectors_in_any_order,
+    "X2": x2,
+    "X3": x3,
+    "X4": x4,
+    "X5": x5,
+    "X6": x6,
+    "X7": x7,
+}
+"""What each row of the tables claims, on the shortest trace that shows it."""
+
+OWNERS = {row.label: profile for profile in PROFILES.values() for row in profile.rows}
+
+
+@pytest.mark.parametrize("label", ROWS)
+def test_row(label: str) -> None:
+    ROWS[label](OWNERS[label])
+
+
+def test_every_row_has_a_test() -> None:
+    assert list(OWNERS) == list(ROWS)
+    assert sum(len(profile.rows) for profile in PROFILES.values()) == len(OWNERS)
+    assert all(row.claim and row.evidence for profile in PROFILES.values() for row in profile.rows)
+
+
+INCLUDED = [(KILL, PREFIX), (KILL, EXT4_ORDERED), (KILL, POSIX), (PREFIX, POSIX), (EXT4_ORDERED, POSIX)]
+"""Every disk that the first may leave, the second may leave too."""
+
+
+@pytest.mark.parametrize(("strong", "weak"), INCLUDED, ids=lambda profile: profile.name)
+@given(trace=traces())
+@settings(max_examples=60)
+def test_inclusions(strong: Profile, weak: Profile, trace: Trace) -> None:
+    assert left(trace.disk, strong) <= left(trace.disk, weak)
+
+
+def test_inclusions_that_do_not_hold() -> None:
+    grown = Trace().write("old", 750, b"far").create("new")
+    assert not left(grown.disk, EXT4_ORDERED) <= left(grown.disk, PREFIX)  # sectors, sizes and names are not in step
+    renamed = Trace().create("new").write("old", 0, b"over").fsync("old")
+    assert not left(renamed.disk, EXT4_ORDERED) <= left(
+        renamed.disk, PREFIX
+    )  # nor does a sync of one file cover another
+    named = Trace().create("one").create("two")
+    assert not left(named.disk, POSIX) <= left(named.disk, EXT4_ORDERED)  # the second name without the first
+    assert not left(named.disk, PREFIX) <= left(named.disk, KILL)
+
+
+@given(trace=traces())
+@settings(max_examples=60)
+def test_prefix_is_within_ext4_ordered_where_no_sync_fails(trace: Trace) -> None:
+    assume(all(event.ok for event in trace.events if isinstance(event, SyncEnd)))
+    assert left(trace.disk, PREFIX) <= left(trace.disk, EXT4_ORDERED)
+
+
+def test_prefix_is_not_within_ext4_ordered_after_a_failed_sync() -> None:
+    trace = Trace().truncate("old", 3).fsync("old", ok=False).fsync("old")
+    assert (len(left(trace.disk, PREFIX)), len(left(trace.disk, EXT4_ORDERED))) == (2, 1)
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+def test_a_profile_goes_by_its_name(profile: Profile) -> None:
+    assert profile_named(profile.name) is profile
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown profile 'ntfs'; there are: kill, prefix, ext4-ordered, posix"):
+        profile_named("ntfs")
+
+
+def test_the_standing_image_is_what_it_says() -> None:
+    assert shown(standing()) == (("dir", None), ("old", OLD), ("other", b""))

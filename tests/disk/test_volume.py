@@ -1,0 +1,165 @@
+"""Volumes: what holds of every image whatever the profile, and that what is remembered is never stale."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chaoswal.disk.disk import Disk, apply_all
+from chaoswal.disk.image import Image
+from chaoswal.disk.profiles import EXT4_ORDERED, POSIX, PROFILES, Profile
+from chaoswal.disk.volume import KEEP, Torn, Volume
+from tests.disk.brute import shown
+from tests.disk.test_profiles import all_cuts, contents, left
+from tests.disk.traces import OLD, TRACES, Trace, traces
+
+every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+
+
+@every_profile
+@given(trace=traces(most=12))
+@settings(max_examples=60)
+def test_with_all_kept_it_is_what_a_process_sees(profile: Profile, trace: Trace) -> None:
+    assert Volume(trace.disk, profile).image({}).key == apply_all(trace.image, trace.events).key
+
+
+@every_profile
+@given(trace=traces())
+@settings(max_examples=60)
+def test_with_all_lost_it_is_what_was_durable(profile: Profile, trace: Trace) -> None:
+    """Whatever a cut keeps, what is durable is there: nothing pending means nothing to choose."""
+    volume = Volume(trace.disk, profile)
+    nothing = volume.image(dict.fromkeys(volume.chains.values(), 0))
+    assert shown(nothing) in left(trace.disk, profile)
+    for path in trace.names:
+        trace.fsync(path)
+    trace.fsync("")
+    trace.fsync("dir")
+    if all(getattr(event, "ok", True) for event in trace.events):
+        settled = Volume(trace.disk, profile)
+        assert list(settled.pending()) == []
+        assert settled.image({}).key == trace.disk.view.key
+
+
+@every_profile
+@pytest.mark.parametrize("name", TRACES)
+def test_moving_on_is_the_same_as_starting_there(name: str, profile: Profile) -> None:
+    """One volume moved over a trace, asked at every step, remembers nothing that has changed since."""
+    trace = TRACES[name]
+    moved = Volume(Disk(image=trace.image), profile)
+    for count in range(len(trace.events) + 1):
+        fresh = Volume(Disk(image=trace.image, events=tuple(trace.events[:count])), profile)
+        cuts_of_moved, cuts_of_fresh = list(all_cuts(moved)), list(all_cuts(fresh))
+        assert [moved.image(cut).key for cut in cuts_of_moved] == [fresh.image(cut).key for cut in cuts_of_fresh]
+        if count < len(trace.events):
+            moved.apply(trace.events[count])
+
+
+@every_profile
+@pytest.mark.parametrize("name", TRACES)
+def test_the_key_is_that_of_the_image(name: str, profile: Profile) -> None:
+    volume = Volume(TRACES[name].disk, profile)
+    for cut in all_cuts(volume):
+        for torn in (None, *(Torn(effect, 1, garbage=True) for effect in volume.pending() if effect.data)):
+            assert volume.key(cut, torn) == volume.image(cut, torn).key
+
+
+@every_profile
+@given(trace=traces())
+@settings(max_examples=60)
+def test_apply_says_where_nothing_can_have_changed(profile: Profile, trace: Trace) -> None:
+    volume = Volume(Disk(image=trace.image), profile)
+    before = {shown(volume.image(cut)) for cut in all_cuts(volume)}
+    for event in trace.events:
+        changed = volume.apply(event)
+        after = {shown(volume.image(cut)) for cut in all_cuts(volume)}
+        assert changed or after == before
+        before = after
+
+
+@every_profile
+@given(trace=traces(), size=st.integers(0, 800))
+@settings(max_examples=40)
+def test_truncate_brings_nothing_back(profile: Profile, trace: Trace, size: int) -> None:
+    """Cut, synced and extended again: what was cut reads zeros in every image, whatever was pending before."""
+    if "old" not in trace.names:
+        return
+    inode = trace.names["old"]
+    trace.truncate("old", size).fsync("old").truncate("old", 1000)
+    volume = Volume(trace.disk, profile)
+    for cut in all_cuts(volume):
+        content = volume.image(cut).contents.get(inode)
+        assert content is None or not any(content[size:])
+
+
+def test_a_lost_truncate_brings_everything_back() -> None:
+    trace = Trace().truncate("old", 100).truncate("old", 750)
+    for profile in (EXT4_ORDERED, POSIX):
+        assert contents(trace.disk, profile, "old") == {OLD, OLD[:100], OLD[:100] + bytes(650)}
+
+
+@every_profile
+def test_the_later_of_two_writes_to_a_sector_is_never_kept_alone(profile: Profile) -> None:
+    trace = Trace().write("old", 0, b"aaaa").write("old", 8, b"bbbb")
+    for content in contents(trace.disk, profile, "old"):
+        assert content is not None
+        assert content[8:12] != b"bbbb" or content[:4] == b"aaaa"
+
+
+def test_a_file_cannot_have_grown_from_a_size_it_never_had() -> None:
+    trace = Trace().truncate("old", 0).write("old", 0, b"n")
+    sizes = {len(content or b"") for content in contents(trace.disk, EXT4_ORDERED, "old")}
+    assert sizes == {750, 0, 1}
+    assert OLD[:1] not in contents(trace.disk, EXT4_ORDERED, "old")
+
+
+def test_a_failed_sync_does_not_poison_the_journal() -> None:
+    trace = Trace().truncate("old", 3).fsync("old", ok=False).fsync("old")
+    assert contents(trace.disk, EXT4_ORDERED, "old") == {OLD[:3]}
+    assert contents(trace.disk, POSIX, "old") == {OLD, OLD[:3]}
+
+
+def test_a_durable_truncate_cuts_an_earlier_write_that_is_not() -> None:
+    trace = Trace().write("old", 600, b"late").truncate("old", 300)
+    ticket = trace.begin("dir")
+    trace.end(ticket)
+    trace.rename("old", "dir/old").fsync("dir").truncate("dir/old", 700)
+    for content in contents(trace.disk, EXT4_ORDERED, "dir/old"):
+        assert content in (OLD[:300], OLD[:300] + bytes(400))
+
+
+@every_profile
+def test_none_of_them_is_durable_yet_is_always_there(profile: Profile) -> None:
+    trace = Trace().create("a").write("a", 0, b"x").rename("old", "b").unlink("other").truncate("b", 1)
+    before = shown(trace.image)
+    assert (before in left(trace.disk, profile)) == (profile.name != "kill")
+
+
+def test_a_file_durably_unlinked_is_forgotten() -> None:
+    trace = Trace().write("old", 0, b"x").unlink("old").fsync("")
+    volume = Volume(trace.disk, POSIX)
+    assert list(volume.pending()) == []
+    assert volume.image({}).files() == {"dir": None, "other": b""}
+
+
+@pytest.mark.parametrize("garbage", [True, False])
+def test_a_torn_piece_is_applied_at_its_moment(garbage: bool) -> None:
+    """A later write to the same sector goes over what the torn one left."""
+    volume = Volume(Trace().write("old", 0, b"aaaaaaaa").write("old", 4, b"ZZZZ").disk, POSIX)
+    first, second = volume.pending()
+    content = volume.image({}, Torn(first, 2, garbage=garbage)).files()["old"] or b""
+    assert content[:2] == b"aa"
+    assert content[4:8] == b"ZZZZ"
+    assert (content[2:4] == OLD[2:4]) != garbage
+    content = volume.image({second.chain: KEEP}, Torn(second, 2, garbage=False)).files()["old"] or b""
+    assert content[:8] == b"aaaaZZaa"
+
+
+def test_images_are_not_changed_by_what_happens_later() -> None:
+    trace = Trace().write("old", 0, b"x")
+    volume = Volume(trace.disk, POSIX)
+    image: Image = volume.image({})
+    before = dict(image.files())
+    more = Trace().write("old", 0, b"yyyy").rename("old", "new")
+    for event in more.events:
+        volume.apply(event)
+    assert image.files() == before
