@@ -190,6 +190,8 @@ class MemoryVfs:
 
     def sync_directory(self, path: str = "") -> None:
         inode = ROOT if not path else self._node(path).inode
+        if path and self._nodes[inode].data is not None:
+            raise _error(errno.ENOTDIR, path)
         frame = _frame(1)
         self._recorder.sync(inode, path, data_only=False, code=frame.f_code, lasti=frame.f_lasti)
 
@@ -304,6 +306,7 @@ class MemoryLock:
 
     def release(self) -> None:
         self._locks.pop(self._path, None)
+        self._locks = {}  # released once: the next holder's lock is not ours to give up
 
 
 def _error(code: int, path: str) -> OSError:
