@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from chaoswal.disk.crashes import Crash, Loss, Tearing
 from chaoswal.disk.disk import Disk, apply_name
-from chaoswal.disk.profiles import Profile
+from chaoswal.disk.profiles import KILL, Profile
 from chaoswal.disk.volume import Volume
 from chaoswal.program import END, START, Anchor, AnchoredLoss, CrashStep
 from chaoswal.run import Run
@@ -65,6 +65,7 @@ def tell(start: Disk, events: Sequence[Event]) -> list[Told]:
     for number, event in enumerate((*start.events, *events)):
         if number == len(start.events):
             operation = 0
+            in_operation.clear()  # an opening counts its own events, whatever a kill left pending before it
         if isinstance(event, Begin):
             operation = event.op_index + 1
         path, before = paths.of(event)
@@ -136,14 +137,15 @@ def step_of(run: Run, crash: Crash, profile: Profile) -> CrashStep:
     volume = Volume(run.start.after(run.events[: crash.point]), profile)
     pending = {Loss(event=effect.index, part=effect.part) for effect in volume.pending()}
     lost = set(crash.losses)
-    all_but = crash.power and bool(lost) and len(pending - lost) < len(lost)
+    gone, left = _anchored(told, lost, pending), _anchored(told, pending - lost, pending)
+    all_but = crash.power and len(left) + 1 < len(gone)
     return CrashStep(
-        power=crash.power,
+        power=crash.power and profile is not KILL,
         operation=operation,
         after=after,
         taken=crash.taken,
         all_but=all_but,
-        losses=tuple(_anchored(told, pending - lost if all_but else lost, pending)),
+        losses=tuple(left if all_but else gone),
         torn=None if not crash.torn else _anchored_part(told, crash.torn.loss),
         keep=crash.torn.keep if crash.torn else 0,
         garbage=bool(crash.torn and crash.torn.garbage),

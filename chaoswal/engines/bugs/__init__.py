@@ -3,10 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
+from chaoswal.engines.bugs import errors, frames, recovery, sequence, subscribers, sync_order
+from chaoswal.engines.bugs.entry import ENTRIES, Entry
 from chaoswal.errors import UsageError
 
-BUGS: dict[str, Callable[..., Any]] = {}
+GROUPS = (sync_order, frames, recovery, sequence, subscribers, errors)
+"""The modules of the zoo; loading them fills it."""
+
+BUGS: dict[str, Callable[..., Any]] = {name: entry.adapter for name, entry in ENTRIES.items()}
 """Name to the adapter class with that bug."""
+
+__all__ = ["BUGS", "ENTRIES", "GROUPS", "Entry", "planted"]
 
 
 def planted(bug: str) -> Callable[..., Any]:

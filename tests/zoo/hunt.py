@@ -1,0 +1,154 @@
+"""The hunt: seeded programs against one engine until it breaks a promise, and corpus files from what was caught.
+
+A program is drawn with its configuration by its seed alone. Every other one has two lives: the first ends in a drawn
+crash, and what is checked is the second, which finds bugs that need a recovery, more records, and one more crash.
+
+The corpus of the zoo is made anew, from the top of the checkout, by::
+
+    python -c "from tests.zoo.hunt import regenerate; regenerate()"
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaoswal import corpus
+from chaoswal.anchors import step_of
+from chaoswal.check import Depth, Judge, check
+from chaoswal.disk.crashes import Bound, Crash, cuts, plan
+from chaoswal.disk.faults import Fault as DiskFault
+from chaoswal.disk.profiles import PROFILES, Profile
+from chaoswal.disk.volume import Volume
+from chaoswal.engines.bugs import ENTRIES
+from chaoswal.engines.bugs.entry import Entry
+from chaoswal.engines.registry import EngineRef
+from chaoswal.program import Step
+from chaoswal.replay import Played, play_to_last_run, simulated
+from chaoswal.shrink import Target, crash_steps, shrink
+from chaoswal.verdict import Fault
+from chaoswal.workload import Generator
+
+BOUND = Bound(random_states=2, states_per_point=60)
+DEPTH = Depth(levels=1, samples=6, bound=Bound(random_states=1, states_per_point=20))
+WAL_BYTES = ("300", "1000", "100000")
+FAULTS = [
+    *(
+        f"fail EIO on {call} of {glob} nth {nth} once"
+        for call in ("fsync", "fdatasync", "write", "rename", "unlink")
+        for glob in ("*", "*.wal", "*.tmp")
+        for nth in (1, 2, 3)
+    ),
+    *(f"fail ENOSPC on write of {glob} nth {nth} once" for glob in ("*.wal", "*.tmp") for nth in (1, 2)),
+    *(f"fail EIO on read of *.{kind} nth {nth} once" for kind in ("wal", "seg", "cur") for nth in (1, 2)),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catch:
+    """A violation, and all that is needed to see it again."""
+
+    engine: EngineRef
+    profile: Profile
+    seed: int
+    fault: Fault
+    steps: tuple[Step, ...]
+
+
+def configured(seed: int, bug: str = "") -> EngineRef:
+    """The builtin engine with the options that go with a seed."""
+    chance = random.Random(f"options:{seed}")
+    engine = EngineRef(name="wal").with_options(sync=chance.choice(("each", "explicit")))
+    engine = engine.with_options(wal_bytes=chance.choice(WAL_BYTES))
+    return engine.with_options(bug=bug) if bug else engine
+
+
+def hunt(seeds: Iterable[int], profile: Profile, *, bug: str = "", faults: bool = False) -> Catch | None:
+    """The first violation among the programs of these seeds."""
+    for seed in seeds:
+        catch = try_seed(seed, profile, configured(seed, bug), faults=faults)
+        if catch:
+            return catch
+    return None
+
+
+def try_seed(
+    seed: int, profile: Profile, engine: EngineRef, *, faults: bool = False, depth: Depth | None = DEPTH
+) -> Catch | None:
+    """The violation in the program of one seed, if there is one."""
+    factory, traits = simulated(engine)
+    chance = random.Random(f"life:{seed}")
+    generator = Generator(seed, traits.capabilities)
+    steps: list[Step] = []
+    for _ in range(chance.choice((1, 2))):
+        if steps:
+            steps.append(_crash(chance, play_to_last_run(factory, traits, steps, profile), profile))
+        steps += _life(generator, chance, faults=faults)
+    played = play_to_last_run(factory, traits, steps, profile)
+    if played.found or played.stale:
+        return _caught(engine, profile, seed, played, steps)
+    found = check(played.run, played.history, Judge(factory), profile, bound=BOUND, depth=depth, seed=seed)
+    if found is None:
+        return None
+    names = tuple(played.history.subscribers)
+    crashes = crash_steps(factory, played.run, found, profile, names)
+    return Catch(engine=engine, profile=profile, seed=seed, fault=found.fault, steps=(*steps, *crashes))
+
+
+def _life(generator: Generator, chance: random.Random, *, faults: bool) -> list[Step]:
+    steps: list[Step] = list(generator.program(chance.randint(4, 14)))
+    for _ in range(2 if faults else 0):
+        place = chance.randrange(len(steps))
+        steps.insert(place, DiskFault.parse(_fault(chance)))
+    return steps
+
+
+def _fault(chance: random.Random) -> str:
+    short = f"short write of *.wal nth {chance.randint(1, 3)} at {chance.choice((0, 7, 33))}"
+    return chance.choice([*FAULTS, *[short] * 8])
+
+
+def _caught(engine: EngineRef, profile: Profile, seed: int, played: Played, steps: Sequence[Step]) -> Catch | None:
+    if not played.found:
+        return None
+    return Catch(engine=engine, profile=profile, seed=seed, fault=played.found.fault, steps=tuple(steps))
+
+
+def _crash(chance: random.Random, played: Played, profile: Profile) -> Step:
+    """A drawn crash in the run that was played: a kill, or any state of a power cut."""
+    run = played.run
+    point = chance.randint(run.opened, len(run.events))
+    if chance.random() < 0.3:
+        return step_of(run, Crash(point=point, power=False), profile)
+    volume = Volume(run.start.after(run.events[:point]), profile)
+    return step_of(run, chance.choice([plan(point, cut, torn) for cut, torn in cuts(volume, BOUND, seed=0)]), profile)
+
+
+def smallest(entry: Entry, seeds: Iterable[int], tries: int = 3) -> tuple[Catch, list[Step]]:
+    """The first few catches of a bug under its first profile, shrunk: the smallest of them."""
+    profile = PROFILES[entry.profiles[0]]
+    found: list[tuple[Catch, list[Step]]] = []
+    for seed in seeds:
+        catch = try_seed(seed, profile, configured(seed, entry.name), faults=entry.faults)
+        if catch and catch.fault.kind in entry.kinds:
+            factory, traits = simulated(catch.engine)
+            target = Target(factory=factory, traits=traits, profile=profile, kind=catch.fault.kind)
+            found.append((catch, shrink(target, catch.steps)))
+        if len(found) == tries:
+            break
+    return min(found, key=lambda pair: (len(pair[1]), len(str(pair[1]))))
+
+
+def regenerate(*names: str, directory: Path = Path("corpus/zoo")) -> None:
+    """Write the corpus files of these bugs (default: all of the zoo) anew."""
+    for name in names or ENTRIES:
+        catch, steps = smallest(ENTRIES[name], range(400))
+        finding = corpus.Finding(
+            engine=catch.engine,
+            profile=catch.profile.name,
+            expect=catch.fault.kind,
+            found="2026-11-20",
+            seed=catch.seed,
+            steps=tuple(steps),
+        )
+        corpus.save(finding, directory, name)
