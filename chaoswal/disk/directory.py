@@ -1,10 +1,11 @@
 """A directory of the machine as an image, and an image as a directory.
 
 Inodes are numbered by a scan: the entries of each directory in the order of their names, a directory's contents
-after all its entries. ``number`` gives the same numbers as ``load``, without reading a byte. Only regular files
-and directories are seen; every name of a hard link counts as a file of its own.
+after all its entries. ``number`` gives the same numbers as ``load``, without reading a byte. Every name of a hard
+link counts as a file of its own; what is neither a regular file nor a directory is taken for an empty file.
 """
 
+import errno
 import fnmatch
 import os
 import shutil
@@ -13,18 +14,19 @@ from collections.abc import Collection, Iterator
 from chaoswal.disk.image import Image
 from chaoswal.trace import ROOT
 
+_READ_BYTES = 64 << 10
+_SPECIAL = {errno.ELOOP, errno.ENXIO}  # what opening a symbolic link, or a socket or pipe, comes to
+
 
 def scan(root: str) -> Iterator[tuple[int, str, int, str, bool]]:
     """(directory inode, name, inode, full path, whether it is a directory) of everything below the root."""
     inode = ROOT
     waiting = [(ROOT, root)]
     for parent, directory in waiting:  # grows while it is walked
-        for name in sorted(os.listdir(directory)):
-            path = os.path.join(directory, name)
-            if os.path.islink(path) or not os.path.exists(path):
-                continue
+        with os.scandir(directory) as entries:
+            found = sorted((entry.name, entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries)
+        for name, path, inner in found:
             inode += 1
-            inner = os.path.isdir(path)
             if inner:
                 waiting.append((inode, path))
             yield parent, name, inode, path, inner
@@ -80,7 +82,8 @@ def difference(expected: Image, found: Image, scratch: Collection[str] = ()) -> 
 
 def is_scratch(path: str, scratch: Collection[str]) -> bool:
     """Whether a path, or its last part, matches one of the globs."""
-    return any(fnmatch.fnmatchcase(path, glob) or fnmatch.fnmatchcase(path.rpartition("/")[2], glob) for glob in scratch)
+    names = (path, path.rpartition("/")[2])
+    return any(fnmatch.fnmatchcase(name, glob) for glob in scratch for name in names)
 
 
 def _difference(expected: bytes | None, found: bytes | None) -> str:
@@ -94,14 +97,17 @@ def _difference(expected: bytes | None, found: bytes | None) -> str:
 
 
 def _read(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        size = os.fstat(descriptor).st_size
-        parts = []
-        while size > 0 and (part := os.read(descriptor, size)):
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in _SPECIAL:
+            return b""
+        raise
+    try:
+        parts = [os.read(descriptor, _READ_BYTES)]
+        while len(parts[-1]) == _READ_BYTES:  # a shorter one is the end, and saves asking for the size
+            parts.append(os.read(descriptor, _READ_BYTES))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
     finally:
         os.close(descriptor)
 

@@ -124,7 +124,7 @@ class Trigger:
         """Of a write that is to be cut short: how much is made, up to a page boundary, as a kill leaves it."""
         if not (self._due and self._plan.moment is Moment.INSIDE):
             return None
-        stops = [0, *range(PAGE_BYTES - offset % PAGE_BYTES, length, PAGE_BYTES)]
+        stops: list[int] = [0, *range(PAGE_BYTES - offset % PAGE_BYTES, length, PAGE_BYTES)]
         return stops[int(self._plan.part * len(stops))]
 
 

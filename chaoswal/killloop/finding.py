@@ -4,7 +4,7 @@ A kill loop is not deterministic, so what is saved is not its seed but what it d
 its anchor. An engine that takes a vfs replays that on the simulated disk.
 """
 
-import datetime
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +62,7 @@ def _of_corpus(finding: Finding) -> corpus.Finding:
         engine=finding.engine,
         profile=profile_of(finding).name,
         expect=finding.fault.kind,
-        found=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        found=dt.datetime.now(tz=dt.UTC).date().isoformat(),
         seed=finding.seed,
         steps=tuple(steps_of(finding)),
     )

@@ -1,11 +1,10 @@
-"""The loop of one worker: fork, kill, settle, judge, and go on with what is left.
+"""The loop of one worker: have a child forked and killed, settle, judge, and go on with what is left.
 
-One fork is one cycle: the process that recovers what the last kill left is the writer that the next one kills. Its
+One child is one cycle: the process that recovers what the last kill left is the writer that the next one kills. Its
 opening and its first look are compared with the model before anything else it did; its operations come after. A
 directory is used for a number of cycles, or until its log has grown long, and then a new one is begun.
 """
 
-import gc
 import os
 import random
 import shutil
@@ -15,10 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import multiprocess
-from multiprocess.connection import wait
 
 from chaoswal.disk.crashes import Crash
 from chaoswal.disk.directory import load
@@ -27,10 +22,10 @@ from chaoswal.disk.image import EMPTY, Image
 from chaoswal.disk.profiles import Profile
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import HarnessFault
-from chaoswal.killloop import child
 from chaoswal.killloop.finding import Finding, Stage, markers
 from chaoswal.killloop.ground import Ground
 from chaoswal.killloop.journal import Journal, Offers, read
+from chaoswal.killloop.launcher import Ending, Launcher, Order
 from chaoswal.killloop.notes import Notes
 from chaoswal.killloop.places import place_of
 from chaoswal.killloop.plans import Plan, Program, draw
@@ -43,7 +38,7 @@ from chaoswal.verdict import Fault, Violation
 DIRECTORY_CYCLES = 50
 """A new directory is begun after so many cycles."""
 
-RECORDS_MAX = 120
+RECORDS_MAX = 80
 """Or when the log shows more records than this: looking at them would take most of the time."""
 
 SMALL: dict[str, dict[str, Sequence[object]]] = {
@@ -51,7 +46,6 @@ SMALL: dict[str, dict[str, Sequence[object]]] = {
 }
 """Options that bring rare places near, drawn for each directory where the user has not set them."""
 
-_DEATH, _SILENCE = b"death", b"silence"
 _TICKETS = 1 << 20
 _STDERR_BYTES = 4_000
 
@@ -132,20 +126,25 @@ class Loop:
         self.settings = settings
         self.tally = Tally()
         self._notes = notes or Notes()
-        self._context = multiprocess.get_context("fork")
         self._output = os.open(
             os.path.join(settings.directory, "output"), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
         )
+        self._launcher = Launcher(self._notes, self._output, settings.patience)
         self._life: Life | None = None
         self._reached: Counter[str] = Counter()
         self._seen: set[Hashable] = set()
         self._opening = 0.005  # seconds, a running average
         self._operation = 0.0001
 
+    def close(self) -> None:
+        """End the launcher and give back what is open."""
+        self._launcher.close()
+        self._notes.close()
+        os.close(self._output)
+
     def run(self, go_on: Callable[[], bool]) -> Finding | None:
         """Cycle until the end, or until ``go_on`` says no; the first violation, if there is one."""
         settings = self.settings
-        gc.disable()  # a collection writes to every page, each of which the next child would have to copy
         while go_on():
             if settings.cycles is not None and self.tally.cycles >= settings.cycles:
                 break
@@ -163,11 +162,11 @@ class Loop:
         plan = draw(seed, self.settings.faults, self._reached, life.unopened)
         self.tally.cycles += 1
         life.cycles += 1
-        ending = self._fork(life, plan)
-        fault = self._judge(life, plan, ending)
+        journal, ending = self._let_work(life, plan)
+        fault = self._judge(life, plan, journal) or self._death(life, journal, ending)
         if fault:
             return self._finding(life, fault)
-        self._crash(life, plan, ending.journal)
+        self._crash(life, plan, journal)
         return None
 
     # -- directories -----------------------------------------------------------------------------------------
@@ -176,8 +175,6 @@ class Loop:
         if self._life is None or self._life.is_over:
             if self._life:
                 shutil.rmtree(self._life.root)
-                gc.collect()
-            gc.freeze()
             self.tally.directories += 1
             number = self.tally.directories
             root = os.path.join(self.settings.directory, f"data-{number}")
@@ -194,65 +191,33 @@ class Loop:
 
     # -- the child -------------------------------------------------------------------------------------------
 
-    def _fork(self, life: Life, plan: Plan) -> "_Ending":
+    def _let_work(self, life: Life, plan: Plan) -> tuple[Journal, Ending]:
         """Let a child work until it is dead; what it noted."""
-        self._notes.start()
         if os.fstat(self._output).st_size:
             os.ftruncate(self._output, 0)
-        receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=child.run, args=(self._task(life, plan, sender), os.getpid()))
-        started = time.monotonic()
-        process.start()
-        sender.close()
-        try:
-            hung = self._strike(process, receiver, plan)
-        finally:
-            process.kill()  # which does nothing to one that is dead
-            process.join()
-            receiver.close()
-        status = process.exitcode
-        process.close()
+        self._notes.start(self.tally.cycles)
+        ending = self._launcher.launch(self._order(life, plan))
         journal = read(self._notes.read())
-        self._learn(journal, started)
-        return _Ending(journal=journal, status=status, hung=hung)
+        self._learn(journal, ending.started)
+        return journal, ending
 
-    def _task(self, life: Life, plan: Plan, sender: Any) -> child.Task:
+    def _order(self, life: Life, plan: Plan) -> Order:
         ground = life.ground
         life.before = ground.view if ground else load(life.root)
-        return child.Task(
-            factory=life.factory,
+        span = self._opening if plan.in_recovery else plan.operations * self._operation
+        return Order(
+            engine=str(life.engine),
             root=life.root,
             plan=plan,
-            notes=self._notes,
-            report=sender.send_bytes,
-            output=self._output,
+            wait=plan.wait * span,
+            round=self.tally.cycles,
             first_index=len(life.operations),
             subscribers=life.subscribers,
-            names=life.before.names,
+            names=dict(life.before.names),
             next_inode=ground.next_inode if ground else 0,
             tickets=life.cycles * _TICKETS,
             places=life.offers.places if life.offers else {},
         )
-
-    def _strike(self, process: Any, receiver: Any, plan: Plan) -> bool:
-        """Kill the child when its plan says, or see it die; whether it hung instead."""
-        if plan.in_recovery and not plan.armed:
-            wait([process.sentinel], plan.wait * self._opening)
-            return False
-        word = self._hear(process, receiver)
-        if word == child.OPENED_BYTE and plan.armed:
-            word = self._hear(process, receiver)
-        elif word == child.OPENED_BYTE:
-            wait([process.sentinel], plan.wait * plan.operations * self._operation)
-        return word == _SILENCE
-
-    def _hear(self, process: Any, receiver: Any) -> bytes:
-        """What the child says next: a byte of its, that it is dead, or nothing for too long."""
-        ready = wait([receiver, process.sentinel], self.settings.patience)
-        try:
-            return receiver.recv_bytes() if receiver in ready else _DEATH if ready else _SILENCE
-        except EOFError:
-            return _DEATH
 
     def _learn(self, journal: Journal, started: float) -> None:
         """Keep the running averages by which kills from outside are timed."""
@@ -265,9 +230,8 @@ class Loop:
 
     # -- the verdict -----------------------------------------------------------------------------------------
 
-    def _judge(self, life: Life, plan: Plan, ending: "_Ending") -> Fault | None:
+    def _judge(self, life: Life, plan: Plan, journal: Journal) -> Fault | None:
         """Compare what the child showed and was promised with the model."""
-        journal = ending.journal
         if journal.harness:
             raise HarnessFault(f"a child of the kill loop failed:\n{journal.harness}")
         if journal.offers and life.history is None:
@@ -276,7 +240,7 @@ class Loop:
         self._take_operations(life, plan, journal)
         life.unopened = 0 if journal.observed else life.unopened + 1
         self._count(life, plan, journal)
-        return self._compare(life, journal) or self._death(life, ending)
+        return self._compare(life, journal)
 
     def _take_operations(self, life: Life, plan: Plan, journal: Journal) -> None:
         first = len(life.operations)
@@ -324,9 +288,8 @@ class Loop:
                     self.tally.acks += 1
         return None
 
-    def _death(self, life: Life, ending: "_Ending") -> Fault | None:
+    def _death(self, life: Life, journal: Journal, ending: Ending) -> Fault | None:
         """A fault where the child hung, or died of something else than a SIGKILL."""
-        journal = ending.journal
         at = f"operation {len(life.operations)}" if journal.under_way else "its work"
         at = at if journal.observed else "opening"
         if ending.hung:
@@ -368,7 +331,7 @@ class Loop:
         self.tally.partial += bool(stage.crash.taken)
         if plan.fault == "kill":
             return
-        if stage.crash.taken and not (plan.fault == "torn"):
+        if stage.crash.taken and plan.fault != "torn":
             stage = Stage(operations=[], run=Run(start=ground.disk, events=[]), crash=Crash(point=0, power=False))
             life.stages.append(stage)
         assert stage.crash is not None
@@ -377,15 +340,6 @@ class Loop:
             stage.crash = ground.cut_power(self.settings.profile, chance, stage.crash.point)
         else:
             stage.crash = ground.tear(self.settings.profile, chance, stage.crash.point) or stage.crash
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ending:
-    """How a child ended."""
-
-    journal: Journal
-    status: int
-    hung: bool
 
 
 def directory_of(worker: int, base: Path) -> Path:

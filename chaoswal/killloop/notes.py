@@ -44,9 +44,9 @@ class Notes:
         self._round = 0
         self._at = 0
 
-    def start(self) -> None:
-        """Begin a new round, in the parent, before it forks: no older note counts any more."""
-        self._round += 1
+    def start(self, number: int) -> None:
+        """Begin a round, before a child is forked: no note of another round counts any more."""
+        self._round = number
         self._at = 0
 
     @property

@@ -57,7 +57,7 @@ def draw(seed: str, faults: Sequence[str], reached: Counter[str], unopened: int)
     """The plan of one cycle; ``unopened``: how many kills in a row have come before an opening had finished."""
     chance = random.Random(seed)
     fault = chance.choice(list(faults))
-    program, operations = chance.getrandbits(48), chance.choice([2, 5, 10, 20, OPERATIONS_MAX])
+    program, operations = chance.getrandbits(48), chance.choice([1, 3, 6, 10, 20, OPERATIONS_MAX])
     early = chance.random() < 0.25 and unopened < RECOVERY_KILLS_MAX
     if chance.random() < 0.5:
         wait = chance.random() * (1.2 if early else 1.0)
@@ -104,9 +104,7 @@ class Program:
                 yield from scenario(plan.place, capabilities, names, self._chance)
 
 
-def scenario(
-    place: str, capabilities: frozenset[str], names: Sequence[str], chance: random.Random
-) -> list[Operation]:
+def scenario(place: str, capabilities: frozenset[str], names: Sequence[str], chance: random.Random) -> list[Operation]:
     """Operations that lead to a place, as far as the engine has it."""
     size = chance.choice([10, 100, 300])
     appends: list[Operation] = [Append(size=size) for _ in range(chance.randint(1, 3))]

@@ -165,6 +165,9 @@ def _work(settings: Settings, corpus: Path | None, sender: Any, stop: mmap.mmap,
     except (ChaoswalError, OSError) as error:
         tally = loop.tally if loop else Tally()
         sender.send(Said(worker=settings.worker, tally=tally, over=True, failure=f"{type(error).__name__}: {error}"))
+    finally:
+        if loop:
+            loop.close()
 
 
 def _teller(worker: int, loop: Loop, sender: Any, stop: mmap.mmap) -> Callable[[], bool]:

@@ -124,8 +124,8 @@ def finished(notice: Finished) -> str:
     rate = progress.cycles / progress.seconds if progress.seconds else 0.0
     lines = [table] if rows else []
     lines += [
-        f"{progress.cycles} cycles in {progress.seconds:.1f} s ({rate:.0f}/s), {progress.directories} directories,"
-        f" {progress.acks} acks, {progress.partial} writes cut half-way",
+        f"{progress.cycles} cycles in {progress.seconds:.1f} s ({rate:.0f}/s)",
+        f"{progress.directories} directories, {progress.acks} acks, {progress.partial} writes cut half-way",
         f"{progress.judged} recoveries judged, {progress.distinct} distinct; exhaustive: {notice.exhaustive}",
         f"{notice.verdict}  {'; '.join(notice.reasons)}",
         f"  again       {notice.command}",

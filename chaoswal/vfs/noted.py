@@ -53,7 +53,7 @@ WRITE, SYNC_BEGIN, SYNC_END = CODES[Write], CODES[SyncBegin], CODES[SyncEnd]
 NAMES = frozenset(CODES[kind] for kind in (Create, MakeDirectory, Rename, Unlink))
 """The numbers of the events that change names."""
 
-_frame = sys._getframe
+_frame = sys._getframe  # noqa: SLF001 - the cheapest way to a call site; public in all but its name
 
 
 class Moment(IntEnum):
@@ -81,7 +81,7 @@ class Watcher(Protocol):
 def event_of(note: Note) -> Event:
     """The event that a note describes."""
     kind = EVENTS[note[0]]
-    return kind(**dict(zip(kind.__slots__, note[2:], strict=True)))  # type: ignore[attr-defined,no-any-return]
+    return kind(**dict(zip(kind.__slots__, note[2:], strict=True)))
 
 
 class NotedVfs:

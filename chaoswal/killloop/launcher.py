@@ -1,0 +1,159 @@
+"""The launcher: a process that does nothing but fork children, kill them in time, and bury them.
+
+A fork makes every page of the process that forks a page to be copied, and the more it has and touches, the more a
+cycle costs. So whoever judges does not fork: it keeps its models and disks to itself and lets this process, which
+has next to nothing, do so. What a child did is read from the notes, which all three share.
+"""
+
+import gc
+import os
+import pickle
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import multiprocess
+from multiprocess.connection import wait
+
+from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.errors import HarnessFault
+from chaoswal.killloop import child
+from chaoswal.killloop.notes import Notes
+from chaoswal.killloop.plans import Plan
+
+_DEATH, _SILENCE = b"death", b"silence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One child to be forked and killed."""
+
+    engine: str
+    root: str
+    plan: Plan
+    wait: float
+    """Of a kill from outside: seconds, from the fork where it is to come in recovery, else from the opening."""
+    round: int
+    first_index: int
+    subscribers: tuple[str, ...]
+    names: Mapping[tuple[int, str], int]
+    next_inode: int
+    tickets: int
+    places: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a child ended."""
+
+    status: int
+    """Its exit status; below 0, the signal."""
+    hung: bool
+    started: float
+    """When it was forked, on the monotonic clock."""
+
+
+class Launcher:
+    """The side of the one who judges."""
+
+    def __init__(self, notes: Notes, output: int, patience: float) -> None:
+        """``output``: the descriptor of a file that takes what children print."""
+        context = multiprocess.get_context("fork")
+        self._pipe, there = context.Pipe()
+        self._process = context.Process(target=_serve, args=(there, self._pipe, notes, output, patience, os.getpid()))
+        self._process.start()
+        there.close()
+
+    def launch(self, order: Order) -> Ending:
+        """Fork a child, and come back when it is dead."""
+        try:
+            self._pipe.send_bytes(pickle.dumps(order))
+            ending: Ending = pickle.loads(self._pipe.recv_bytes())
+        except (EOFError, OSError) as error:
+            self._process.join(1.0)
+            raise HarnessFault(f"the launcher died (exit status {self._process.exitcode})") from error
+        return ending
+
+    def close(self) -> None:
+        """End the process; there is no child while nothing is being launched."""
+        self._pipe.close()
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+
+
+def _serve(pipe: Any, other: Any, notes: Notes, output: int, patience: float, parent: int) -> None:
+    """The life of a launcher."""
+    child.die_with(parent)
+    other.close()
+    gc.disable()
+    gc.freeze()
+    while True:
+        try:
+            order = pickle.loads(pipe.recv_bytes())
+        except EOFError:
+            return
+        pipe.send_bytes(pickle.dumps(_launch(order, notes, output, patience)))
+
+
+def _launch(order: Order, notes: Notes, output: int, patience: float) -> Ending:
+    context = multiprocess.get_context("fork")
+    notes.start(order.round)
+    receiver, sender = context.Pipe(duplex=False)
+    task = child.Task(
+        factory=_factory(order.engine),
+        root=order.root,
+        plan=order.plan,
+        notes=notes,
+        report=sender.send_bytes,
+        output=output,
+        first_index=order.first_index,
+        subscribers=order.subscribers,
+        names=order.names,
+        next_inode=order.next_inode,
+        tickets=order.tickets,
+        places=order.places,
+    )
+    process = context.Process(target=child.run, args=(task, os.getpid()))
+    started = time.monotonic()
+    process.start()
+    sender.close()
+    try:
+        hung = _strike(process, receiver, order, patience)
+    finally:
+        process.kill()  # which does nothing to one that is dead
+        process.join()
+        receiver.close()
+    ending = Ending(status=process.exitcode, hung=hung, started=started)
+    process.close()
+    return ending
+
+
+@cache
+def _factory(engine: str) -> Factory:
+    return EngineRef.parse(engine).factory()
+
+
+def _strike(process: Any, receiver: Any, order: Order, patience: float) -> bool:
+    """Wait for the moment to kill the child, or until it is dead; whether it hung instead."""
+    plan = order.plan
+    if plan.in_recovery and not plan.armed:
+        wait([process.sentinel], order.wait)
+        return False
+    word = _hear(process, receiver, patience)
+    if word == child.OPENED_BYTE and plan.armed:
+        word = _hear(process, receiver, patience)
+    elif word == child.OPENED_BYTE:
+        wait([process.sentinel], order.wait)
+    return word == _SILENCE
+
+
+def _hear(process: Any, receiver: Any, patience: float) -> bytes:
+    """What the child says next: a byte of its, that it is dead, or nothing for too long."""
+    ready = wait([receiver, process.sentinel], patience)
+    try:
+        return receiver.recv_bytes() if receiver in ready else _DEATH if ready else _SILENCE
+    except EOFError:
+        return _DEATH
