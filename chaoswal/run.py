@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.faults import FaultPlan
+from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.registry import Factory
 from chaoswal.errors import StepLimit
 from chaoswal.ops import Operation, Reopen
@@ -106,14 +107,20 @@ class Session:
 
     def _reopen(self) -> str:
         driver, self._driver = self._driver, None
+        closing = self._close(driver.engine) if driver else ""
         try:
-            if driver:
-                driver.engine.close()
             known = driver.known if driver else ()
             self._driver = Driver(self._factory.open_simulated(self.vfs, self._runtime), known)
         except Exception as error:  # noqa: BLE001 - as above
             return f"{ERROR}{type(error).__name__}: {error}"
-        return "None"
+        return closing or "None"
+
+    def _close(self, engine: LogEngine) -> str:
+        try:
+            engine.close()
+        except Exception as error:  # noqa: BLE001 - as above; what could not be closed well is opened all the same
+            return f"{ERROR}{type(error).__name__}: {error}"
+        return ""
 
     def run(self) -> Run:
         """What happened so far."""

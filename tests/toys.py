@@ -101,7 +101,7 @@ class AcksBeforeWriting(ToyLog):
     """Keeps what it acknowledges in memory until the next call."""
 
     def __init__(self, root: str = "", *, vfs: Vfs | None = None, runtime: Any = None) -> None:
-        super().__init__(vfs=vfs or RealVfs(root))
+        super().__init__(vfs=RealVfs(root) if vfs is None else vfs)
         self.waiting: list[bytes] = []
 
     def append(self, payload: bytes) -> int:
@@ -121,7 +121,7 @@ class Forgets(ToyLog):
     """Starts anew at every opening."""
 
     def __init__(self, root: str = "", *, vfs: Vfs | None = None, runtime: Any = None) -> None:
-        super().__init__(vfs=vfs or RealVfs(root))
+        super().__init__(vfs=RealVfs(root) if vfs is None else vfs)
 
     def cut(self) -> None:
         self.payloads, self.end = [], 0
