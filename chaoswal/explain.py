@@ -146,7 +146,7 @@ def _words(item: Told) -> str:
 
 def _sight(observed: Observed) -> str:
     if observed.fault:
-        return observed.fault.explanation
+        return f"nothing: {observed.fault.explanation}"
     labels = [_label(payload) for payload in observed.records]
     given = [f"{name} is given {[sequence for sequence, _ in got]}" for name, got in observed.deliveries.items()]
     return "; ".join([f"{len(labels)} records: {' '.join(labels) or 'none'}", *given])
