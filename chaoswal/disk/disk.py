@@ -66,7 +66,9 @@ def apply_name(names: dict[tuple[int, str], int], event: Create | MakeDirectory 
 
 
 def overwrite(content: bytes, offset: int, data: bytes) -> bytes:
-    """The content with ``data`` at ``offset``; a gap reads zeros."""
+    """The content with ``data`` at ``offset``; a gap reads zeros, and no byte is no write."""
+    if not data:
+        return content
     return content[:offset].ljust(offset, b"\0") + data + content[offset + len(data) :]
 
 

@@ -163,14 +163,24 @@ class MemoryVfs:
     def rename(self, path: str, to: str) -> None:
         self._called("rename", path)
         node, at, target = self._node(path), self._place(path), self._place(to)
-        standing = self._names.get(target)
-        if standing is not None and self._nodes[standing].data is None:
-            raise _error(errno.EISDIR if node.data is not None else errno.ENOTEMPTY, to)
         if at == target:
             return
+        if node.data is None and to.startswith(path + "/"):
+            raise _error(errno.EINVAL, to)
+        standing = self._names.get(target)
+        if standing is not None:
+            self._check_replaced(node, self._nodes[standing], to)
         del self._names[at]
         self._names[target] = node.inode
         self._log.append((Rename, *at, *target, node.inode, _frame(1).f_code, _frame(1).f_lasti))
+
+    @staticmethod
+    def _check_replaced(node: _Node, standing: _Node, to: str) -> None:
+        """A file replaces a file; that a directory replaces an empty one is not simulated."""
+        if standing.data is None:
+            raise _error(errno.EISDIR if node.data is not None else errno.ENOTEMPTY, to)
+        if node.data is None:
+            raise _error(errno.ENOTDIR, to)
 
     def unlink(self, path: str) -> None:
         self._called("unlink", path)
