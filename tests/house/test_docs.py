@@ -1,6 +1,10 @@
 """What the documents say is so: links lead somewhere, tables equal the code, and the example engine works."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +77,27 @@ def test_example_engine_recovers(example: str, tmp_path: Path) -> None:
     engine = factory.open_directory(str(root))
     assert engine.records() == [b"one", b"", b"three"]
     engine.close()
+
+
+def kill_loop(engine: str, *words: str) -> tuple[int, Any]:
+    """The exit code of a kill loop, and the object it prints."""
+    command = [sys.executable, "-m", "chaoswal", "kill-loop", engine, "--json", "--seed", "1", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=120)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kill loop needs Linux")
+def test_example_engine_survives_kills(example: str) -> None:
+    code, told = kill_loop(example, "--cycles", "20")
+    assert (code, told["verdict"]) == (Exit.CLEAN, "PASS"), told
+    assert "NOT MEASURED" in told["exhaustive"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kill loop needs Linux")
+def test_example_with_the_mistake_survives_no_power_cut(tmp_path: Path) -> None:
+    keep = ("--cycles", "50", "--corpus", str(tmp_path / "corpus"), "--dir", str(tmp_path))
+    code, told = kill_loop("tests/house/nosync.py:Engine", "--faults", "power", *keep)
+    assert (code, told["verdict"]) == (Exit.VIOLATION, "FAIL"), told
+    assert told["findings"]
