@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chaoswal.cli import main
+from chaoswal.cli import COMMANDS, main
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit
@@ -27,6 +27,18 @@ def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")
     dead = [target for target in LINK.findall(text) if not (ROOT / path).parent.joinpath(target).exists()]
     assert not dead, f"{path} links to what is not there: {dead}"
+
+
+def test_readme_lists_every_command_and_no_other() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `chaoswal ([a-z-]+)` \|", text, re.MULTILINE) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_commands_told_of_exist(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:python -m |`)chaoswal ([a-z][a-z-]+)", text))
+    assert named <= set(COMMANDS), f"{path} tells of commands that do not exist: {named - set(COMMANDS)}"
 
 
 def test_claims_of_the_fault_model_are_those_of_the_profiles() -> None:
