@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chaoswal import corpus
 from chaoswal.anchors import step_of
-from chaoswal.disk.crashes import Crash
+from chaoswal.disk.crashes import Crash, Loss
 from chaoswal.disk.directory import save
 from chaoswal.disk.image import Image
 from chaoswal.disk.profiles import KILL, Profile
@@ -110,13 +110,16 @@ def describe(finding: Finding, *, file: str = "", kept: str = "") -> Found:
 
 
 def _deviations(stages: Sequence[Stage]) -> Iterator[tuple[str, str]]:
-    """The call site and a line for each event of which the last power cut lost something."""
-    stage = next((stage for stage in reversed(stages) if stage.crash and stage.crash.power), None)
-    if stage is None or stage.crash is None:
-        return
-    history = (*stage.run.start.events, *stage.run.events)
-    crash = stage.crash
-    losses = [*crash.losses, *([crash.torn.loss] if crash.torn else [])]
+    """The call site and a line for each event of which the last power cut that lost anything lost something."""
+    for stage in reversed(stages):
+        crash = stage.crash
+        losses = [*crash.losses, *([crash.torn.loss] if crash.torn else [])] if crash else []
+        if losses:
+            yield from _lost((*stage.run.start.events, *stage.run.events), losses)
+            return
+
+
+def _lost(history: Sequence[Event], losses: Sequence[Loss]) -> Iterator[tuple[str, str]]:
     for number in sorted({loss.event for loss in losses}):
         parts = ", ".join(loss.part for loss in losses if loss.event == number)
         site = getattr(history[number], "site", "")

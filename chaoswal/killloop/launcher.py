@@ -9,9 +9,9 @@ import gc
 import os
 import pickle
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import multiprocess
@@ -121,7 +121,7 @@ def _launch(order: Order, notes: Notes, output: int, patience: float) -> Ending:
     process.start()
     sender.close()
     try:
-        hung = _strike(process, receiver, order, patience)
+        hung = _strike(process, order, partial(_hear, process, receiver, notes, patience))
     finally:
         process.kill()  # which does nothing to one that is dead
         process.join()
@@ -136,24 +136,28 @@ def _factory(engine: str) -> Factory:
     return EngineRef.parse(engine).factory()
 
 
-def _strike(process: Any, receiver: Any, order: Order, patience: float) -> bool:
+def _strike(process: Any, order: Order, hear: Callable[[], bytes]) -> bool:
     """Wait for the moment to kill the child, or until it is dead; whether it hung instead."""
     plan = order.plan
     if plan.in_recovery and not plan.armed:
         wait([process.sentinel], order.wait)
         return False
-    word = _hear(process, receiver, patience)
+    word = hear()
     if word == child.OPENED_BYTE and plan.armed:
-        word = _hear(process, receiver, patience)
+        word = hear()
     elif word == child.OPENED_BYTE:
         wait([process.sentinel], order.wait)
     return word == _SILENCE
 
 
-def _hear(process: Any, receiver: Any, patience: float) -> bytes:
-    """What the child says next: a byte of its, that it is dead, or nothing for too long."""
-    ready = wait([receiver, process.sentinel], patience)
+def _hear(process: Any, receiver: Any, notes: Notes, patience: float) -> bytes:
+    """What the child says next: a byte of its, that it is dead, or that for too long it has not even noted a thing."""
+    noted = -1
+    while not (ready := wait([receiver, process.sentinel], patience)):
+        before, noted = noted, sum(1 for _ in notes.read())
+        if noted == before:
+            return _SILENCE
     try:
-        return receiver.recv_bytes() if receiver in ready else _DEATH if ready else _SILENCE
+        return receiver.recv_bytes() if receiver in ready else _DEATH
     except EOFError:
         return _DEATH

@@ -271,17 +271,20 @@ class Loop:
         self.tally.distinct = len(self._seen)
         fault = history.judge(observed)
         if fault:
+            life.stages[-1].operations.clear()  # what it did then has no part in it
             return fault
         history.adopt(observed)
         life.shown = len(observed.records)
-        return self._follow(history, journal)
+        return self._follow(life, history, journal)
 
-    def _follow(self, history: History, journal: Journal) -> Fault | None:
+    def _follow(self, life: Life, history: History, journal: Journal) -> Fault | None:
         """Move the model on by what was asked and promised; a fault where a result is already wrong."""
         for event in journal.events:
             if isinstance(event, Begin | End):
                 fault = history.apply(event)
                 if fault:
+                    beyond = len(history.operations) - 1 - event.op_index
+                    del life.stages[-1].operations[len(life.stages[-1].operations) - beyond :]
                     return fault
                 promised = promise_word(history.operations[event.op_index]) in history.traits.promise
                 if isinstance(event, End) and promised and not event.result.startswith(ERROR):

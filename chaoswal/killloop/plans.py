@@ -69,7 +69,7 @@ def draw(seed: str, faults: Sequence[str], reached: Counter[str], unopened: int)
         operations=operations,
         armed=True,
         place=place,
-        nth=min(int(chance.expovariate(0.3 if place else 0.1)) + 1, 40),
+        nth=min(int(chance.expovariate(chance.choice([0.1, 0.4, 2.0]))) + 1, 40),
         moment=chance.choice(list(Moment)),
         part=chance.random(),
     )

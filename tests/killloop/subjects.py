@@ -1,0 +1,117 @@
+"""Engines for the kill loop's own tests: each does one thing that the loop must see, refuse, or survive."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from chaoswal.vfs.noted import NotedVfs
+from chaoswal.vfs.protocol import Vfs
+from chaoswal.vfs.real import RealVfs
+from tests.toys import ToyLog
+
+
+class Toy(ToyLog):
+    """Sound, and opened on a directory or a vfs."""
+
+    def __init__(self, root: str = "", *, vfs: Vfs | None = None, runtime: Any = None) -> None:
+        super().__init__(vfs=vfs or RealVfs(root))
+
+
+class Buffers:
+    """Keeps what it acknowledges in a buffer of Python's own; takes no vfs."""
+
+    contract = "log"
+    promise = "append"
+
+    def __init__(self, root: str) -> None:
+        path = os.path.join(root, "log")
+        self.file = open(path, "ab+", buffering=1 << 16)  # noqa: SIM115
+        self.file.seek(0)
+        self.payloads = [bytes.fromhex(line.decode()) for line in self.file.read().split(b"\n")[:-1]]
+
+    def append(self, payload: bytes) -> None:
+        self.file.write(payload.hex().encode() + b"\n")
+        self.payloads.append(payload)
+
+    def sync(self) -> None:
+        pass
+
+    def records(self) -> Iterator[bytes]:
+        return iter(self.payloads)
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class WritesLate(Toy):
+    """Gives a record its number and its acknowledgement one call before it writes it."""
+
+    def __init__(self, root: str = "", *, vfs: Vfs | None = None, runtime: Any = None) -> None:
+        super().__init__(root, vfs=vfs)
+        self.waiting: list[bytes] = []
+
+    def append(self, payload: bytes) -> int:
+        for waiting in self.waiting:
+            super().append(waiting)
+        self.waiting = [payload]
+        return len(self.payloads)
+
+    def next_sequence(self) -> int:
+        return len(self.payloads) + len(self.waiting)
+
+
+class GoesAround(Toy):
+    """Writes a file past its vfs."""
+
+    def append(self, payload: bytes) -> int:
+        if isinstance(self.vfs, NotedVfs):
+            with open(os.path.join(self.vfs.real.root, "aside"), "ab") as file:
+                file.write(payload or b"-")
+        return super().append(payload)
+
+
+class Exits(Toy):
+    """Ends its process of its own accord, with a word."""
+
+    def append(self, payload: bytes) -> int:
+        if len(self.payloads) > 3:
+            os.write(2, b"good bye\n")
+            os._exit(7)
+        return super().append(payload)
+
+
+class Aborts(Toy):
+    """Dies of a signal while it is opened on something."""
+
+    def __init__(self, root: str = "", *, vfs: Vfs | None = None, runtime: Any = None) -> None:
+        super().__init__(root, vfs=vfs)
+        if self.payloads:
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class Hangs(Toy):
+    """Never comes back."""
+
+    def append(self, payload: bytes) -> int:
+        if len(self.payloads) > 3:
+            time.sleep(1_000)
+        return super().append(payload)
+
+
+class HangsInRecovery(Toy):
+    """Never opens what it has written."""
+
+    def __init__(self, root: str = "", *, vfs: Vfs | None = None, runtime: Any = None) -> None:
+        super().__init__(root, vfs=vfs)
+        while self.payloads:
+            time.sleep(1)
+
+
+class Prints(Toy):
+    """Sound, but talks all the time."""
+
+    def append(self, payload: bytes) -> int:
+        print("appending", flush=True)
+        return super().append(payload)

@@ -1,0 +1,137 @@
+"""The loop itself: sound engines come through, mistakes do not, and what was not noted is no verdict."""
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from chaoswal.corpus import load as load_finding
+from chaoswal.disk.directory import load
+from chaoswal.disk.profiles import profile_named
+from chaoswal.errors import HarnessFault
+from chaoswal.killloop.finding import describe, save_finding
+from chaoswal.killloop.plans import RECOVERY_KILLS_MAX, Program, draw, scenario
+from chaoswal.replay import Status, replay
+from chaoswal.verdict import Violation
+from chaoswal.vfs.noted import Moment
+from tests.killloop.conftest import SUBJECTS, TOYS, Run
+
+
+@pytest.mark.parametrize("profile", ["ext4-ordered", "prefix", "posix"])
+def test_a_sound_toy_survives_everything(run: Run, profile: str) -> None:
+    finding, tally = run(f"{TOYS}:ToyLog", "kill,torn,power", 60, profile=profile)
+    assert finding is None
+    assert tally.cycles == 60
+    assert tally.judged > 30
+    assert {fault for _, fault in tally.kills} == {"kill", "torn", "power"}
+
+
+def test_the_builtin_log_survives_everything(run: Run) -> None:
+    finding, tally = run("wal", "kill,torn,power", 80)
+    assert finding is None
+    assert tally.acks > 100
+    assert len(tally.kills) > 10
+
+
+@pytest.mark.parametrize("options", ["", "journal=delete synchronous=extra", "synchronous=normal"])
+def test_sqlite_survives_kills(run: Run, options: str) -> None:
+    finding, tally = run(f"sqlite {options}", "kill", 30)
+    assert finding is None
+    assert tally.judged > 10
+
+
+@pytest.mark.parametrize("name", ["Buffers", "WritesLate"])
+def test_what_was_not_written_is_lost_by_a_mere_kill(run: Run, name: str) -> None:
+    finding, _ = run(f"{SUBJECTS}:{name}", "kill", 60)
+    assert finding is not None
+    assert finding.fault.kind is Violation.LOST
+
+
+def test_what_was_not_synced_is_lost_by_a_power_cut_and_never_by_a_kill(run: Run, tmp_path: Path) -> None:
+    assert run(f"{TOYS}:NoSync", "kill", 60)[0] is None
+    finding, _ = run(f"{TOYS}:NoSync", "power", 60)
+    assert finding is not None
+    assert finding.fault.kind in (Violation.LOST, Violation.PHANTOM)
+    found = describe(finding)
+    assert found.profile == "ext4-ordered"
+    assert found.site.startswith("toys.py:")
+    saved = load_finding(save_finding(finding, tmp_path / "corpus"))
+    status, _ = replay(saved.engine, saved.steps, profile_named(saved.profile))
+    assert status is Status.FAILED
+
+
+def test_a_kill_and_then_a_power_cut_is_one_story(run: Run) -> None:
+    """Serving before syncing shows only where a power cut follows a recovery that a kill had made necessary."""
+    finding = next(
+        filter(None, (run(f"{TOYS}:ServesBeforeSync", "kill,power", 150, seed=seed)[0] for seed in range(4)))
+    )
+    assert finding.fault.kind is Violation.PHANTOM
+
+
+def test_a_change_past_the_vfs_is_no_verdict(run: Run) -> None:
+    with pytest.raises(HarnessFault, match="aside is there, and nothing made it"):
+        run(f"{SUBJECTS}:GoesAround", "power", 20)
+
+
+def test_a_process_that_ends_by_itself_is_a_finding_with_its_last_words(run: Run) -> None:
+    finding, _ = run(f"{SUBJECTS}:Exits", "kill", 40)
+    assert finding is not None
+    assert finding.fault.kind is Violation.STUCK
+    assert "exit status 7" in finding.fault.explanation
+    assert "good bye" in finding.stderr
+
+
+def test_a_process_that_dies_of_a_signal_in_recovery_is_a_finding(run: Run) -> None:
+    finding, _ = run(f"{SUBJECTS}:Aborts", "kill", 40)
+    assert finding is not None
+    assert finding.fault.kind is Violation.UNOPENABLE
+    assert "SIGSEGV" in finding.fault.explanation
+
+
+@pytest.mark.parametrize("name", ["Hangs", "HangsInRecovery"])
+def test_a_process_that_hangs_is_a_finding(run: Run, name: str) -> None:
+    finding, _ = run(f"{SUBJECTS}:{name}", "kill", 80)
+    assert finding is not None
+    assert finding.fault.kind is Violation.HUNG
+    assert "within 1 s" in finding.fault.explanation
+
+
+def test_what_an_engine_prints_goes_nowhere(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(f"{SUBJECTS}:Prints", "kill", 20)[0] is None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_plans_follow_from_their_seed_and_take_every_turn() -> None:
+    plans = [draw(f"s{number}", ["kill", "torn", "power"], Counter(), 0) for number in range(400)]
+    assert plans == [draw(f"s{number}", ["kill", "torn", "power"], Counter(), 0) for number in range(400)]
+    assert {plan.fault for plan in plans} == {"kill", "torn", "power"}
+    assert {plan.moment for plan in plans if plan.armed} == set(Moment)
+    assert 0.4 < sum(plan.armed for plan in plans) / len(plans) < 0.6
+    assert any(plan.in_recovery and not plan.armed for plan in plans)
+
+
+def test_after_some_kills_in_recovery_one_opening_is_waited_for() -> None:
+    plans = [draw(f"s{number}", ["kill"], Counter(), RECOVERY_KILLS_MAX) for number in range(200)]
+    assert not any(plan.in_recovery or plan.place == "recovery" for plan in plans)
+
+
+def test_a_program_is_the_same_for_child_and_parent() -> None:
+    capabilities = frozenset({"rotate", "cleanup", "subscribe", "append_batch"})
+    plan = next(plan for number in range(99) if (plan := draw(f"{number}", ["kill"], Counter(), 0)).place == "cleanup")
+    one, other = (Program(plan, capabilities, ["s"]) for _ in range(2))
+    assert [one.next() for _ in range(50)] == [other.next() for _ in range(50)]
+
+
+def test_no_scenario_asks_for_what_an_engine_does_not_have() -> None:
+    for place in ("rotate", "cleanup", "flush", "subscribe", "sync", "append", "finalize"):
+        words = {type(operation).__name__ for operation in scenario(place, frozenset(), [], random.Random(1))}
+        assert words <= {"Append", "Sync"}
+
+
+def test_the_directory_a_finding_is_about_is_kept_as_the_last_recovery_found_it(run: Run) -> None:
+    finding, _ = run(f"{TOYS}:NoSync", "power", 60)
+    assert finding is not None
+    assert finding.before is not None
+    assert set(finding.before.files()) <= {"log"}
+    assert "log" in load(finding.root).files()
