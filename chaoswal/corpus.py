@@ -12,6 +12,7 @@ or its path only.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -75,13 +76,20 @@ def loads(content: str, name: str) -> Finding:
     if header["expect"] not in list(Violation):
         raise UsageError(f"{name}: unknown kind of violation {header['expect']!r}; there are: {', '.join(Violation)}")
     return Finding(
-        engine=EngineRef.parse(header["engine"]),
+        engine=_engine(header["engine"], f"{name}, line {lines[1][0]}"),
         profile=header["profile"],
         expect=Violation(header["expect"]),
         found=header["found"],
         seed=int(header["seed"]),
         steps=tuple(_steps(lines[2:], name)),
     )
+
+
+def _engine(words: str, where: str) -> EngineRef:
+    try:
+        return EngineRef.parse(words)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
 
 
 def _steps(lines: Sequence[tuple[int, str]], name: str) -> Iterable[Step]:
@@ -125,11 +133,18 @@ def files(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def _id_of(path: Path) -> str:
+    try:
+        return load(path).id
+    except UsageError:
+        return ""  # a file that is no finding has no id, and must not hide those behind it
+
+
 def find(finding_id: str, directory: Path) -> Path:
     """The file of a finding by its id, its file's name, or its path."""
-    if Path(finding_id).is_file():
+    if os.path.isfile(finding_id):
         return Path(finding_id)
     for path in files([directory]) if directory.is_dir() else []:
-        if finding_id in (path.stem, load(path).id):
+        if finding_id in (path.stem, _id_of(path)):
             return path
     raise UsageError(f"no finding {finding_id!r} in {directory}; name a file, or an id that 'replay' lists")

@@ -106,7 +106,7 @@ def parse_step(line: str) -> Step:
 
 def _parse_crash(line: str) -> CrashStep:
     match = _CRASH.fullmatch(line)
-    if not match or (match["when"] == "inside") != bool(match["taken"]):
+    if not match or not _makes_sense(match):
         raise UsageError(f"cannot read the crash {line!r}: expected e.g. 'power-cut in operation 2 after end lose all'")
     named = match["kept"] or match["lost"] or ""
     return CrashStep(
@@ -120,6 +120,14 @@ def _parse_crash(line: str) -> CrashStep:
         keep=int(match["keep"] or 0),
         garbage=bool(match["garbage"]),
     )
+
+
+def _makes_sense(match: re.Match[str]) -> bool:
+    """A kill loses nothing; only a kill strikes inside a write, some bytes of which went through."""
+    if match["when"] == "inside":
+        return match["kind"] == "kill" and match["after"].startswith("write of ") and int(match["taken"] or 0) > 0
+    loses = match["all"] or match["lost"] or match["torn"]
+    return match["taken"] is None and not (loses and match["kind"] == "kill")
 
 
 def _parse_anchor(word: str) -> Anchor:

@@ -2,7 +2,8 @@
 
 A type is a frozen dataclass whose fields are ``int``, ``bool``, ``str``, ``bytes`` or, in the last place,
 ``tuple[int, ...]``; its word is its name with dashes (``SyncBegin`` is ``sync-begin``). Strings are quoted as a
-shell would, bytes are hexadecimal, and an empty value is ``''``. What ``line`` writes, ``parse`` reads back.
+shell would, numbers are decimal digits, bytes are hexadecimal, and an empty value is ``''``. What ``line`` writes,
+``parse`` reads back.
 """
 
 import dataclasses
@@ -22,8 +23,16 @@ _WRITE: dict[str, Callable[[Any], list[str]]] = {
     "bytes": lambda value: [value.hex() or "''"],
     "tuple[int, ...]": lambda value: [str(item) for item in value],
 }
+
+
+def _number(word: str) -> int:
+    if not (word.isascii() and word.isdigit()):
+        raise ValueError(f"{word!r} is not a number")
+    return int(word)
+
+
 _READ: dict[str, Callable[[str], Any]] = {
-    "int": int,
+    "int": _number,
     "bool": lambda word: {"yes": True, "no": False}[word],
     "str": str,
     "bytes": bytes.fromhex,
@@ -56,7 +65,7 @@ def line(item: object) -> str:
 def parse(text: str, kinds: Sequence[type[T]]) -> T:
     """The item that a line describes; raises UsageError that says what is wrong with it."""
     try:
-        word, *values = shlex.split(text)
+        word, *values = shlex.split(text) or [""]
     except ValueError as error:
         raise UsageError(f"cannot read {text!r}: {error}") from error
     for kind in kinds:
@@ -73,7 +82,7 @@ def _build(kind: type[T], values: list[str], text: str) -> T:
     try:
         for name, type_name in columns:
             if type_name.startswith("tuple"):
-                arguments[name], rest = tuple(int(value) for value in rest), []
+                arguments[name], rest = tuple(_number(value) for value in rest), []
             else:
                 arguments[name] = _READ[type_name](rest.pop(0))
     except (IndexError, KeyError, ValueError) as error:

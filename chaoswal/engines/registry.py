@@ -41,7 +41,10 @@ class EngineRef:
     @classmethod
     def parse(cls, text: str) -> "EngineRef":
         """Read a reference back from its text."""
-        name, *words = shlex.split(text)
+        try:
+            name, *words = shlex.split(text)
+        except ValueError as error:
+            raise UsageError(f"cannot read the engine {text!r}: expected NAME key=value …") from error
         return cls.of(name, words)
 
     @classmethod
@@ -116,18 +119,19 @@ def _load(name: str) -> Callable[..., Any]:
 def _import(module: str) -> Any:
     try:
         return importlib.import_module(module)
-    except ImportError as error:
-        raise UsageError(f"cannot import the engine's module {module!r}: {error}") from error
+    except Exception as error:
+        raise UsageError(f"cannot import the engine's module {module!r}: {type(error).__name__}: {error}") from error
 
 
 def _load_file(path: Path) -> Any:
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"chaoswal_engine_{path.stem}"  # a file called queue.py must not become everybody's module queue
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:

@@ -351,7 +351,7 @@ def test_an_image_taken_is_not_changed_later() -> None:
 def test_a_buffer_may_be_reused_by_its_owner() -> None:
     vfs = MemoryVfs(standing())
     buffer = bytearray(b"mine")
-    vfs.open("file", write=True).write(0, buffer)  # type: ignore[arg-type] - what an engine without types does
+    vfs.open("file", write=True).write(0, buffer)  # type: ignore[arg-type]  # what an engine without types does
     buffer[:] = b"gone"
     (event,) = vfs.events()
     assert isinstance(event, Write)
