@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -88,7 +89,7 @@ class Aborts(Toy):
     def __init__(self, root: str = "", *, vfs: Vfs | None = None, runtime: Any = None) -> None:
         super().__init__(root, vfs=vfs)
         if self.payloads:
-            os.kill(os.getpid(), signal.SIGSEGV)
+            os.kill(os.getpid(), signal.SIGUSR1)
 
 
 class Hangs(Toy):
@@ -113,5 +114,6 @@ class Prints(Toy):
     """Sound, but talks all the time."""
 
     def append(self, payload: bytes) -> int:
-        print("appending", flush=True)
+        sys.stdout.write("appending\n")
+        sys.stdout.flush()
         return super().append(payload)
