@@ -123,8 +123,9 @@ def _plan(arguments: argparse.Namespace) -> Campaign:
 
 
 def _faults(words: str, profile: str, factory: Factory) -> tuple[str, ...]:
-    faults = tuple(dict.fromkeys(word.strip() for word in words.split(",") if word.strip()))
-    unknown = [word for word in faults if word not in FAULTS]
+    asked = [word.strip() for word in words.split(",") if word.strip()]
+    unknown = [word for word in asked if word not in FAULTS]
+    faults = tuple(fault for fault in FAULTS if fault in asked)
     if unknown or not faults:
         raise UsageError(f"--faults {words}: expected some of {', '.join(FAULTS)}, with commas between")
     beyond = [word for word in faults if word != "kill"]

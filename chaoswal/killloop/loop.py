@@ -102,6 +102,7 @@ class Life:
         self.stages: list[Stage] = []
         self.cycles = 0
         self.unopened = 0
+        self.interrupted = False
         self.shown = 0
 
     @property
@@ -159,7 +160,7 @@ class Loop:
         """One fork and one kill; the violation that came to light, if one did."""
         life = self._current_life()
         seed = f"kill:{self.settings.seed}:{self.settings.worker}:{self.tally.cycles}"
-        plan = draw(seed, self.settings.faults, self._reached, life.unopened)
+        plan = draw(seed, self.settings.faults, self._reached, life.unopened, interrupted=life.interrupted)
         self.tally.cycles += 1
         life.cycles += 1
         journal, ending = self._let_work(life, plan)
@@ -167,6 +168,7 @@ class Loop:
         if fault:
             return self._finding(life, fault)
         self._crash(life, plan, journal)
+        life.interrupted = plan.fault == "kill" and journal.under_way
         return None
 
     # -- directories -----------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ OPERATIONS_MAX = 40
 RECOVERY_KILLS_MAX = 3
 """So many kills in a row may come before an opening has finished; then one is waited for."""
 
+_OPERATIONS = (0, 1, 3, 6, 10, 20, OPERATIONS_MAX)  # 0: what was only looked at must stay, where that is promised
+
 _MANY = 40
 """Records that a scenario lets a subscriber take at once."""
 
@@ -50,14 +52,22 @@ class Plan:
     @property
     def operations_max(self) -> int:
         """After so many operations the child waits for its end."""
-        return self.operations if self.armed else 10 * OPERATIONS_MAX
+        return self.operations if self.armed or not self.operations else 10 * OPERATIONS_MAX
 
 
-def draw(seed: str, faults: Sequence[str], reached: Counter[str], unopened: int) -> Plan:
-    """The plan of one cycle; ``unopened``: how many kills in a row have come before an opening had finished."""
+def draw(
+    seed: str, faults: Sequence[str], reached: Counter[str], unopened: int = 0, *, interrupted: bool = False
+) -> Plan:
+    """The plan of one cycle.
+
+    ``reached``: how many kills have landed in each place; ``unopened``: how many in a row have come before an opening
+    had finished; ``interrupted``: the last one came in an operation, and nothing else was done to what it left.
+    """
     chance = random.Random(seed)
     fault = chance.choice(list(faults))
-    program, operations = chance.getrandbits(48), chance.choice([1, 3, 6, 10, 20, OPERATIONS_MAX])
+    program, operations = chance.getrandbits(48), chance.choice(_OPERATIONS)
+    if interrupted and chance.random() < 0.25:  # what a kill has left over is served, and then the power is cut
+        return Plan(seed=program, fault=list(faults)[-1], operations=0)
     early = chance.random() < 0.25 and unopened < RECOVERY_KILLS_MAX
     if chance.random() < 0.5:
         wait = chance.random() * (1.2 if early else 1.0)
