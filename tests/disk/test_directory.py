@@ -1,0 +1,80 @@
+"""Directories and images: what is loaded is what is there, and what is saved is what was meant."""
+
+import os
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaoswal.disk.directory import difference, is_scratch, load, number, save
+from chaoswal.disk.image import EMPTY, Image
+
+NAMES = st.sampled_from(["a", "b", "c.tmp"])
+FILES = st.dictionaries(NAMES, st.none() | st.binary(max_size=40), max_size=3)
+
+
+def tree(files: dict[str, bytes | None], inner: dict[str, bytes | None]) -> Image:
+    """An image with the inner files in each directory."""
+    paths: dict[str, bytes | None] = {}
+    for path, data in files.items():
+        paths[path] = data
+        if data is None:
+            paths |= {f"{path}/{name}": content for name, content in inner.items()}
+    return Image.of_files(paths)
+
+
+@given(FILES, FILES, FILES, FILES)
+def test_saving_over_anything_gives_the_image(
+    tmp_path_factory: object,
+    old: dict[str, bytes | None],
+    old_inner: dict[str, bytes | None],
+    new: dict[str, bytes | None],
+    new_inner: dict[str, bytes | None],
+) -> None:
+    root = str(tmp_path_factory.mktemp("d"))  # type: ignore[attr-defined]
+    for image in (tree(old, old_inner), tree(new, new_inner)):
+        save(image, root)
+        assert load(root).key == image.key
+        assert difference(image, load(root)) == ""
+        assert number(root) == load(root).names
+
+
+def test_what_is_the_same_is_not_written_again(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    before = (tmp_path / "a").stat()
+    save(Image.of_files({"a": b"a", "b": b"b"}), str(tmp_path))
+    after = (tmp_path / "a").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+def test_large_files_are_read_to_their_end(tmp_path: Path) -> None:
+    for size in (0, 1, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, 200_000):
+        data = os.urandom(size)
+        (tmp_path / "a").write_bytes(data)
+        assert load(str(tmp_path)).files() == {"a": data}
+
+
+def test_links_and_pipes_are_neither_followed_nor_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    assert load(str(tmp_path)).files() == {"gone": b"", "loop": b"", "pipe": b""}
+    save(EMPTY, str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_difference_says_where_and_what() -> None:
+    one = Image.of_files({"a": b"abc", "b": b"", "d": None})
+    assert difference(one, Image.of_files({"a": b"abX", "b": b"", "d": None})) == (
+        "a has 3 bytes, not 3, or other bytes from offset 2 on"
+    )
+    assert difference(one, Image.of_files({"a": b"abc", "d": None})) == "b is missing"
+    assert difference(one, Image.of_files({"a": b"abc", "b": b"", "d": b""})) == "d is a file"
+    assert difference(Image.of_files({"a": b"abc", "b": b""}), one) == "d is there, and nothing made it"
+    assert difference(one, Image.of_files({"a": b"abX", "d": None}), ["a", "b"]) == ""
+
+
+def test_scratch_goes_by_the_path_or_its_last_part() -> None:
+    assert is_scratch("x/log-shm", ["*-shm"])
+    assert is_scratch("LOCK", ["LOCK"])
+    assert not is_scratch("log", ["*-shm", "LOCK"])
