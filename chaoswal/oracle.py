@@ -295,15 +295,25 @@ def _wrong_deliveries(name: str, given: list[int], expected: list[int]) -> Fault
 def _explain_log(log: Log, observed: Observed) -> Fault:
     """Which violation it is, once it is known to be one. The first that applies is the worst."""
     shown = observed.records
-    position_of = {payload: position for position, payload in enumerate(log.records)}
-    unknown = [payload for payload in shown if payload not in position_of]
+    places: dict[bytes, list[int]] = {}
+    for position, payload in enumerate(log.records):
+        places.setdefault(payload, []).append(position)
+    unknown = [payload for payload in shown if payload not in places]
     if unknown:
         back = unknown[0] in log.buried
         kind = Violation.RESURRECTED if back else Violation.INVENTED
         what = "cut by an earlier recovery" if back else "never appended"
         return Fault(kind=kind, explanation=f"a record that was {what} is served: {_brief(unknown[0])}")
-    positions = [position_of[payload] for payload in shown]
-    return _explain_positions(log, positions, observed.next_position)
+    return _explain_positions(log, _positions(places, shown, log.removed), observed.next_position)
+
+
+def _positions(places: dict[bytes, list[int]], shown: Sequence[bytes], first: int) -> list[int]:
+    """Where the records that are shown were appended; of equal ones, those that are next in order."""
+    found: list[int] = []
+    for payload in shown:
+        after = found[-1] + 1 if found else first
+        found.append(next((place for place in places[payload] if place >= after), places[payload][0]))
+    return found
 
 
 def _explain_positions(log: Log, positions: list[int], next_position: int | None) -> Fault:
@@ -322,6 +332,7 @@ def _explain_positions(log: Log, positions: list[int], next_position: int | None
         (bool(positions) and positions[0] > log.removable > 0, Violation.EARLY_CLEANUP, f"only {shown} are left"),
         (bool(positions) and positions[0] > log.removable, Violation.HOLE, f"only {shown} are left"),
         (end in log.halves, Violation.HOLE, f"half a batch is served: {shown}"),
+        ((next_position or 0) > end, Violation.HOLE, f"the next sequence number is {next_position}, beyond {shown}"),
         (True, Violation.DUPLICATED, f"the next sequence number is {next_position} behind {shown}"),
     )
     kind, what = next((kind, what) for applies, kind, what in rules if applies)

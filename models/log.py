@@ -61,15 +61,20 @@ class Log:
             self.optional.clear()  # the others took their numbers: they happened
 
     def forget(self, start: int, stop: int) -> None:
-        """The optional records from ``start`` to ``stop`` never happened: later ones move down."""
+        """The optional records from ``start`` to ``stop`` never happened: later ones and their marks move down."""
         del self.records[start:stop]
         gap = stop - start
+        self.promised -= max(0, min(stop, self.promised) - start)
+        self.shown -= max(0, min(stop, self.shown) - start)
         self.optional = {p if p < start else p - gap for p in self.optional if not start <= p < stop}
         self.halves = {p if p <= start else p - gap for p in self.halves if not start < p <= stop}
 
     def length(self) -> int:
-        """How many records there certainly are: the next sequence number."""
-        return len(self.records) - len(self.optional)
+        """The position behind the last record that certainly is there."""
+        end = len(self.records)
+        while end - 1 in self.optional:
+            end -= 1
+        return end
 
     def promise(self, upto: int) -> None:
         """Everything below position ``upto`` was promised to be durable."""
@@ -109,9 +114,11 @@ class Log:
         """This log, or one without the optional records that were seen not to have happened, that allows ``shown``."""
         if self.allows(shown, next_position):
             return self
-        absent = sorted(self.optional.difference(self._matched(shown)), reverse=True) if self.optional else []
+        absent = self.optional.difference(self._matched(shown)) if self.optional else set()
+        if any((p in absent) != (p - 1 in absent) for p in self.halves & self.optional):
+            return None  # half a batch
         other = self.copy()
-        for position in absent:
+        for position in sorted(absent, reverse=True):
             other.forget(position, position + 1)
         return other if absent and other.allows(shown, next_position) else None
 

@@ -1,0 +1,177 @@
+"""The model of a log against its definition: exactly ``A[c:n]``, with what may have happened there or not."""
+
+import itertools
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chaoswal.models.log import Log
+
+
+@dataclass
+class Story:
+    """What a log was asked, as a list of calls, so that the definition can be read off it."""
+
+    calls: list[tuple[list[bytes], bool]] = field(default_factory=list)
+    """The records of each append, and whether it returned; those that did not may have happened or not."""
+    promised: int = 0
+    """How many of the calls a promise covers."""
+    removed: int = 0
+    removable: int = 0
+
+    def legal(self) -> set[tuple[int, tuple[bytes, ...]]]:
+        """(c, what is shown from there) for everything that the definition allows."""
+        found = set()
+        open_calls = [number for number, (_, returned) in enumerate(self.calls) if not returned]
+        for some in itertools.product((True, False), repeat=len(open_calls)):
+            happened = dict(zip(open_calls, some, strict=True))
+            kept = [(number, records) for number, (records, _) in enumerate(self.calls) if happened.get(number, True)]
+            everything = [record for _, records in kept for record in records]
+            ends = {0: 0}
+            total = 0
+            for number, records in kept:
+                total += len(records)
+                ends[total] = number + 1
+            floor = sum(len(records) for number, records in kept if number < self.promised)
+            for n, c in itertools.product(ends, range(self.removed, self.removable + 1)):
+                if c <= n and n >= floor:
+                    found.add((c, tuple(everything[c:n])))
+        return found
+
+    def model(self) -> Log:
+        log = Log()
+        for number, (records, returned) in enumerate(self.calls):
+            if number == self.promised:
+                log.promise(log.length())
+            log.begin_append(records)
+            if returned:
+                log.end_append(len(records))
+        if self.promised >= len(self.calls):
+            log.promise(log.length())
+        log.may_remove(self.removable)
+        log.remove(self.removed)
+        return log
+
+
+@st.composite
+def stories(draw: st.DrawFn, *, certain: bool = False) -> Story:
+    story = Story()
+    label = itertools.count()
+    for _ in range(draw(st.integers(0, 5))):
+        returned = certain or draw(st.integers(0, 3)) > 0
+        records = [b"%d" % next(label) for _ in range(draw(st.sampled_from([1, 1, 2, 3])))]
+        story.calls.append((records, returned))
+    story.promised = draw(st.integers(0, len(story.calls)))
+    if all(returned for _, returned in story.calls):
+        certain_count = sum(len(records) for records, _ in story.calls[: story.promised])
+        story.removable = draw(st.integers(0, certain_count))
+        story.removed = draw(st.integers(0, story.removable))
+    return story
+
+
+def allowed(log: Log, shown: tuple[bytes, ...], next_position: int | None) -> bool:
+    settled = log.settled(shown, next_position)
+    return settled is not None and settled.allows(shown, next_position) is not None
+
+
+@given(stories())
+@settings(max_examples=300)
+def test_everything_legal_is_allowed(story: Story) -> None:
+    log = story.model()
+    for c, shown in story.legal():
+        assert allowed(log, shown, None)
+        assert allowed(log, shown, c + len(shown))
+
+
+@given(stories(), st.data())
+@settings(max_examples=300)
+def test_nothing_else_is_allowed(story: Story, data: st.DataObject) -> None:
+    log = story.model()
+    legal = story.legal()
+    records = [record for records, _ in story.calls for record in records] + [b"foreign"]
+    some = st.lists(st.sampled_from(records), max_size=6)
+    in_order = st.sets(st.integers(0, len(records) - 1)).map(
+        lambda places: [records[place] for place in sorted(places)]
+    )
+    shown = tuple(data.draw(some | in_order))
+    assert allowed(log, shown, None) == any(shown == other for _, other in legal)
+    next_position = data.draw(st.integers(0, 9))
+    assert allowed(log, shown, next_position) == ((next_position - len(shown), shown) in legal)
+
+
+@given(stories())
+def test_nothing_is_changed_by_asking(story: Story) -> None:
+    log = story.model()
+    before = {name: repr(value) for name, value in vars(log).items()}
+    for _, shown in story.legal():
+        log.settled(shown)
+        log.copy().adopt(0, promise=True)
+        log.copy().begin_append([b"more"])
+    assert {name: repr(value) for name, value in vars(log).items()} == before
+
+
+def test_a_number_says_what_never_happened() -> None:
+    log = Log()
+    log.begin_append([b"failed"])
+    log.begin_append([b"done"])
+    log.end_append(1, first=0)
+    assert log.records == [b"done"]
+    assert (log.optional, log.halves) == (set(), set())
+
+
+def test_a_number_says_what_happened() -> None:
+    log = Log()
+    log.begin_append([b"failed"])
+    log.begin_append([b"done"])
+    log.end_append(1, first=1)
+    assert not log.allows([b"done"])
+    assert log.allows([b"failed", b"done"]) == (0, 2)
+
+
+def test_a_failed_call_before_a_promised_one_may_be_absent() -> None:
+    log = Log()
+    log.begin_append([b"failed"])
+    log.begin_append([b"done"])
+    log.end_append(1)
+    log.promise(log.length())
+    assert allowed(log, (b"done",), None)
+    assert allowed(log, (b"failed", b"done"), None)
+    assert not allowed(log, (b"failed",), None)
+    assert not allowed(log, (), None)
+
+
+def test_half_a_batch_is_never_allowed() -> None:
+    log = Log()
+    log.begin_append([b"a", b"b", b"c"])
+    assert [log.allows([b"a", b"b", b"c"][:n]) is not None for n in range(4)] == [True, False, False, True]
+    log.end_append(3)
+    assert [log.allows([b"a", b"b", b"c"][:n]) is not None for n in range(4)] == [True, False, False, True]
+
+
+def test_what_a_recovery_cut_is_buried() -> None:
+    log = Log()
+    log.begin_append([b"a"])
+    log.end_append(1)
+    log.begin_append([b"b"])
+    log.adopt(1, promise=True)
+    assert (log.records, log.buried, log.floor, log.optional) == ([b"a"], {b"b"}, 1, set())
+    assert not log.allows([b"a", b"b"])
+    log = Log()
+    log.begin_append([b"a"])
+    log.adopt(0, promise=False)
+    assert (log.buried, log.floor) == ({b"a"}, 0)
+
+
+def test_marks_only_rise() -> None:
+    log = Log()
+    log.begin_append([b"a", b"b", b"c"])
+    log.end_append(3)
+    log.promise(2)
+    log.promise(1)
+    log.show(3)
+    log.show(0)
+    log.remove(2)
+    log.may_remove(1)
+    log.remove(1)
+    assert (log.promised, log.shown, log.floor, log.removed, log.removable) == (2, 3, 3, 2, 2)
