@@ -23,6 +23,7 @@ from chaoswal.disk.volume import Volume
 from chaoswal.engines.bugs import ENTRIES
 from chaoswal.engines.bugs.entry import Entry
 from chaoswal.engines.registry import EngineRef
+from chaoswal.ops import Ack, Append, Cleanup, Operation, Poll, Reopen, Rotate, Subscribe
 from chaoswal.program import Step
 from chaoswal.replay import Played, play_to_last_run, simulated
 from chaoswal.shrink import Target, crash_steps, shrink
@@ -32,6 +33,8 @@ from chaoswal.workload import Generator
 BOUND = Bound(random_states=2, states_per_point=60)
 DEPTH = Depth(levels=1, samples=6, bound=Bound(random_states=1, states_per_point=20))
 WAL_BYTES = ("300", "1000", "100000")
+LENGTHS = (5, 10, 10, 30)
+REREAD = "fail EIO on read of wal-*.wal nth 1 once"
 FAULTS = [
     *(
         f"fail EIO on {call} of {glob} nth {nth} once"
@@ -96,16 +99,35 @@ def try_seed(
 
 
 def _life(generator: Generator, chance: random.Random, *, faults: bool) -> list[Step]:
-    steps: list[Step] = list(generator.program(chance.randint(4, 14)))
+    program = generator.program(chance.choice(LENGTHS))
+    names = sorted({step.name for step in program if isinstance(step, Subscribe)})
+    steps = [spiced for step in program for spiced in _spiced(step, names, chance)]
     for _ in range(2 if faults else 0):
         place = chance.randrange(len(steps))
-        steps.insert(place, DiskFault.parse(_fault(chance)))
+        steps[place:place] = _faults(chance)
     return steps
 
 
-def _fault(chance: random.Random) -> str:
-    short = f"short write of *.wal nth {chance.randint(1, 3)} at {chance.choice((0, 7, 33))}"
-    return chance.choice([*FAULTS, *[short] * 8])
+def _spiced(operation: Operation, names: Sequence[str], chance: random.Random) -> list[Step]:
+    """Now and then a record of no bytes, or of pages; half of the cleanups come when a subscriber has finished all."""
+    if isinstance(operation, Append) and chance.random() < 0.1:
+        return [Append(size=chance.choice((0, 5000, 9000)))]
+    if isinstance(operation, Cleanup) and chance.random() < 0.5:
+        drained = chance.sample(names, chance.randint(1, len(names)))
+        before: list[Step] = [Rotate()] if chance.random() < 0.5 else [Reopen()]
+        polls: list[Step] = [Poll(name=name, count=40) for name in drained]
+        return [*before, *polls, *(Ack(name=name, places=tuple(range(40))) for name in drained), operation]
+    return [operation]
+
+
+def _faults(chance: random.Random) -> list[Step]:
+    """One error; or a write cut short, and perhaps the next one failing, as on a full disk; or one while reopening."""
+    nth = chance.randint(1, 3)
+    short = f"short write of *.wal nth {nth} at {chance.choice((7, 33, 60))}"
+    full = f"fail ENOSPC on write of *.wal nth {nth + 1} once"
+    lines = chance.choice([[short], [short, full], *([fault] for fault in chance.sample(FAULTS, 5)), [REREAD]])
+    faults: list[Step] = [DiskFault.parse(line) for line in lines]
+    return [*faults, Reopen()] if lines == [REREAD] else faults
 
 
 def _caught(engine: EngineRef, profile: Profile, seed: int, played: Played, steps: Sequence[Step]) -> Catch | None:
@@ -125,7 +147,7 @@ def _crash(chance: random.Random, played: Played, profile: Profile) -> Step:
 
 
 def smallest(entry: Entry, seeds: Iterable[int], tries: int = 3) -> tuple[Catch, list[Step]]:
-    """The first few catches of a bug under its first profile, shrunk: the smallest of them."""
+    """Of the first catches of a bug under its first profile, shrunk: the most telling kind, and of that the smallest."""
     profile = PROFILES[entry.profiles[0]]
     found: list[tuple[Catch, list[Step]]] = []
     for seed in seeds:
@@ -134,9 +156,9 @@ def smallest(entry: Entry, seeds: Iterable[int], tries: int = 3) -> tuple[Catch,
             factory, traits = simulated(catch.engine)
             target = Target(factory=factory, traits=traits, profile=profile, kind=catch.fault.kind)
             found.append((catch, shrink(target, catch.steps)))
-        if len(found) == tries:
+        if sum(catch.fault.kind == entry.kinds[0] for catch, _ in found) == tries or len(found) == 3 * tries:
             break
-    return min(found, key=lambda pair: (len(pair[1]), len(str(pair[1]))))
+    return min(found, key=lambda pair: (entry.kinds.index(pair[0].fault.kind), len(pair[1]), len(str(pair[1]))))
 
 
 def regenerate(*names: str, directory: Path = Path("corpus/zoo")) -> None:

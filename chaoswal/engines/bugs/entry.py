@@ -22,10 +22,10 @@ class Entry:
     adapter: type[WalEngine]
     story: str
     """What is wrong, and where that mistake was made for real."""
-    kinds: frozenset[Violation]
-    """The violations it may be reported as."""
+    kinds: tuple[Violation, ...]
+    """The violations it may be reported as, the most telling first."""
     profiles: tuple[str, ...]
-    """Under which it must be found."""
+    """Under which it must be found; the first is that of its corpus file."""
     site: str
     """The function whose change a crash loses, as ``Class.function``; empty where none need be lost."""
     faults: bool
@@ -53,7 +53,7 @@ def bug(
             group=broken.__module__.rpartition(".")[2],
             adapter=adapter,
             story=" ".join((broken.__doc__ or "").split()),
-            kinds=frozenset(map(Violation, kinds.split())),
+            kinds=tuple(map(Violation, kinds.split())),
             profiles=tuple(profiles.split()),
             site=site,
             faults=faults,

@@ -1,1 +1,68 @@
-"""Bugs (errors)."""
+"""Bugs that show only when a call fails: the error is retried, swallowed, or taken for something else."""
+
+from contextlib import suppress
+
+from chaoswal.engines.bugs.entry import bug
+from chaoswal.engines.bugs.sync_order import ANY, CACHED
+from chaoswal.wal.log import Log
+from chaoswal.wal.survey import TORN, Surveyor, Tail
+from chaoswal.wal.walfile import WalFile
+
+
+@bug("retries-failed-sync", kinds="lost", profiles=f"{CACHED} prefix", site="WalFile.write", faults=True)
+class RetriesSync(WalFile):
+    """A sync that failed is tried again, succeeds, and has written nothing: PostgreSQL's fsyncgate, 2018."""
+
+    def sync(self) -> None:
+        try:
+            super().sync()
+        except OSError:
+            super().sync()
+
+
+@bug("swallows-finalize-error", kinds="lost unopenable stuck", profiles=ANY, faults=True)
+class SwallowsFinalize(Log):
+    """A rotation fails half-way, and the log goes on in a WAL that has its segment already: Quiver."""
+
+    def _rotate(self) -> None:
+        self._sync()
+        try:
+            super()._rotate()
+        except OSError:
+            self._poisoned = ""
+
+
+@bug("short-write-ignored", kinds="lost stuck hole unopenable", profiles=ANY, faults=True)
+class IgnoresShortWrite(WalFile):
+    """A write that took half of the record is taken for a whole one: Turso #3042."""
+
+    def write_whole(self, frame: bytes) -> None:
+        self.write(self.size, frame)
+
+
+@bug("enospc-leaves-half-frame", kinds="lost stuck unopenable", profiles=ANY, faults=True)
+class LeavesHalfFrame(WalFile):
+    """With the disk full half a frame stays, and later ones go behind it: ScyllaDB #6653."""
+
+    def truncate(self) -> None:
+        self.size = self.file.size()
+
+
+@bug("eio-on-read-treated-as-end-of-log", kinds="lost", profiles=ANY, faults=True)
+class TakesErrorForEnd(Surveyor):
+    """A WAL that cannot be read is taken for one that ends there: MonetDB #1135."""
+
+    def look_at_tail(self, first: int) -> Tail:
+        try:
+            return super().look_at_tail(first)
+        except OSError:
+            return Tail(first, TORN)
+
+
+@bug("close-error-ignored", kinds="lost", profiles=f"{CACHED} prefix", site="WalFile.write", faults=True)
+class IgnoresCloseError(Log):
+    """Closing reports success though its sync failed: ArcadeDB #4934."""
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()

@@ -1,1 +1,84 @@
 """Bugs of frames: what was never written whole is taken for a record, or a whole record for its end."""
+
+from collections.abc import Sequence
+
+from chaoswal.engines.bugs.entry import bug
+from chaoswal.engines.bugs.sync_order import ANY, CACHED
+from chaoswal.limits import PAGE_BYTES, SECTOR_BYTES
+from chaoswal.vfs.protocol import Vfs
+from chaoswal.wal.frames import MAGIC, Codec, Header, Scan
+from chaoswal.wal.log import Log, Parts, Receipt
+from chaoswal.wal.survey import Surveyor
+from chaoswal.wal.walfile import WalFile
+
+
+@bug("no-checksum", kinds="invented hole unopenable", profiles=CACHED, site="WalFile.write")
+class NoChecksum(Codec):
+    """Whatever the disk gives back is believed: Turso #5013; persist-queue 1.1.0 unpickles zeros."""
+
+    def checksum(self, body: bytes, seed: int, offset: int) -> int:
+        return 0
+
+
+@bug("length-trusted-before-checksum", kinds="unopenable", profiles="kill ext4-ordered posix")
+class TrustsLength(Codec):
+    """A length that runs past the end of the file is an error and not a torn tail: Pebble #737, DuckDB #8592."""
+
+    def plausible(self, header: Header, sequence: int, room: int) -> bool:
+        if header[0] == MAGIC and header[2] > room:
+            raise EOFError(f"a frame of {header[2]} bytes, of which {room} are there")
+        return super().plausible(header, sequence, room)
+
+
+@bug("zero-length-means-end", kinds="lost stuck unopenable", profiles=ANY)
+class ZeroEnds(Codec):
+    """A record of no bytes is taken for the end: a reader that stops at the first length of 0, as mysticeti's."""
+
+    def plausible(self, header: Header, sequence: int, room: int) -> bool:
+        return header[2] > 0 and super().plausible(header, sequence, room)
+
+
+class ShortSighted(Codec):
+    """Looks at all of a file but its last byte."""
+
+    def scan(self, data: bytes, seed: int, sequence: int, at: int, base: int = 0) -> Scan:
+        return super().scan(data[:-1], seed, sequence, at, base)
+
+
+@bug("off-by-one-at-the-end-of-file", kinds="lost unopenable", profiles=ANY)
+class OffByOne(Surveyor):
+    """A record that ends exactly where the file does is taken for torn: an end of log as in WiredTiger WT-2356."""
+
+    def __init__(self, vfs: Vfs, codec: Codec) -> None:
+        super().__init__(vfs, ShortSighted())
+
+
+class FirstSectorOnly(Codec):
+    """Sums the beginning of a frame."""
+
+    def checksum(self, body: bytes, seed: int, offset: int) -> int:
+        return super().checksum(body[:SECTOR_BYTES], seed, offset)
+
+
+@bug(
+    "torn-large-frame-accepted",
+    kinds="invented hole unopenable",
+    profiles="kill ext4-ordered posix",
+    parts=Parts(codec=FirstSectorOnly),
+)
+class GrowsFirst(WalFile):
+    """The file is grown before it is written, and the checksum covers a part: SQLite's journal sums 1 byte in 200."""
+
+    def write(self, offset: int, data: bytes) -> int:
+        if len(data) > PAGE_BYTES:
+            self.file.truncate(offset + len(data))
+        return super().write(offset, data)
+
+
+@bug("batch-written-record-by-record", kinds="hole", profiles=ANY)
+class RecordByRecord(Log):
+    """A batch is a frame for each record, and a crash leaves some of them: SlateDB #762."""
+
+    def append_batch(self, payloads: Sequence[bytes]) -> Receipt:
+        receipts = [self._append(payload, 0) for payload in payloads]
+        return Receipt(receipts[0].sequence, durable=receipts[-1].durable, count=len(payloads))
