@@ -15,8 +15,10 @@ test: .venv
 slow: .venv
 	$(BIN)/pytest -m slow
 
+# Figures swing with the machine; what counts are the ratios.
 bench: .venv
-	$(BIN)/pytest -m bench
+	$(BIN)/python -m chaoswal bench states
+	$(BIN)/python -m chaoswal bench recording
 
 lint: .venv
 	$(BIN)/ruff check .
