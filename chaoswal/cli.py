@@ -2,7 +2,9 @@
 
 import argparse
 import importlib
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from chaoswal import __version__
@@ -33,6 +35,11 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone: there is nobody to tell
         return Exit.CLEAN
+    except Exception as error:  # noqa: BLE001 - a bug of ours must not end with the exit code of a violation
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.basename(where.filename)}:{where.lineno}"
+        print(f"chaoswal: internal error at {place}: {type(error).__name__}: {error}", file=sys.stderr)
+        return Exit.INTERNAL
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from chaoswal import corpus
 from chaoswal.disk.directory import save
+from chaoswal.disk.image import Image
 from chaoswal.errors import Exit, UsageError
 from chaoswal.explain import explain
 from chaoswal.report.finding import render
@@ -30,9 +31,16 @@ def execute(arguments: argparse.Namespace) -> int:
         if explanation.disk is None:
             raise UsageError("this finding needs no crash: there is no crashed disk to write")
         _empty(arguments.disk)
-        save(explanation.disk, str(arguments.disk))
+        _write(explanation.disk, arguments.disk)
     print(render(finding, explanation, path), end="")
     return Exit.CLEAN
+
+
+def _write(image: Image, directory: Path) -> None:
+    try:
+        save(image, str(directory))
+    except OSError as error:
+        raise UsageError(f"cannot write {directory}: {error.strerror}") from error
 
 
 def _empty(directory: Path) -> None:

@@ -1,0 +1,248 @@
+"""The pipeline: sound engines pass, each toy's mistake is found under its own name, and what was judged is counted."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from chaoswal.check import Coverage, Depth, Found, Judge, check
+from chaoswal.disk.crashes import Bound
+from chaoswal.disk.disk import Disk
+from chaoswal.disk.faults import Fault as DiskFault
+from chaoswal.disk.image import Image
+from chaoswal.disk.profiles import EXT4_ORDERED, KILL, POSIX, PREFIX, PROFILES, Profile
+from chaoswal.engines.registry import EngineRef
+from chaoswal.ops import Append, Operation, Reopen, Sync
+from chaoswal.oracle import History, Traits
+from chaoswal.replay import simulated
+from chaoswal.run import Session, record
+from chaoswal.trace import Begin, Create, End, Write
+from chaoswal.verdict import Violation
+from chaoswal.vfs.protocol import Vfs
+from tests import toys
+
+PROGRAM: list[Operation] = [Append(size=100), Append(size=700), Sync(), Append(size=20), Append(size=600), Reopen()]
+
+
+def checked(
+    kind: type[Any],
+    profile: Profile,
+    operations: Sequence[Operation] = PROGRAM,
+    *,
+    depth: Depth | None = None,
+    bound: Bound | None = None,
+    points: range | None = None,
+) -> tuple[Found | None, Coverage]:
+    factory = toys.factory(kind)
+    judge = Judge(factory)
+    found = check(
+        record(factory, operations),
+        History(operations, _traits(kind)),
+        judge,
+        profile,
+        bound=bound or Bound(),
+        depth=depth,
+        points=points,
+    )
+    return found, judge.coverage
+
+
+def _traits(kind: type[Any]) -> Traits:
+    return simulated(EngineRef(name=f"tests/toys.py:{kind.__name__}"))[1] if hasattr(toys, kind.__name__) else EACH
+
+
+EACH = Traits(promise=frozenset({"append", "sync"}), promise_reads=True, capabilities=frozenset({"next_sequence"}))
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+def test_the_sound_toy_passes(profile: Profile) -> None:
+    found, coverage = checked(toys.ToyLog, profile, depth=Depth())
+    assert found is None
+    assert coverage.judged >= coverage.distinct > 0
+    assert coverage.nested > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "profile", "violation"),
+    [
+        (toys.NoSync, PREFIX, Violation.LOST),
+        (toys.NoSync, EXT4_ORDERED, Violation.LOST),
+        (toys.NoSync, POSIX, Violation.LOST),
+        (toys.NoChecksum, POSIX, Violation.INVENTED),
+        (toys.NoChecksum, EXT4_ORDERED, Violation.INVENTED),
+        (toys.NoCut, POSIX, Violation.PHANTOM),
+        (toys.ServesBeforeSync, POSIX, Violation.PHANTOM),
+        (toys.ServesBeforeSync, EXT4_ORDERED, Violation.PHANTOM),
+    ],
+)
+def test_each_mistake_goes_by_its_name(kind: type[Any], profile: Profile, violation: Violation) -> None:
+    found, _ = checked(kind, profile, depth=Depth(levels=2, samples=40))
+    assert found is not None
+    assert found.fault.kind is violation
+    assert len(found.crashes) == (2 if violation is Violation.PHANTOM else 1)
+
+
+def test_a_kill_loses_nothing() -> None:
+    assert checked(toys.NoSync, KILL, depth=Depth())[0] is None
+
+
+def test_a_mistake_in_recovery_needs_depth() -> None:
+    assert checked(toys.ServesBeforeSync, POSIX)[0] is None
+    assert checked(toys.ServesBeforeSync, POSIX, depth=Depth(levels=0))[0] is None
+
+
+def test_only_the_points_asked_for() -> None:
+    run = record(toys.factory(toys.NoSync), PROGRAM)
+    early = range(run.opened + 1)
+    assert checked(toys.NoSync, POSIX, points=early)[0] is None
+    assert checked(toys.NoSync, POSIX)[0] is not None
+
+
+def test_the_acknowledgement_is_judged_though_the_image_is_the_same() -> None:
+    """Nothing of NoSync's disk changes between the write and the return of the append: only the history does."""
+    found, _ = checked(toys.NoSync, POSIX, [Append(size=5)])
+    assert found is not None
+    run = record(toys.factory(toys.NoSync), [Append(size=5)])
+    assert found.crashes[0].point == len(run.events)
+
+
+def test_the_bound_is_kept() -> None:
+    few, many = (checked(toys.ToyLog, POSIX, bound=Bound(states_per_point=n))[1].judged for n in (1, 50))
+    run = record(toys.factory(toys.ToyLog), PROGRAM)
+    assert few <= len(run.events) + 1 < many
+
+
+def test_the_same_again() -> None:
+    assert checked(toys.ToyLog, POSIX, depth=Depth())[1] == checked(toys.ToyLog, POSIX, depth=Depth())[1]
+
+
+# -- engines that misbehave while they are looked at -----------------------------------------------------------------
+
+
+class Raises(toys.ToyLog):
+    """Cannot be opened where its file is empty."""
+
+    def read(self) -> tuple[list[bytes], int]:
+        if self.vfs.list() != ["log"] or not self.file.size():
+            raise RuntimeError("no header")
+        return super().read()
+
+
+class Hangs(toys.ToyLog):
+    """Reads for ever where the end is torn."""
+
+    def cut(self) -> None:
+        while self.file.size() > self.end:
+            self.file.read(0, 1)
+        super().cut()
+
+
+class Forgets(toys.ToyLog):
+    """Drops its last record each time it is opened."""
+
+    def cut(self) -> None:
+        if self.payloads:
+            self.end -= toys._HEAD.size + len(self.payloads.pop())
+        super().cut()
+
+
+class Refuses(toys.ToyLog):
+    """Cannot append after its second opening."""
+
+    def append(self, payload: bytes) -> int:
+        if payload.startswith(b"probe|"):
+            raise OSError("read only")
+        return super().append(payload)
+
+
+@pytest.mark.parametrize(
+    ("kind", "violation", "why"),
+    [
+        (Raises, Violation.UNOPENABLE, "recovery raised RuntimeError: no header"),
+        (Hangs, Violation.HUNG, "the engine made more calls than it may"),
+        (Refuses, Violation.STUCK, "appending on raised OSError: read only"),
+    ],
+)
+def test_what_an_engine_does_is_contained(kind: type[Any], violation: Violation, why: str) -> None:
+    found, _ = checked(kind, POSIX, [Append(size=30)])
+    assert found is not None
+    assert (found.fault.kind, found.fault.explanation[: len(why)]) == (violation, why)
+
+
+def test_recovering_twice_must_be_as_recovering_once() -> None:
+    none = History([], Traits(promise=frozenset()))
+    start = Session(toys.factory(toys.ToyLog), Disk())
+    for op_index in range(3):
+        start.perform(op_index, Append(size=5))
+    judge = Judge(toys.factory(Forgets))
+    image = start.vfs.image()
+    sight = judge.sight(image.key, lambda: image, ())
+    assert sight.fault is not None
+    assert sight.fault.kind is Violation.UNSTABLE
+    assert sight.fault.explanation == "recovering twice differs from once in records"
+    assert none.judge(sight.observed) is not None
+
+
+def test_recovery_is_remembered_by_image_and_subscribers() -> None:
+    judge = Judge(toys.factory(toys.ToyLog))
+    made: list[int] = []
+
+    def image() -> Image:
+        made.append(1)
+        return Image({}, {})
+
+    key = Image({}, {}).key
+    assert judge.sight(key, image, ()) is judge.sight(key, image, ())
+    assert (judge.coverage.judged, judge.coverage.distinct, len(made)) == (2, 1, 1)
+
+
+# -- runs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_a_trace_with_markers() -> None:
+    run = record(toys.factory(toys.ToyLog), [Append(size=5), Sync()], first_index=3)
+    markers = [event for event in run.events if isinstance(event, Begin | End)]
+    assert markers == [
+        Begin(op_index=3),
+        End(op_index=3, result="0"),
+        Begin(op_index=4),
+        End(op_index=4, result="None"),
+    ]
+    assert isinstance(run.events[0], Create)
+    assert run.opened == run.events.index(Begin(op_index=3))
+    writes = [event.site for event in run.events if isinstance(event, Write)]
+    assert [site.partition(":")[0] for site in writes] == ["toys.py"]
+    assert not run.faulty
+
+
+def test_a_run_goes_on_from_a_disk() -> None:
+    first = record(toys.factory(toys.ToyLog), [Append(size=5)])
+    second = record(toys.factory(toys.ToyLog), [Append(size=6)], first.start.after(first.events), first_index=1)
+    assert [len(payload) for payload in second.observed.records] == [5]
+    assert second.start.events == tuple(first.events)
+    assert second.events[-1] == End(op_index=1, result="1")
+
+
+def test_faults_strike_from_where_they_stand() -> None:
+    fault = DiskFault(call="write", glob="log", nth=1, error="EIO")
+    run = record(toys.factory(toys.ToyLog), [Append(size=5), fault, Append(size=6), Append(size=7)])
+    results = [event.result for event in run.events if isinstance(event, End)]
+    assert results == ["0", "error OSError: [Errno 5] Input/output error: 'log'", "1"]
+    assert run.faulty
+
+
+class NeverOpens:
+    """Fails in its constructor."""
+
+    promise = "append"
+
+    def __init__(self, root: str = "", *, vfs: Vfs, runtime: object = None) -> None:
+        raise ValueError("not today")
+
+
+def test_an_engine_that_does_not_open_is_an_observation() -> None:
+    run = record(toys.factory(NeverOpens), [Append(size=5), Reopen()])
+    assert run.observed.fault is not None
+    assert run.observed.fault.explanation == "recovery raised ValueError: not today"
+    results = [event.result for event in run.events if isinstance(event, End)]
+    assert results == ["error the engine is not open", "error ValueError: not today"]
