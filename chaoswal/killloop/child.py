@@ -50,7 +50,7 @@ class Task:
     root: str
     plan: Plan
     notes: Notes
-    report: Callable[[bytes], None]
+    report: Callable[[bytes], object]
     output: int
     """The descriptor that takes what is printed."""
     first_index: int
@@ -77,6 +77,13 @@ def run(task: Task, parent: int) -> None:
     except Exception:  # noqa: BLE001 - the engine's own are contained: this is ours
         task.notes.note((HARNESS, traceback.format_exc()))
         os._exit(Exit.INTERNAL)
+
+
+def live(task: Task) -> None:
+    """A life without a death: do the work here, and close."""
+    one = _Child(task)
+    one.work()
+    one.close()
 
 
 def die_with(parent: int) -> None:
@@ -158,6 +165,11 @@ class _Child:
             if task.notes.room < _ROOM_MIN:
                 return
             self._perform(op_index, program.next())
+
+    def close(self) -> None:
+        """Close the engine."""
+        if self._driver:
+            self._driver.engine.close()
 
     def _contained(self) -> Observed:
         try:

@@ -5,25 +5,29 @@ cycle costs. So whoever judges does not fork: it keeps its models and disks to i
 has next to nothing, do so. What a child did is read from the notes, which all three share.
 """
 
+import contextlib
 import gc
 import os
 import pickle
+import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
 import multiprocess
 from multiprocess.connection import wait
 
-from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.disk.directory import number
+from chaoswal.engines.registry import BUG, REGISTERED, EngineRef, Factory
 from chaoswal.errors import HarnessFault
 from chaoswal.killloop import child
 from chaoswal.killloop.notes import Notes
-from chaoswal.killloop.plans import Plan
+from chaoswal.killloop.plans import OPERATIONS_MAX, Plan
 
 _DEATH, _SILENCE = b"death", b"silence"
+_LIVES = 4  # an instruction is specialised after some executions, a function after some calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,33 +93,42 @@ def _serve(pipe: Any, other: Any, notes: Notes, output: int, patience: float, pa
     child.die_with(parent)
     other.close()
     gc.disable()
-    gc.freeze()
+    warm = False
     while True:
         try:
             order = pickle.loads(pipe.recv_bytes())
         except EOFError:
             return
+        if not warm:
+            warm = True
+            _warm_up(order, notes)
+            gc.collect()
+            gc.freeze()
         pipe.send_bytes(pickle.dumps(_launch(order, notes, output, patience)))
+
+
+def _warm_up(order: Order, notes: Notes) -> None:
+    """Live a few lives of a child here, for all children to inherit what the interpreter learns of its code.
+
+    Otherwise each of them would compile the same patterns and specialise the same instructions again, and copy the
+    pages that this changes. Only engines that ship are run here, where nothing contains them.
+    """
+    engine = EngineRef.parse(order.engine)
+    if engine.name not in REGISTERED or BUG in dict(engine.options):
+        return
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(order.root)) as root, contextlib.suppress(OSError):
+        for seed in range(_LIVES):
+            notes.start(-1 - seed)
+            plan = Plan(seed=seed, fault="", operations=OPERATIONS_MAX, armed=True, place="cleanup", nth=1 << 30)
+            life = replace(order, root=root, plan=plan, first_index=seed * OPERATIONS_MAX, names=number(root))
+            child.live(_task(life, notes, len, -1))
 
 
 def _launch(order: Order, notes: Notes, output: int, patience: float) -> Ending:
     context = multiprocess.get_context("fork")
     notes.start(order.round)
     receiver, sender = context.Pipe(duplex=False)
-    task = child.Task(
-        factory=_factory(order.engine),
-        root=order.root,
-        plan=order.plan,
-        notes=notes,
-        report=sender.send_bytes,
-        output=output,
-        first_index=order.first_index,
-        subscribers=order.subscribers,
-        names=order.names,
-        next_inode=order.next_inode,
-        tickets=order.tickets,
-        places=order.places,
-    )
+    task = _task(order, notes, sender.send_bytes, output)
     process = context.Process(target=child.run, args=(task, os.getpid()))
     started = time.monotonic()
     process.start()
@@ -129,6 +142,23 @@ def _launch(order: Order, notes: Notes, output: int, patience: float) -> Ending:
     ending = Ending(status=process.exitcode, hung=hung, started=started)
     process.close()
     return ending
+
+
+def _task(order: Order, notes: Notes, report: Callable[[bytes], object], output: int) -> child.Task:
+    return child.Task(
+        factory=_factory(order.engine),
+        root=order.root,
+        plan=order.plan,
+        notes=notes,
+        report=report,
+        output=output,
+        first_index=order.first_index,
+        subscribers=order.subscribers,
+        names=order.names,
+        next_inode=order.next_inode,
+        tickets=order.tickets,
+        places=order.places,
+    )
 
 
 @cache
