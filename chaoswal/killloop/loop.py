@@ -133,6 +133,7 @@ class Loop:
         self._launcher = Launcher(self._notes, self._output, settings.patience)
         self._life: Life | None = None
         self._reached: Counter[str] = Counter()
+        self._place = ""  # where the last kill landed
         self._seen: set[Hashable] = set()
         self._opening = 0.005  # seconds, a running average
         self._operation = 0.0001
@@ -167,7 +168,9 @@ class Loop:
         fault = self._judge(life, plan, journal) or self._death(life, journal, ending)
         if fault:
             return self._finding(life, fault)
-        self._crash(life, plan, journal)
+        if not self._crash(life, plan, journal):  # there was nothing to tear
+            self.tally.kills[self._place, plan.fault] -= 1
+            self.tally.kills[self._place, "kill"] += 1
         life.interrupted = plan.fault == "kill" and journal.under_way
         return None
 
@@ -258,6 +261,7 @@ class Loop:
         code, path = journal.touched or (0, None)
         globs = life.offers.places if life.offers else {}
         place = place_of(under_way, journal.observed is not None, code, path, globs)
+        self._place = place
         self._reached[place] += 1
         self.tally.kills[place, plan.fault] += 1
 
@@ -326,16 +330,16 @@ class Loop:
 
     # -- what follows the kill -------------------------------------------------------------------------------
 
-    def _crash(self, life: Life, plan: Plan, journal: Journal) -> None:
-        """Settle what the kill left, and do to it what else the plan asks for."""
+    def _crash(self, life: Life, plan: Plan, journal: Journal) -> bool:
+        """Settle what the kill left, and do to it what else the plan asks for; whether that could be done."""
         stage, ground = life.stages[-1], life.ground
         if ground is None:
             stage.crash = Crash(point=len(stage.run.events), power=False)
-            return
+            return True
         stage.run, stage.crash = ground.settle(journal)
         self.tally.partial += bool(stage.crash.taken)
         if plan.fault == "kill":
-            return
+            return True
         if stage.crash.taken and plan.fault != "torn":
             stage = Stage(operations=[], run=Run(start=ground.disk, events=[]), crash=Crash(point=0, power=False))
             life.stages.append(stage)
@@ -343,8 +347,10 @@ class Loop:
         chance = random.Random(f"after:{plan.seed}")
         if plan.fault == "power":
             stage.crash = ground.cut_power(self.settings.profile, chance, stage.crash.point)
-        else:
-            stage.crash = ground.tear(self.settings.profile, chance, stage.crash.point) or stage.crash
+            return True
+        torn = ground.tear(self.settings.profile, chance, stage.crash.point)
+        stage.crash = torn or stage.crash
+        return torn is not None
 
 
 def directory_of(worker: int, base: Path) -> Path:
