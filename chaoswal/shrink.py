@@ -93,7 +93,7 @@ def _bytes(operation: Operation) -> int:
         case Poll(count=count):
             return count
         case Ack(places=places) | Defer(places=places):
-            return len(places)
+            return len(places) + sum(places)
         case _:
             return 0
 
@@ -130,8 +130,9 @@ def _simpler(step: Step) -> Iterator[Step]:
             yield Batch(sizes=(1,) * len(sizes))
         case Poll(name=name, count=count) if count > 1:
             yield from (Poll(name=name, count=smaller) for smaller in (1, count // 2))
-        case Ack(name=name, places=places) | Defer(name=name, places=places) if len(places) > 1:
-            yield from (replace(step, places=(place,)) for place in places)
+        case Ack(places=places) | Defer(places=places) if places != (0,):
+            yield replace(step, places=(0,))
+            yield from (replace(step, places=(place,)) for place in places if len(places) > 1)
         case _:
             pass
 

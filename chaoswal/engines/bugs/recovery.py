@@ -124,7 +124,7 @@ class SkipsEmpty(Surveyor):
 
     def survey(self, names: list[str]) -> Survey:
         found = super().survey(names)
-        if found.tail is not None and found.tail.content == EMPTY:
+        if found.manifest is not None and found.tail is not None and found.tail.content == EMPTY:
             found.wals.remove(found.tail.first)
             found.tail = None
         return found
@@ -150,7 +150,7 @@ class AcceptsHalfWritten(Recovery):
         return super().look()
 
 
-@bug("recovers-to-a-different-state-the-second-time", kinds="unstable resurrected unopenable", profiles=ANY)
+@bug("recovers-to-a-different-state-the-second-time", kinds="unstable resurrected unopenable lost", profiles=ANY)
 class BelievesTheTemporary(Surveyor):
     """An unfinished replacement is believed at the first recovery and removed before the second: reth #11801."""
 
