@@ -92,7 +92,7 @@ _CRASH = re.compile(
     r"(?: at (?P<taken>\d+))?(?: lose (?P<all>all)(?: but (?P<kept>.+?))?| lose (?P<lost>.+?))?"
     r"(?: tear (?P<torn>.+?) at (?P<keep>\d+)(?P<garbage> with garbage)?)?"
 )
-_LOSS = re.compile(r"(?P<call>[a-z-]+) of (?P<role>\S+) nth (?P<nth>\d+)(?: (?P<part>sector \d+|size|name))?")
+_LOSS = re.compile(r"(?P<call>[a-z-]+) of (?P<role>\S+) nth (?P<nth>\d+)(?: (?P<part>sector \d+|size(?: \d+)?|name))?")
 
 
 def parse_step(line: str) -> Step:

@@ -74,7 +74,7 @@ def plan(point: int, cut: Cut, torn: Torn | None) -> Crash:
         Loss(event=effect.index, part=effect.part)
         for chain, moment in cut.items()
         for effect in chain.effects
-        if effect.index >= moment
+        if effect.moment >= moment
     ]
     tearing = None
     if torn:
@@ -96,7 +96,7 @@ def crashed(start: Disk, events: list[Event], crash: Crash, profile: Profile) ->
         cut: dict[Chain, int] = {}
         for loss in crash.losses:
             chain = effects[loss].chain
-            cut[chain] = min(loss.event, cut.get(chain, KEEP))
+            cut[chain] = min(effects[loss].moment, cut.get(chain, KEEP))
         torn = None if not crash.torn else Torn(effects[crash.torn.loss], crash.torn.keep, crash.torn.garbage)
     except KeyError as error:
         raise HarnessFault(f"the crash plan loses {error.args[0]}, which is durable or never happened") from error
@@ -138,7 +138,7 @@ def _all_cuts(volume: Volume, bound: Bound, seed: int) -> Iterator[tuple[Cut, To
 
 
 def _moments(effects: Iterable[Effect]) -> list[int]:
-    return sorted({effect.index for effect in effects})
+    return sorted({effect.moment for effect in effects})
 
 
 def _torn_variants(volume: Volume, bound: Bound) -> Iterator[Torn]:

@@ -95,6 +95,10 @@ class Profile:
     rows: tuple[Row, ...]
 
 
+EXT4 = "measured: Linux 6.18"
+"""By the calibration tests, on ext4 with blocks of 4 KiB and data=ordered."""
+
+
 def _all(order: Order) -> dict[Kind, Order]:
     return dict.fromkeys(Kind, order)
 
@@ -136,17 +140,17 @@ EXT4_ORDERED = Profile(
     cover=Cover.OWN_AND_JOURNAL,
     tear=Tear.NONE,
     rows=(
-        Row(label="E1", claim="sectors reach the disk in any order", evidence="assumed"),
-        Row(label="E2", claim="a grown size may be lost, or kept while its bytes read zeros", evidence="assumed"),
-        Row(label="E3", claim="names and truncates survive in journal order", evidence="assumed"),
-        Row(label="E4", claim="a sync makes the file's bytes and size durable", evidence="assumed"),
+        Row(label="E1", claim="sectors reach the disk in any order", evidence=f"{EXT4}, between files"),
+        Row(label="E2", claim="a grown size may be lost, or kept up to a page, or kept and read zeros", evidence=EXT4),
+        Row(label="E3", claim="names and truncates survive in journal order", evidence=EXT4),
+        Row(label="E4", claim="a sync makes the file's bytes and size durable", evidence=EXT4),
         Row(
             label="E5",
             claim="a sync of a file makes all metadata up to the last change of its inode durable",
-            evidence="assumed",
+            evidence=f"{EXT4}, but for fdatasync after a size has changed and changed back",
         ),
-        Row(label="E6", claim="a sync after a pure overwrite makes no name durable", evidence="assumed"),
-        Row(label="E7", claim="replacing by rename claims no order with the bytes of the file", evidence="assumed"),
+        Row(label="E6", claim="a sync after a pure overwrite makes no name durable", evidence=f"{EXT4}, of fdatasync"),
+        Row(label="E7", claim="replacing by rename claims no order with the bytes of the file", evidence=EXT4),
     ),
 )
 

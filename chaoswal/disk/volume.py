@@ -1,7 +1,7 @@
 """One disk under one profile: the durable base, the chains of pending effects, and the images they allow.
 
 A volume is moved on by applying one event at a time. At any moment ``image(cut)`` is the disk that a power cut
-with that cut leaves. A *cut* says for each chain up to which event number its effects survive: chains it does
+with that cut leaves. A *cut* says for each chain up to which moment its effects survive: chains it does
 not name are kept whole. What is computed for a cut (a file's bytes, the tree of names) is remembered until an
 event changes it, so that thousands of cuts at one crash point cost little more than what they differ in.
 
@@ -16,7 +16,7 @@ from typing import TypeAlias
 from chaoswal.disk.disk import Disk, apply_name
 from chaoswal.disk.image import Image, ImageKey, PathsKey, key_of, paths_key, reachable
 from chaoswal.disk.profiles import Cover, Kind, Order, Profile
-from chaoswal.limits import SECTOR_BYTES
+from chaoswal.limits import PAGE_BYTES, SECTOR_BYTES
 from chaoswal.trace import (
     Create,
     Event,
@@ -34,8 +34,11 @@ from chaoswal.trace import (
 DATA_ONLY, FULL = True, False
 """The two kinds of sync: fdatasync and fsync."""
 
-KEEP = 1 << 60
-"""An event number after every event: nothing of the chain is lost."""
+STEPS = 1 << 20
+"""Moments within one event: no write grows a file by more pages."""
+
+KEEP = 1 << 90
+"""A moment after every event: nothing of the chain is lost."""
 
 
 class Chain:
@@ -55,10 +58,13 @@ NO_CHAIN = Chain(None)
 class Effect:
     """What one event does to one sector, one size, or the names."""
 
-    __slots__ = ("chain", "data", "durable", "event", "index", "inode", "kind", "offset", "syncable")
+    __slots__ = ("chain", "data", "durable", "event", "index", "inode", "kind", "moment", "offset", "syncable")
 
-    def __init__(self, index: int, kind: Kind, inode: int, offset: int, data: bytes, event: Event) -> None:
+    def __init__(
+        self, index: int, kind: Kind, inode: int, offset: int, data: bytes, event: Event, step: int = 0
+    ) -> None:
         self.index = index
+        self.moment = index * STEPS + step  # when it took effect: a growth goes page by page, all else at once
         self.kind = kind
         self.inode = inode
         self.offset = offset  # of DATA: where it starts; of GROWTH and SIZE: the new size in bytes
@@ -70,14 +76,17 @@ class Effect:
 
     @property
     def part(self) -> str:
-        """What of the event this is: ``sector N`` of the file, ``size`` or ``name``."""
+        """What of the event this is: ``sector N``, ``name``, ``size``, or ``size N``: grown so far on its way."""
         if self.kind is Kind.DATA:
             return f"sector {self.offset // SECTOR_BYTES}"
-        return "name" if self.kind is Kind.NAME else "size"
+        if self.kind is Kind.NAME:
+            return "name"
+        grown_on = isinstance(self.event, Write) and self.offset < self.event.offset + len(self.event.data)
+        return f"size {self.offset}" if grown_on else "size"
 
 
 Cut: TypeAlias = Mapping[Chain, int]
-"""For each chain that loses something: the number of the first event it loses."""
+"""For each chain that loses something: the moment of the first effect it loses."""
 
 
 GARBAGE = bytes((0xA5 ^ (place * 29)) & 0xFF for place in range(SECTOR_BYTES))
@@ -164,13 +173,21 @@ class Volume:
             start = stop
         file = self._files.get(event.inode)
         if file and event.data and end > file.size:
-            self._resize(index, Kind.GROWTH, event.inode, end, event)
+            self._grow(index, event, file.size, end)
 
-    def _resize(self, index: int, kind: Kind, inode: int, size: int, event: Event) -> None:
+    def _grow(self, index: int, event: Write, size: int, end: int) -> None:
+        """A file grows page by page, and a crash may find it half-way (measured on ext4)."""
+        steps = range(size - size % PAGE_BYTES + PAGE_BYTES, end, PAGE_BYTES)
+        if self.profile.order[Kind.GROWTH] is Order.BY_FILE:
+            for step, reached in enumerate(steps):
+                self._add(Effect(index, Kind.GROWTH, event.inode, reached, b"", event, step))
+        self._resize(index, Kind.GROWTH, event.inode, end, event, step=len(steps))
+
+    def _resize(self, index: int, kind: Kind, inode: int, size: int, event: Event, step: int = 0) -> None:
         if inode in self._files:
             self._files[inode].size = size
             self._change(index, inode, DATA_ONLY, FULL)
-            self._add(Effect(index, kind, inode, size, b"", event))
+            self._add(Effect(index, kind, inode, size, b"", event, step))
 
     def _name(self, index: int, event: NameEvent) -> None:
         if isinstance(event, Create | MakeDirectory):
@@ -293,7 +310,7 @@ class Volume:
         if tree is None:
             names = dict(self._names)
             for effect in self._name_effects:
-                if effect.durable or effect.index < cut.get(effect.chain, KEEP):
+                if effect.durable or effect.moment < cut.get(effect.chain, KEEP):
                     apply_name(names, effect.event)  # type: ignore[arg-type]
             contents = {inode: file.base for inode, file in self._files.items()}
             tree = self._trees[moment] = names, paths_key(reachable(names, contents))
@@ -355,7 +372,7 @@ def _content(base: bytes, effects: list[Effect], cut: Cut, torn: Torn | None) ->
     content, size = bytearray(base), len(base)
     cut_lost = False
     for effect in effects:
-        if not effect.durable and effect.index >= cut.get(effect.chain, KEEP):
+        if not effect.durable and effect.moment >= cut.get(effect.chain, KEEP):
             cut_lost = cut_lost or effect.kind is Kind.SIZE
             continue
         if cut_lost and effect.kind is Kind.GROWTH:
@@ -366,6 +383,7 @@ def _content(base: bytes, effects: list[Effect], cut: Cut, torn: Torn | None) ->
                 content.extend(bytes(effect.offset - len(content)))
             content[effect.offset : effect.offset + len(data)] = data
         else:
-            del content[effect.offset :]  # a shrink zeroes what it cuts; a growth cuts nothing that counts
             size = effect.offset
+            if effect.kind is Kind.SIZE:
+                del content[size:]  # what a truncate cuts reads zeros for ever after
     return bytes(content[:size]).ljust(size, b"\0")

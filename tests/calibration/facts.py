@@ -256,7 +256,6 @@ FACTS = (
         rows="E2",
         program="create a; write a 0 1500; fsync a; write a 1500 3000; commit",
         seen=({"a": "1*1500 zero*2596"},),
-        beyond="a growth is kept whole or lost whole",
     ),
 )
 

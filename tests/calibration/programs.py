@@ -147,7 +147,7 @@ def _inode_at(image: Image, path: str) -> int:
 
 
 def _moments(chain: Chain) -> list[int]:
-    return [KEEP, *sorted({effect.index for effect in chain.effects})]
+    return [KEEP, *sorted({effect.moment for effect in chain.effects})]
 
 
 def drawn(seed: int, length: int = 12) -> list[str]:

@@ -2,8 +2,9 @@
 
 It shares nothing with the disk model but the types of events and of images. The prose it is written from:
 
-* A write changes the bytes of each 512-byte sector it touches and, where it reaches beyond the end, the size. A
-  truncate sets the size; what it cuts is gone. A rename removes one name and makes another, in one piece.
+* A write changes the bytes of each 512-byte sector it touches and, where it reaches beyond the end, the size: page
+  by page of 4096 bytes, where a file system orders nothing but the sizes of one file. A truncate sets the size; what
+  it cuts is gone. A rename removes one name and makes another, in one piece.
 * Each of these *deeds* is kept or lost. Which deeds are kept is free, but for what a sync has made durable and but
   for order: a deed that is ordered after another is kept only together with it.
 * The disk is what the kept deeds, done in order of time, leave.
@@ -94,6 +95,8 @@ def _same_sector(first: Deed, second: Deed) -> bool:
 
 
 def _same_size(first: Deed, second: Deed, kinds: set[str]) -> bool:
+    if first.event is second.event:  # a growth on its way
+        return first.what == second.what == "grown" and first.place <= second.place
     return {first.what, second.what} <= kinds and first.inode == second.inode
 
 
@@ -133,9 +136,10 @@ def deeds_of(image: Image, events: Iterable[Event]) -> list[Deed]:
             end = event.offset + len(event.data)
             sectors = range(event.offset // 512, (end - 1) // 512 + 1)
             found += [Deed(time, "bytes", event.inode, event, sector) for sector in sectors]
+            pages = [size for size in range(0, end, 4096) if size > sizes[event.inode]]
             if end > sizes[event.inode]:
                 sizes[event.inode] = end
-                found.append(Deed(time, "grown", event.inode, event, end))
+                found += [Deed(time, "grown", event.inode, event, size) for size in [*pages, end]]
         elif isinstance(event, Truncate):
             sizes[event.inode] = event.size
             found.append(Deed(time, "cut", event.inode, event, event.size))
@@ -206,8 +210,9 @@ class Picture:
                     self.bytes[deed.inode][place] = byte
         elif deed.what in ("grown", "cut"):
             self.size[deed.inode] = deed.place
-            for place in [place for place in self.bytes[deed.inode] if place >= deed.place]:
-                del self.bytes[deed.inode][place]
+            if deed.what == "cut":
+                kept = {place: byte for place, byte in self.bytes[deed.inode].items() if place < deed.place}
+                self.bytes[deed.inode] = kept
         else:
             assert isinstance(event, NameEvent)
             self.do_name(event)

@@ -19,7 +19,7 @@ from tests.disk.traces import OLD, TRACES, Trace, standing, traces
 def all_cuts(volume: Volume) -> Iterator[Cut]:
     """Every cut there is: each chain at each of its moments."""
     chains = list(volume.chains.values())
-    moments = [[*sorted({effect.index for effect in chain.effects}), KEEP] for chain in chains]
+    moments = [[*sorted({effect.moment for effect in chain.effects}), KEEP] for chain in chains]
     for choice in itertools.product(*moments):
         yield dict(zip(chains, choice, strict=True))
 

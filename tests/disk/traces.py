@@ -151,6 +151,8 @@ TRACES: dict[str, Trace] = {
     "write": Trace().write("old", 5, b"hello"),
     "overwrite of one sector twice": Trace().write("old", 5, b"hello").write("old", 7, b"LL").write("old", 5, b"J"),
     "append across a sector boundary": Trace().write("old", 750, b"x" * 600),
+    "append across two page boundaries": Trace().write("old", 4000, b"x" * 4300),
+    "append to a page boundary": Trace().write("old", 3900, b"x" * 196),
     "append in two steps": Trace().write("old", 750, b"x" * 10).write("old", 760, b"y" * 300),
     "write beyond the end": Trace().write("other", 700, b"far"),
     "truncate": Trace().truncate("old", 100),

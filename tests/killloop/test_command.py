@@ -102,7 +102,18 @@ def test_an_unnoted_change_is_exit_3(command: Command, place: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_no_process_and_no_file(place: Path, number: signal.Signals) -> None:
-    words = [sys.executable, "-m", "chaoswal", "kill-loop", "--cycles", "100000", "--dir", str(place), "--json"]
+    words = [
+        sys.executable,
+        "-m",
+        "chaoswal",
+        "kill-loop",
+        f"{TOYS}:ToyLog",
+        "--cycles",
+        "100000",
+        "--dir",
+        str(place),
+        "--json",
+    ]
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for((place / "worker-1" / "data-1").is_dir)
     time.sleep(0.3)
@@ -119,7 +130,7 @@ def test_an_interrupt_leaves_no_process_and_no_file(place: Path, number: signal.
 
 def test_an_interrupt_of_the_whole_group_is_the_same(place: Path) -> None:
     """As a terminal does it: everybody gets the signal."""
-    words = [sys.executable, "-m", "chaoswal", "kill-loop", "--cycles", "100000", "--dir", str(place)]
+    words = [sys.executable, "-m", "chaoswal", "kill-loop", f"{TOYS}:ToyLog", "--cycles", "100000", "--dir", str(place)]
     process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_for((place / "worker-1" / "data-1").is_dir)
     time.sleep(0.3)
