@@ -100,7 +100,7 @@ class Ground:
         pieces = sorted((effect for effect in pending if effect.index == last), key=_offset)
         first = chance.randrange(len(pieces))
         torn = _torn(pieces[first], chance) if profile.tear is Tear.BYTE_AND_GARBAGE else None
-        cut: dict[Chain, int] = {piece.chain: last for piece in pieces[first + (torn is not None) :]}
+        cut: dict[Chain, int] = {piece.chain: piece.moment for piece in pieces[first + (torn is not None) :]}
         return self._cut(volume, cut, torn, point)
 
     def _tear_in_flight(self, change: Write, taken: int, point: int) -> Crash:

@@ -141,7 +141,7 @@ def test_a_kill_inside_a_large_write_leaves_a_part_of_it(place: Path) -> None:
     ground.settle(read(notes.read()))
     parts: list[int] = []
     took = 0.0
-    for number in range(1, 80):
+    for number in range(1, 300):
         notes.start(number)
         hears, says = context.Pipe(duplex=False)
         process = context.Process(target=_write_large, args=(str(place), notes, number, says))
