@@ -1,7 +1,8 @@
 """The hunt: seeded programs against one engine until it breaks a promise, and corpus files from what was caught.
 
 A program is drawn with its configuration by its seed alone. Every other one has two lives: the first ends in a drawn
-crash, and what is checked is the second, which finds bugs that need a recovery, more records, and one more crash.
+crash, and what is checked is the second, which finds bugs that need a recovery, more records, and one more crash. One
+in sixteen is a plain one, which appends records of one size and nothing else.
 
 The corpus of the zoo is made anew, from the top of the checkout, by::
 
@@ -10,7 +11,7 @@ The corpus of the zoo is made anew, from the top of the checkout, by::
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaoswal import corpus
@@ -24,7 +25,7 @@ from chaoswal.engines.bugs import ENTRIES
 from chaoswal.engines.bugs.entry import Entry
 from chaoswal.engines.registry import EngineRef
 from chaoswal.ops import Ack, Append, Cleanup, Operation, Poll, Reopen, Rotate, Subscribe
-from chaoswal.program import Step
+from chaoswal.program import END, Anchor, CrashStep, Step
 from chaoswal.replay import Played, play_to_last_run, simulated
 from chaoswal.shrink import Target, crash_steps, shrink
 from chaoswal.verdict import Fault
@@ -34,6 +35,7 @@ BOUND = Bound(random_states=2, states_per_point=60)
 DEPTH = Depth(levels=1, samples=6, bound=Bound(random_states=1, states_per_point=20))
 WAL_BYTES = ("300", "1000", "100000")
 LENGTHS = (5, 10, 10, 30)
+PLAIN = 16
 REREAD = "fail EIO on read of wal-*.wal nth 1 once"
 FAULTS = [
     *(
@@ -83,10 +85,11 @@ def try_seed(
     chance = random.Random(f"life:{seed}")
     generator = Generator(seed, traits.capabilities)
     steps: list[Step] = []
-    for _ in range(chance.choice((1, 2))):
+    plain = seed % PLAIN == PLAIN - 1
+    for _ in range(2 if plain else chance.choice((1, 2))):
         if steps:
             steps.append(_crash(chance, play_to_last_run(factory, traits, steps, profile), profile))
-        steps += _life(generator, chance, faults=faults)
+        steps += _plain(seed, chance) if plain else _life(generator, chance, faults=faults)
     played = play_to_last_run(factory, traits, steps, profile)
     if played.found or played.stale:
         return _caught(engine, profile, seed, played, steps)
@@ -96,6 +99,12 @@ def try_seed(
     names = tuple(played.history.subscribers)
     crashes = crash_steps(factory, played.run, found, profile, names)
     return Catch(engine=engine, profile=profile, seed=seed, fault=found.fault, steps=(*steps, *crashes))
+
+
+def _plain(seed: int, chance: random.Random) -> list[Step]:
+    """A few records of one size, the same in every life of a seed."""
+    size = (30, 100, 300)[seed // PLAIN % 3]
+    return [Append(size=size)] * chance.randint(2, 6)
 
 
 def _life(generator: Generator, chance: random.Random, *, faults: bool) -> list[Step]:
@@ -149,19 +158,36 @@ def _crash(chance: random.Random, played: Played, profile: Profile) -> Step:
     return step_of(run, chance.choice([plan(point, cut, torn) for cut, torn in cuts(volume, BOUND, seed=0)]), profile)
 
 
-def smallest(entry: Entry, seeds: Iterable[int], tries: int = 2) -> tuple[Catch, list[Step]]:
-    """Of the first catches of a bug under its first profile, shrunk, the smallest of the most telling kind."""
+def catches(entry: Entry, seeds: Iterable[int], wanted: int) -> list[Catch]:
+    """The first catches of a bug under its first profile, those of the most telling kind if there are any."""
     profile = PROFILES[entry.profiles[0]]
-    found: list[tuple[Catch, list[Step]]] = []
+    found: list[Catch] = []
     for seed in seeds:
         catch = try_seed(seed, profile, configured(seed, entry.name), faults=entry.faults)
         if catch and catch.fault.kind in entry.kinds:
-            factory, traits = simulated(catch.engine)
-            target = Target(factory=factory, traits=traits, profile=profile, kind=catch.fault.kind)
-            found.append((catch, shrink(target, catch.steps)))
-        if sum(catch.fault.kind == entry.kinds[0] for catch, _ in found) == tries or len(found) == 3 * tries:
+            found.append(catch)
+        if sum(catch.fault.kind == entry.kinds[0] for catch in found) == wanted or len(found) == 40:
             break
-    return min(found, key=lambda pair: (entry.kinds.index(pair[0].fault.kind), len(pair[1]), len(str(pair[1]))))
+    return sorted(found, key=lambda catch: entry.kinds.index(catch.fault.kind))[:wanted]
+
+
+def smallest(entry: Entry, seeds: Iterable[int], tries: int = 2) -> tuple[Catch, list[Step]]:
+    """The first catches of a bug, shrunk: the one with the fewest steps."""
+    found = []
+    for catch in catches(entry, seeds, tries):
+        factory, traits = simulated(catch.engine)
+        target = Target(factory=factory, traits=traits, profile=catch.profile, kind=catch.fault.kind)
+        found.append((catch, settled(target, shrink(target, catch.steps))))
+    return min(found, key=lambda pair: (len(pair[1]), len(str(pair[1]))))
+
+
+def settled(target: Target, steps: list[Step]) -> list[Step]:
+    """The same with the last crash at the end of its operation, an anchor that any engine has, if that is enough."""
+    last = steps[-1] if steps else None
+    if isinstance(last, CrashStep) and last.operation and not last.taken:
+        later = [*steps[:-1], replace(last, after=Anchor(call=END))]
+        return later if target.plays(later) else steps
+    return steps
 
 
 def regenerate(*names: str, directory: Path = Path("corpus/zoo")) -> None:

@@ -47,7 +47,7 @@ class AppendsBehindGarbage(Resumes):
         return self.resume(file, tail, len(tail.data))
 
 
-@bug("truncation-not-synced", kinds="resurrected", profiles=CACHED, site="TruncatesOnly.settle_tail")
+@bug("truncation-not-synced", kinds="resurrected", profiles="posix", site="TruncatesOnly.settle_tail")
 class TruncatesOnly(Resumes):
     """The torn tail is cut, the cut is not durable, and what stood behind comes back: cqlite #399."""
 
@@ -130,7 +130,7 @@ class SkipsEmpty(Surveyor):
         return found
 
 
-@bug("reads-segments-in-name-order-that-is-not-number-order", kinds="unopenable unstable", profiles=ANY)
+@bug("reads-segments-in-name-order-that-is-not-number-order", kinds="unstable unopenable", profiles=ANY)
 class NameOrder(Surveyor):
     """Segments are read in the order of names without leading zeros, 10 before 9: Prometheus #6979."""
 

@@ -99,7 +99,7 @@ class KeepsClaims(Feed):
         return Cursor(self.position, tuple(sorted(self.acked | self.held)))
 
 
-@bug("defer-drops", kinds="cursor-ahead stuck", profiles=ANY)
+@bug("defer-drops", kinds="stuck cursor-ahead", profiles=ANY)
 class DeferDrops(Feed):
     """A record that was handed back is not delivered again: RabbitMQ's reject with requeue=false, taken for a retry."""
 
