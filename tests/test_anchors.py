@@ -93,6 +93,19 @@ def test_what_is_durable_by_now_cannot_be_lost() -> None:
     assert sound.losses == ()
 
 
+def test_the_shorter_of_the_lost_and_the_kept_is_told() -> None:
+    run = run_of(toys.NoSync, [Append(size=600), Append(size=600)])
+    volume = Volume(run.start.after(run.events), POSIX)
+    pending = list(volume.pending())
+    first = next(effect.chain for effect in pending if effect.part == "sector 0")
+    most = {chain: 0 for chain in volume.chains.values() if chain is not first}
+    told = {step_line(step_of(run, plan(len(run.events), cut, None), POSIX)) for cut in ({first: 0}, most)}
+    assert told == {
+        "power-cut in operation 2 after end lose write of log nth 1 sector 0",
+        "power-cut in operation 2 after end lose all but write of log nth 1 sector 0",
+    }
+
+
 def test_points_of_the_opening() -> None:
     run = run_of(toys.ToyLog)
     start = crash_of(run, crash_step("kill in opening after start"), POSIX)

@@ -345,6 +345,33 @@ def test_equal_keys_only_where_the_same_is_allowed() -> None:
     assert len(set(keys)) == 3
 
 
+def test_everything_that_is_promised_is_in_the_key() -> None:
+    """Each of these steps changes what is allowed, and nothing else tells the two moments apart."""
+    history, fault = told(
+        [
+            (Append(size=SIZE), 0),
+            (Append(size=SIZE), 1),
+            (Subscribe(name="s"), None),
+            (Poll(name="s", count=2), [(0, A), (1, B)]),
+        ],
+        ON_SYNC,
+    )
+    assert fault is None
+    more: list[tuple[Operation, object]] = [
+        (Sync(), None),
+        (Ack(name="s", places=(0,)), None),
+        (Flush(name="s"), None),
+        (Cleanup(), 1),
+    ]
+    history.operations = [operation for operation, _ in more]
+    keys = [history.key()]
+    for op_index, (_, result) in enumerate(more):
+        assert history.apply(Begin(op_index=op_index)) is None
+        assert history.apply(End(op_index=op_index, result=repr(result))) is None
+        keys.append(history.key())
+    assert len(set(keys)) == len(keys)
+
+
 @st.composite
 def pasts(draw: st.DrawFn) -> tuple[History, list[bytes], int]:
     """A history of appends, batches and syncs; all that was appended, and how many of these are promised."""

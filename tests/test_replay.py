@@ -204,6 +204,14 @@ def test_simpler_steps_are_smaller(step: Any) -> None:
     assert list(_simpler(Sync())) == []
 
 
+def test_another_violation_is_not_the_same() -> None:
+    target, steps = found("NoSync", "posix")
+    other = replace(target, kind=Violation.HOLE)
+    assert target.search(operations_of(steps)) is not None
+    assert other.search(operations_of(steps)) is None
+    assert other.plays(steps) is None
+
+
 def test_what_cannot_be_shrunk_is_given_back() -> None:
     target, _ = found("NoSync", "posix")
     sound: list[Step] = [Append(size=1)]

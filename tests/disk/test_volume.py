@@ -42,6 +42,14 @@ def test_with_all_lost_it_is_what_was_durable(profile: Profile, trace: Trace) ->
 
 @every_profile
 @pytest.mark.parametrize("name", TRACES)
+def test_no_cut_is_so_early_that_it_loses_what_is_durable(name: str, profile: Profile) -> None:
+    volume = Volume(TRACES[name].disk, profile)
+    first = {chain: min(effect.index for effect in chain.effects) for chain in volume.chains.values()}
+    assert volume.image(dict.fromkeys(first, 0)).key == volume.image(first).key
+
+
+@every_profile
+@pytest.mark.parametrize("name", TRACES)
 def test_moving_on_is_the_same_as_starting_there(name: str, profile: Profile) -> None:
     """One volume moved over a trace, asked at every step, remembers nothing that has changed since."""
     trace = TRACES[name]

@@ -151,7 +151,8 @@ TRACES: dict[str, Trace] = {
     "write": Trace().write("old", 5, b"hello"),
     "overwrite of one sector twice": Trace().write("old", 5, b"hello").write("old", 7, b"LL").write("old", 5, b"J"),
     "append across a sector boundary": Trace().write("old", 750, b"x" * 600),
-    "append across two page boundaries": Trace().write("old", 4000, b"x" * 4300),
+    "append across a page boundary": Trace().write("old", 4000, b"x" * 200),
+    "write far beyond the end, across two page boundaries": Trace().write("old", 8100, b"x" * 200),
     "append to a page boundary": Trace().write("old", 3900, b"x" * 196),
     "append in two steps": Trace().write("old", 750, b"x" * 10).write("old", 760, b"y" * 300),
     "write beyond the end": Trace().write("other", 700, b"far"),
@@ -204,6 +205,14 @@ TRACES: dict[str, Trace] = {
         .fsync("old", ok=False)
         .write("old", 9, b"2")
         .fsync("old")
+    ),
+    "durable behind what never will be": (
+        Trace()
+        .write("old", 600, b"far")
+        .fsync("old", ok=False)
+        .write("old", 0, b"a")
+        .fsync("old")
+        .write("old", 0, b"b")
     ),
     "failed sync of a new file": Trace()
     .create("n")
