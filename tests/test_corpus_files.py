@@ -1,6 +1,8 @@
 """Corpus files: they parse back, line for line, and a bad one says in which file and line what is wrong."""
 
 import os
+import queue
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,13 @@ def test_loading_names_the_file_that_fails(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("1/0\n")
     with pytest.raises(UsageError, match=r"cannot load the engine's file .*broken\.py: ZeroDivisionError"):
         EngineRef(name=f"{tmp_path}/broken.py:Class").factory()
+
+
+def test_a_file_of_a_module_s_name_does_not_replace_it(tmp_path: Path) -> None:
+    (tmp_path / "queue.py").write_text("class Engine:\n    pass\n")
+    before = sys.modules["queue"]
+    assert EngineRef(name=f"{tmp_path}/queue.py:Engine").factory().kind.__name__ == "Engine"
+    assert sys.modules["queue"] is before is queue
 
 
 @given(FINDINGS)

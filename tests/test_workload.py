@@ -96,11 +96,11 @@ def test_places_are_those_among_what_is_held() -> None:
         (Subscribe(name="s"), "None"),
         (Poll(name="s", count=3), "[(0, b'r'), (1, b'r'), (2, b'r')]"),
         (Ack(name="s", places=(1, 1, 9)), "None"),
-        (Defer(name="s", places=(1,)), "None"),
+        (Defer(name="s", places=(1, 0)), "None"),
         (Flush(name="s"), "None"),
     ]
     assert [driver.perform(0, operation) for operation, _ in steps] == [result for _, result in steps]
-    assert engine.handle.asked == [("ack", 1), ("defer", 2), "flush"]
+    assert engine.handle.asked == [("ack", 1), ("defer", 2), ("defer", 0), "flush"]
 
 
 def test_what_an_engine_raises_is_a_result() -> None:
