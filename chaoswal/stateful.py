@@ -126,50 +126,60 @@ class CrashMachine(RuleBasedStateMachine):
 
     @rule(size=SIZES)
     def append(self, size: int) -> None:
+        """Append one record."""
         self._do(Append(size=size))
 
     @precondition(lambda self: self._offers("append_batch"))
     @rule(sizes=st.lists(SIZES, min_size=1, max_size=4).map(tuple))
     def batch(self, sizes: tuple[int, ...]) -> None:
+        """Append several records as one atomic unit."""
         self._do(Batch(sizes=sizes))
 
     @rule()
     def sync(self) -> None:
+        """Make everything appended durable."""
         self._do(Sync())
 
     @precondition(lambda self: self._offers("rotate"))
     @rule()
     def rotate(self) -> None:
+        """Finalize the open segment."""
         self._do(Rotate())
 
     @precondition(lambda self: self._offers("cleanup"))
     @rule()
     def cleanup(self) -> None:
+        """Delete what every subscriber has finished."""
         self._do(Cleanup())
 
     @precondition(lambda self: self._offers("subscribe"))
     @rule(name=NAMES)
     def subscribe(self, name: str) -> None:
+        """Register a subscriber, or take it up."""
         self._do(Subscribe(name=name))
 
     @precondition(lambda self: self.history.subscribers)
     @rule(data=st.data(), count=st.integers(1, 6))
     def poll(self, data: st.DataObject, count: int) -> None:
+        """Ask for records on behalf of a subscriber."""
         self._do(Poll(name=self._subscriber(data), count=count))
 
     @precondition(lambda self: self.history.subscribers)
     @rule(data=st.data(), places=PLACES)
     def ack(self, data: st.DataObject, places: tuple[int, ...]) -> None:
+        """Finish held records, in any order."""
         self._do(Ack(name=self._subscriber(data), places=places))
 
     @precondition(lambda self: self.history.subscribers)
     @rule(data=st.data(), places=PLACES)
     def defer(self, data: st.DataObject, places: tuple[int, ...]) -> None:
+        """Hand held records back."""
         self._do(Defer(name=self._subscriber(data), places=places))
 
     @precondition(lambda self: self.history.subscribers)
     @rule(data=st.data())
     def flush(self, data: st.DataObject) -> None:
+        """Make a subscriber's acknowledgements durable."""
         self._do(Flush(name=self._subscriber(data)))
 
     def _subscriber(self, data: st.DataObject) -> str:
@@ -177,6 +187,7 @@ class CrashMachine(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
+        """Close cleanly and open again."""
         self._do(Reopen())
 
     # -- what goes wrong -----------------------------------------------------------------------------------------
