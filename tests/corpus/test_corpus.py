@@ -17,9 +17,23 @@ CORPUS = Path(__file__).parents[2] / "corpus"
 FILES = corpus.files([CORPUS])
 ZOO = [path for path in FILES if path.parent.name == "zoo"]
 OPERATIONS_MAX = 4
-LONGER: dict[str, str] = {}
+CLEANED = "there must be a finished segment to clean up: subscribe, append, rotate, poll, ack, cleanup"
+LONGER = {
+    "cleanup-before-progress-durable": CLEANED,
+    "cleanup-ignores-inactive": f"{CLEANED}, and a second subscriber",
+    "cleanup-ignores-slowest": f"{CLEANED}, and a second subscriber",
+    "defer-drops": "subscribe, append, poll, defer, and poll again",
+    "no-dir-sync-after-rename": "subscribe, append, poll, ack, flush",
+    "reads-segments-in-name-order-that-is-not-number-order": "ten records in three segments",
+    "recovers-to-a-different-state-the-second-time": CLEANED,
+    "sequence-restarts-after-cleanup": CLEANED,
+    "unlink-resurrects": CLEANED,
+}
 """Those that need more operations, and for what."""
-STALE: dict[str, str] = {}
+STALE = {
+    "state-file-rewritten-in-place": "the sound engine truncates no manifest",
+    "truncation-not-synced": "the sound engine truncates no WAL of an earlier session",
+}
 """Those whose anchor the sound engine does not have, and why."""
 WITHOUT = EngineRef.of("option", [f"{BUG}="])
 

@@ -16,7 +16,7 @@ from chaoswal.trace import Write
 from tests.zoo.hunt import DEPTH, configured, hunt
 
 CORPUS = Path(__file__).parents[2] / "corpus/zoo"
-PROGRAMS = 30
+PROGRAMS = 20
 """How many seeds are tried, besides that of the bug's corpus file."""
 
 MISSED = {
@@ -46,6 +46,13 @@ def test_a_bug_is_found(name: str, profile: str) -> None:
 def test_the_sound_engine_is_clean(profile: str, faults: bool) -> None:
     names = [name for name, entry in ENTRIES.items() if entry.faults == faults and profile in entry.profiles]
     assert hunt(seeds_of(*names), PROFILES[profile], faults=faults) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("faults", [False, True], ids=["crashes", "faults"])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_sound_engine_is_clean_for_long(profile: str, faults: bool) -> None:
+    assert hunt(range(300), PROFILES[profile], faults=faults) is None
 
 
 @pytest.mark.parametrize("name", MISSED)
@@ -124,5 +131,12 @@ def test_an_image_is_judged_again_once_its_history_promises_more(profile: str) -
 
 
 def test_programs_of_the_zoo_differ_in_configuration() -> None:
-    drawn = {str(configured(seed)) for seed in range(PROGRAMS)}
+    drawn = {str(configured(seed)) for seed in range(60)}
     assert len(drawn) == 6
+
+
+def test_the_document_lists_every_bug() -> None:
+    text = (CORPUS.parents[1] / "docs/zoo.md").read_text(encoding="utf-8")
+    for name, entry in ENTRIES.items():
+        (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}`"))
+        assert f"| {', '.join(entry.kinds)} | {', '.join(entry.profiles)} |" in row

@@ -22,7 +22,7 @@ class RetriesSync(WalFile):
 
 @bug("swallows-finalize-error", kinds="lost unopenable stuck", profiles=ANY, faults=True)
 class SwallowsFinalize(Log):
-    """A rotation fails half-way, and the log goes on in a WAL that has its segment already: Quiver."""
+    """A rotation fails half-way, and the log goes on in a WAL that has its segment already: known of the logs studied."""
 
     def _rotate(self) -> None:
         self._sync()
@@ -34,7 +34,7 @@ class SwallowsFinalize(Log):
 
 @bug("short-write-ignored", kinds="lost stuck hole unopenable", profiles=ANY, faults=True)
 class IgnoresShortWrite(WalFile):
-    """A write that took half of the record is taken for a whole one: Turso #3042."""
+    """A write that took half of the record is taken for a whole one: intel/psst #3."""
 
     def write_whole(self, frame: bytes) -> None:
         self.write(self.size, frame)

@@ -22,7 +22,7 @@ class RestartsAtZero(Recovery):
 
 @bug("state-file-rewritten-in-place", kinds="unopenable", profiles=ANY)
 class RewritesInPlace(ManifestBirth):
-    """The state is written over the one before, and a crash finds neither: Chronicle's ``index.meta``."""
+    """The state is written over the one before, and a crash finds neither: an ``index.meta`` of the logs studied."""
 
     def create(self, temporary: str) -> File:
         name = temporary.removesuffix(".tmp")
@@ -39,7 +39,7 @@ class RewritesInPlace(ManifestBirth):
 
 @bug("failed-flush-then-success-skips-records", kinds="unopenable lost stuck", profiles=ANY, faults=True)
 class SkipsTheFailed(Log):
-    """A segment fails to be written, and the log goes on behind it: Quiver's cursor moves past the lost records."""
+    """A segment fails to be written, and the log goes on behind it: known of the logs studied."""
 
     def _rotate(self) -> None:
         self._sync()

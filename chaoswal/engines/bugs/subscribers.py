@@ -69,7 +69,7 @@ class ForgetsInactive(Log):
 
 @bug("cleanup-before-progress-durable", kinds="unopenable", profiles=ANY)
 class CleansFirst(Log):
-    """Records are deleted while the progress that allows it is in memory only: Quiver, cleanup without a flush."""
+    """Records are deleted while the progress that allows it is in memory only: known of the logs studied."""
 
     def _finished(self) -> int:
         feeds = [self._feed(name) for name in self._manifest.names]
@@ -78,7 +78,7 @@ class CleansFirst(Log):
 
 @bug("unlink-resurrects", kinds="resurrected unopenable", profiles=CACHED, site="ManifestBirth.rename")
 class CleanupNotSynced(ManifestBirth):
-    """Cleanup returns before it is durable, and what was deleted comes back: Quiver, a lost unlink."""
+    """Cleanup returns before it is durable, and what was deleted comes back: a lost unlink in the logs studied."""
 
     cleaning = False
 

@@ -103,7 +103,7 @@ class UnlinksFirst(Finalizer):
 
 @bug("sync-wrong-descriptor", kinds="lost", profiles=CACHED, site="WalFile.write")
 class SyncsTheFirstWal(Log):
-    """After a rotation a descriptor of the file that was finished is synced: go-ethereum #26490, freezer."""
+    """After a rotation a descriptor of the file that was finished is synced: go-ethereum #26490, where the other one is."""
 
     def _rotate(self) -> None:
         stale = self._wal
@@ -148,7 +148,7 @@ class PurgesFirst(Finalizer):
 
 @bug("cursor-durable-before-data", kinds="unopenable lost", profiles=ANY)
 class NewWalFirst(Finalizer):
-    """The WAL moves on before what it leaves behind is in a segment: Quiver's WAL cursor."""
+    """The WAL moves on before what it leaves behind is in a segment: known of the logs studied."""
 
     def finalize(self, name: str, first: int, data: bytes, scan: Scan) -> tuple[Segment, WalFile]:
         wal = self.make_wal(scan.next)
@@ -159,7 +159,7 @@ class NewWalFirst(Finalizer):
 
 @bug("header-not-synced", kinds="unopenable lost", profiles=CACHED, site="WalBirth.write")
 class HeaderNotSynced(RotatingBirth):
-    """A rotation gives a new WAL its name before its header is durable: Quiver, between rename and new header."""
+    """A rotation gives a new WAL its name before its header is durable: known of the logs studied."""
 
     def sync(self, file: File) -> None:
         if not self.rotating:
