@@ -22,7 +22,7 @@ class RetriesSync(WalFile):
 
 @bug("swallows-finalize-error", kinds="lost unopenable stuck", profiles=ANY, faults=True)
 class SwallowsFinalize(Log):
-    """A rotation fails half-way, and the log goes on in a WAL that has its segment already: known of the logs studied."""
+    """A rotation fails half-way, and the log goes on in a WAL that has a segment: known of the logs studied."""
 
     def _rotate(self) -> None:
         self._sync()

@@ -103,7 +103,7 @@ class UnlinksFirst(Finalizer):
 
 @bug("sync-wrong-descriptor", kinds="lost", profiles=CACHED, site="WalFile.write")
 class SyncsTheFirstWal(Log):
-    """After a rotation a descriptor of the file that was finished is synced: go-ethereum #26490, where the other one is."""
+    """After a rotation the file that was finished is synced, not the new one: go-ethereum #26490."""
 
     def _rotate(self) -> None:
         stale = self._wal
