@@ -10,9 +10,7 @@ from chaoswal.engines.bugs import ENTRIES
 from chaoswal.explain import explain
 
 ROOT = Path(__file__).parents[2]
-UNTOLD = pytest.mark.xfail(
-    reason="an explanation tells of the last run only, and what is lost was written before the kill"
-)
+UNTOLD = pytest.mark.xfail(reason="explanations tell of the last run only; the loss was written before the kill")
 BLAMED = [name for name, entry in ENTRIES.items() if entry.site and (ROOT / f"corpus/zoo/{name}.chaos").exists()]
 
 
