@@ -137,6 +137,13 @@ def _two_syncs_at_once() -> Trace:
     return trace.write("old", 0, b"x").end(first)
 
 
+def _durable_behind() -> Trace:
+    """A sector made durable, and written again during the sync, in a file with another that a failed sync left."""
+    trace = Trace().write("old", 600, b"far").fsync("old", ok=False).write("old", 0, b"a")
+    ticket = trace.begin("old")
+    return trace.write("old", 0, b"b").end(ticket)
+
+
 def _carried_over_a_kill() -> Trace:
     """A first process wrote, was killed, and a second one recovered and synced only part."""
     first = Trace().create("log").write("log", 0, b"a" * 20).write("old", 10, b"b")
@@ -206,14 +213,7 @@ TRACES: dict[str, Trace] = {
         .write("old", 9, b"2")
         .fsync("old")
     ),
-    "durable behind what never will be": (
-        Trace()
-        .write("old", 600, b"far")
-        .fsync("old", ok=False)
-        .write("old", 0, b"a")
-        .fsync("old")
-        .write("old", 0, b"b")
-    ),
+    "durable behind what never will be": _durable_behind(),
     "failed sync of a new file": Trace()
     .create("n")
     .write("n", 0, b"a")
