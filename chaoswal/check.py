@@ -30,7 +30,7 @@ class Depth:
     levels: int = 1
     """How many crashes may follow upon each other."""
     samples: int = 8
-    """How many recoveries of one run are crashed inside, drawn by the seed."""
+    """How many recoveries from a kill, and how many from a power cut, are crashed inside, drawn by the seed."""
     bound: Bound = field(default_factory=lambda: Bound(random_states=1))
     """How far each of these is explored."""
 
@@ -139,8 +139,10 @@ def check(
             fault = history.judge(sight.observed) or sight.fault
             if fault:
                 return Found(fault=fault, crashes=(crash(),), observed=sight.observed)
-            if inside and (sight.wrote or volume.chains):
-                inside.offer(crash, history)
+            if inside and sight.wrote:
+                inside.offer_cut(crash, history)
+        if inside and volume.chains:
+            inside.offer_kill(point, history)
     return _check_inside(run, inside, judge, profile) if inside else None
 
 
@@ -187,27 +189,42 @@ def _same(crash: Crash) -> Crash:
 
 
 class _Sample:
-    """A few of the crashes that leave something to recover, drawn evenly from all (reservoir sampling)."""
+    """A few of the crashes that leave something to recover: kills and power cuts, so many of each, drawn evenly."""
 
     def __init__(self, depth: Depth, seed: int) -> None:
         self.depth = depth
         self.seed = seed
-        self.chosen: list[tuple[Crash, History]] = []
-        self._chance = random.Random(f"nested:{seed}")
+        self._kills = _Reservoir(depth.samples, f"kills:{seed}")
+        self._cuts = _Reservoir(depth.samples, f"cuts:{seed}")
+
+    def offer_kill(self, point: int, history: History) -> None:
+        """Perhaps keep a kill at this point: its recovery finds events that are still pending."""
+        self._kills.offer(lambda: Crash(point=point, power=False), history)
+
+    def offer_cut(self, crash: Callable[[], Crash], history: History) -> None:
+        """Perhaps keep this state of a power cut: its recovery writes."""
+        self._cuts.offer(crash, history)
+
+    @property
+    def chosen(self) -> list[tuple[Crash, History]]:
+        """What was kept of all that was offered."""
+        return [*self._kills.kept, *self._cuts.kept]
+
+
+class _Reservoir:
+    """Keeps ``size`` of all that is offered, each with the same chance (Vitter's algorithm R)."""
+
+    def __init__(self, size: int, seed: str) -> None:
+        self.kept: list[tuple[Crash, History]] = []
+        self._size = size
+        self._chance = random.Random(seed)
         self._offered = 0
 
     def offer(self, crash: Callable[[], Crash], history: History) -> None:
-        """Perhaps keep this one. Every second one is a kill at that point: its recovery finds pending events."""
         self._offered += 1
-        place = self._chance.randrange(self._offered)
-        if len(self.chosen) < self.depth.samples:
-            place = len(self.chosen)
-            self.chosen.append((self._kind(crash()), history.copy()))
-        elif place < self.depth.samples:
-            self.chosen[place] = (self._kind(crash()), history.copy())
-
-    def _kind(self, crash: Crash) -> Crash:
-        return Crash(point=crash.point, power=False) if self._chance.random() < 0.5 else crash
+        place = self._offered - 1 if self._offered <= self._size else self._chance.randrange(self._offered)
+        if place < self._size:
+            self.kept[place : place + 1] = [(crash(), history.copy())]
 
 
 def _check_inside(run: Run, inside: _Sample, judge: Judge, profile: Profile) -> Found | None:

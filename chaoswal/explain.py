@@ -84,9 +84,10 @@ def _crash_words(step: CrashStep) -> str:
 
 def _tell_run(run: Run, crash: Crash | None, profile: Profile, operations: Sequence[str]) -> list[Line]:
     end = crash.point if crash else len(run.events)
-    told = tell(run.start, run.events[: end + 1])[len(run.start.events) :]
+    told = tell(run.start, run.events[: end + 1])
+    earlier, told = told[: len(run.start.events)], told[len(run.start.events) :]
     fates = _Fates(run, crash, profile)
-    lines, operation = [], "" if told and isinstance(told[0].event, Begin) else "(opening)"
+    lines, operation = _tell_earlier(earlier, fates), "" if told and isinstance(told[0].event, Begin) else "(opening)"
     for place, item in enumerate(told[: end + (1 if crash and crash.taken else 0)]):
         if isinstance(item.event, Begin):
             operation = f"{item.event.op_index + 1} {operations[item.event.op_index]}"
@@ -99,6 +100,15 @@ def _tell_run(run: Run, crash: Crash | None, profile: Profile, operations: Seque
             )
             operation = ""
     return lines
+
+
+def _tell_earlier(earlier: Sequence[Told], fates: "_Fates") -> list[Line]:
+    """What this crash took of what a kill before it had left pending."""
+    return [
+        Line(operation="(earlier)", event=_words(item), fate=fate, site=item.event.site)
+        for item in earlier
+        if isinstance(item.event, Change) and (fate := fates.of(item, -1)).startswith(("LOST", "TORN"))
+    ]
 
 
 class _Fates:

@@ -88,7 +88,7 @@ class History:
     def key(self) -> Hashable:
         """Equal for two moments of one run only where the same is allowed. What only grows goes by its size."""
         log = self.log
-        cursors = [(name, len(s.acked), len(s.promised)) for name, s in self.subscribers.items()]
+        cursors = [(name, len(s.acked), len(s.promised), len(s.unsure)) for name, s in self.subscribers.items()]
         return log.changes, log.promised, log.shown, log.removed, log.removable, tuple(cursors)
 
     def apply(self, marker: Marker) -> Fault | None:
@@ -153,7 +153,8 @@ class History:
         """A failed call may have happened or not, never half; with no fault injected it must not fail."""
         self._asked.pop(marker.op_index, None)
         if isinstance(operation, Reopen):
-            self._let_go()
+            for subscriber in self.subscribers.values():
+                subscriber.may_forget()
         if self.errors_allowed:
             return None
         why = f"{promise_word(operation)} failed with nothing wrong below it: {marker.result.removeprefix(ERROR)}"
@@ -188,6 +189,7 @@ class History:
 
     def _polled(self, name: str, count: int, given: list[Record]) -> Fault | None:
         subscriber = self.subscribers[name]
+        subscriber.given_again(sequence for sequence, _ in given)
         may = subscriber.expected(count, range(self.first, len(self.log.records)))
         must = subscriber.expected(count, range(self.first, self.log.floor))
         positions = [sequence for sequence, _ in given]

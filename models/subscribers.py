@@ -15,12 +15,14 @@ class Subscriber:
         self.start = start
         self.acked: set[int] = set()
         self.promised: set[int] = set()
+        self.unsure: set[int] = set()  # acknowledged, not promised, and perhaps forgotten since
         self.held: list[int] = []
 
     def copy(self) -> "Subscriber":
         """An independent copy."""
         other = Subscriber(self.start)
         other.acked, other.promised, other.held = set(self.acked), set(self.promised), self.held[:]
+        other.unsure = set(self.unsure)
         return other
 
     def expected(self, count: int, visible: Iterable[int]) -> list[int]:
@@ -41,9 +43,21 @@ class Subscriber:
         """A held record was handed back."""
         self.held.remove(position)
 
+    def may_forget(self) -> None:
+        """The engine was opened anew without a promise: acknowledgements that were not promised may be forgotten."""
+        self.held = []
+        self.unsure = self.acked - self.promised
+
+    def given_again(self, positions: Iterable[int]) -> None:
+        """These were given: where one was acknowledged and may be forgotten, it was."""
+        forgotten = self.unsure.intersection(positions)
+        self.acked -= forgotten
+        self.unsure -= forgotten
+
     def flush(self, acked: Iterable[int]) -> None:
         """These acknowledgements were promised."""
         self.promised.update(acked)
+        self.unsure -= self.promised
 
     def finished(self) -> int:
         """Every record below this position is acknowledged."""
@@ -55,6 +69,7 @@ class Subscriber:
     def adopt(self, delivered: set[int], visible: range, *, promise: bool) -> None:
         """A completed recovery delivered these of the visible records: the others were acknowledged."""
         self.held = []
+        self.unsure = set()
         self.acked = {p for p in self.acked if p not in delivered and (p < visible.start or p in visible)}
         if promise:
             self.promised = set(self.acked)

@@ -10,7 +10,6 @@ from chaoswal.engines.bugs import ENTRIES
 from chaoswal.explain import explain
 
 ROOT = Path(__file__).parents[2]
-UNTOLD = pytest.mark.xfail(reason="explanations tell of the last run only; the loss was written before the kill")
 BLAMED = [name for name, entry in ENTRIES.items() if entry.site and (ROOT / f"corpus/zoo/{name}.chaos").exists()]
 
 
@@ -27,10 +26,7 @@ def function_at(site: str) -> str:
     return ""
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=UNTOLD) if name == "serves-what-is-not-yet-durable" else name for name in BLAMED],
-)
+@pytest.mark.parametrize("name", BLAMED)
 def test_the_guilty_line_is_where_the_zoo_says(name: str) -> None:
     explanation = explain(corpus.load(ROOT / f"corpus/zoo/{name}.chaos"))
     assert function_at(explanation.guilty) == ENTRIES[name].site, explanation.guilty
