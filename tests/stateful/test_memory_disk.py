@@ -10,7 +10,7 @@ from chaoswal.stateful import CrashMachine, ViolationFound, crash_machine
 OPTIONS = {"sync": ("each", "explicit"), "wal_bytes": ("200", "1000", "100000")}
 
 LIFE = settings(
-    max_examples=220,
+    max_examples=150,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
