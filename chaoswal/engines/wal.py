@@ -10,7 +10,7 @@ from chaoswal.wal.log import Log
 from chaoswal.wal.options import Options
 from chaoswal.wal.subscriber import Subscriber
 
-OPTIONS_HELP = 'sync="each" (default) or "explicit"; wal_bytes=NUMBER (default 67108864)'
+OPTIONS_HELP = 'sync="each" (default) or "explicit"; wal_bytes=NUMBER (default 67108864); frame="1" (default) or "2"'
 
 
 def parse_options(options: dict[str, Any]) -> Options:

@@ -137,3 +137,15 @@ class BadName(LogError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.name!r} is no subscriber's name: 1 to 64 of A-Z, a-z, 0-9, '_' and '-'"
+
+
+class MissingPackage(LogError):
+    """An optional package is needed that is not installed."""
+
+    def __init__(self, package: str, need: str) -> None:
+        super().__init__(package, need)
+        self.package = package
+        self.need = need
+
+    def __str__(self) -> str:
+        return f"{self.need}: install the package {self.package} (pip install 'chaoswal[{self.package}]')"

@@ -10,11 +10,22 @@ or an atomic batch of several. All numbers are little-endian.
     | "CWf1" | crc    | length | count  | sequence       | synced         | payload ...
     +--------+--------+--------+--------+----------------+----------------+-----------
 
-``crc`` is the CRC-32C of everything behind it: bytes 8 to 32 + length. (The magic, which also carries the version,
-is compared with a constant.) The CRC does not start at zero but at ``seed ^ offset``, where the seed is the checksum
-of the file's header with its 16 random bytes, and the offset is the frame's own. A CRC with different starts over
-equal bytes always differs, so that a frame at the wrong offset never passes, and one from another file, recycled
-or misdirected, passes once in 2**32.
+Version 2 has the magic "CWf2" and, between header and payload, the BLAKE3 of the payload, all else being equal:
+
+     0                            32                               64
+    +----------------------------+--------------------------------+-----------
+    | header, as above, "CWf2"   | BLAKE3 of the payload          | payload ...
+    +----------------------------+--------------------------------+-----------
+
+A CRC finds every accident of up to a few bits and lets one in 2**32 of the others pass; the hash lets none pass that
+anybody will see, and nobody can make another payload for it. It is computed by the package blake3, which is imported
+where a frame of version 2 is written or read, and not before. Versions may be mixed within a file.
+
+``crc`` is the CRC-32C of everything behind it: from byte 8 to the end of the payload. (The magic, which also carries
+the version, is compared with a constant.) The CRC does not start at zero but at ``seed ^ offset``, where the seed is
+the checksum of the file's header with its 16 random bytes, and the offset is the frame's own. A CRC with different
+starts over equal bytes always differs, so that a frame at the wrong offset never passes, and one from another file,
+recycled or misdirected, passes once in 2**32.
 
 ``count`` is 0 for a single record. Otherwise the payload is a batch: ``count`` lengths of 4 bytes each, and the
 records one behind the other. Record i of the batch has the number ``sequence + i``; the next frame goes on behind
@@ -23,8 +34,8 @@ the last. Records of no bytes are legal.
 ``synced`` says how much was durable when the frame was written: every record below that number.
 
 A frame is good when its magic is right, its length fits in what remains of the file (it is looked at before
-anything is done with it), its sequence is the expected one, ``synced`` is not above it, its CRC holds, and its batch
-table adds up.
+anything is done with it), its sequence is the expected one, ``synced`` is not above it, its CRC holds, its hash too
+if it has one, and its batch table adds up.
 
 Where the frames of a WAL stop before the end of the file
 ---------------------------------------------------------
@@ -41,21 +52,28 @@ gives up, and reports, when it has checked 16 times the file.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import TypeAlias
 
 from crc32c import crc32c
 
-from chaoswal.wal.errors import CorruptLog
+from chaoswal.wal.errors import CorruptLog, MissingPackage
 
 MAGIC = b"CWf1"
+MAGIC_HASHED = b"CWf2"
+MAGIC_START = b"CWf"
 FRAME_BYTES = 32
+"""The header that all versions share."""
+HASH_BYTES = 32
 PAYLOAD_BYTES_MAX = 1 << 30
 """Of one frame; a larger length is not believed."""
 
 SEARCH_FACTOR = 16
 
-Record = tuple[int, bytes]
-Header = tuple[bytes, int, int, int, int, int]
+Record: TypeAlias = tuple[int, bytes]
+Header: TypeAlias = tuple[bytes, int, int, int, int, int]
+Digest: TypeAlias = Callable[[bytes], bytes]
 
 _HEADER = struct.Struct("<4sIIIQQ")
 _BODY = struct.Struct("<IIQQ")
@@ -67,15 +85,25 @@ _unpack_header = _HEADER.unpack_from
 class Scan:
     """The good frames at the start of a file's frames: where each begins, its number, and where they end."""
 
-    __slots__ = ("batches", "end", "next", "offsets", "sequences")
+    __slots__ = ("end", "mixed", "next", "offsets", "sequences")
 
     def __init__(self, offset: int, sequence: int) -> None:
         self.offsets: list[int] = []
         self.sequences: list[int] = []
         self.end = offset
         self.next = sequence
-        self.batches = False
-        """Whether any frame is a batch."""
+        self.mixed = False
+        """Whether any frame is a batch, or of version 2."""
+
+
+@cache
+def blake3_digest() -> Digest:
+    """The function from bytes to their BLAKE3; MissingPackage where it is not installed."""
+    try:
+        from blake3 import blake3  # an extra: chaoswal[blake3]
+    except ImportError as error:
+        raise MissingPackage("blake3", "frames of version 2 carry a BLAKE3") from error
+    return lambda data: blake3(data).digest()
 
 
 def join_batch(payloads: Sequence[bytes]) -> bytes:
@@ -103,19 +131,33 @@ def split_batch(payload: bytes, count: int) -> list[bytes]:
 class Codec:
     """Encodes and recognises frames. ``seed`` is always the one of the file, ``base`` the offset of ``data`` in it."""
 
+    def __init__(self, frame: str = "1") -> None:
+        """``frame``: the version to write; all are read. MissingPackage if version 2 cannot be."""
+        self._digest = blake3_digest() if frame == "2" else None
+
     def checksum(self, body: bytes, seed: int, offset: int) -> int:
         """The CRC of a frame at ``offset``, of everything behind its crc field."""
         return crc32c(body, seed ^ (offset & 0xFFFFFFFF))
 
+    def size(self, payload_bytes: int) -> int:
+        """How long a frame is that is written."""
+        return FRAME_BYTES + payload_bytes if self._digest is None else FRAME_BYTES + HASH_BYTES + payload_bytes
+
     def encode(self, payload: bytes, count: int, sequence: int, synced: int, seed: int, offset: int) -> bytes:
         """A whole frame."""
-        body = _BODY.pack(len(payload), count, sequence, synced) + payload
-        return _SEAL.pack(MAGIC, self.checksum(body, seed, offset)) + body
+        body = _BODY.pack(len(payload), count, sequence, synced)
+        if self._digest is None:
+            body += payload
+            return _SEAL.pack(MAGIC, self.checksum(body, seed, offset)) + body
+        body += self._digest(payload) + payload
+        return _SEAL.pack(MAGIC_HASHED, self.checksum(body, seed, offset)) + body
 
     def plausible(self, header: Header, sequence: int, room: int) -> bool:
-        """Whether a header may be believed so far as to compute the CRC of its payload, with ``room`` bytes for it."""
+        """Whether a header may be believed so far as to compute the CRC of what follows, with ``room`` bytes for it."""
         magic, _, length, _, number, synced = header
-        return number == sequence and magic == MAGIC and length <= room and synced <= number
+        if number != sequence or synced > number:
+            return False
+        return (magic == MAGIC and length <= room) or (magic == MAGIC_HASHED and length + HASH_BYTES <= room)
 
     def scan(self, data: bytes, seed: int, sequence: int, at: int, base: int = 0) -> Scan:
         """The good frames from ``data[at:]`` on, up to the first bad one or the end. Offsets are those in ``data``."""
@@ -127,20 +169,28 @@ class Codec:
             header = _unpack_header(data, at)
             if not plausible(header, sequence, last - at):
                 break
-            end = at + FRAME_BYTES + header[2]
-            if checksum(data[at + 8 : end], seed, base + at) != header[1]:
+            magic, crc, length, count, _, _ = header
+            end = at + FRAME_BYTES + length
+            if magic != MAGIC:
+                end += HASH_BYTES
+            if checksum(data[at + 8 : end], seed, base + at) != crc:
                 break
-            count = header[3]
-            if count:
-                if not batch_adds_up(data, at + FRAME_BYTES, end, count):
+            if count or magic != MAGIC:
+                if not self.adds_up(data, end - length, end, magic, count):
                     break
-                found.batches = True
+                found.mixed = True
             offsets.append(at)
             sequences.append(sequence)
             sequence += count or 1
             at = end
         found.end, found.next = at, sequence
         return found
+
+    def adds_up(self, data: bytes, start: int, end: int, magic: bytes, count: int) -> bool:
+        """Whether the hash of a payload holds, if the frame has one, and a batch fills it exactly, if it is one."""
+        if magic == MAGIC_HASHED and blake3_digest()(data[start:end]) != data[start - HASH_BYTES : start]:
+            return False
+        return not count or batch_adds_up(data, start, end, count)
 
     def decode(self, data: bytes, seed: int, sequence: int, base: int) -> tuple[list[Record], int, int]:
         """The records of the good frames that lie whole in ``data``, where they end, and the number that follows."""
@@ -149,11 +199,12 @@ class Codec:
             return [], 0, sequence
         stops = [*found.offsets[1:], found.end]
         frames = zip(found.sequences, found.offsets, stops, strict=True)
-        if not found.batches:
+        if not found.mixed:
             return [(number, data[at + FRAME_BYTES : end]) for number, at, end in frames], found.end, found.next
         records: list[Record] = []
         for number, at, end in frames:
-            count, payload = _unpack_header(data, at)[3], data[at + FRAME_BYTES : end]
+            _, _, length, count, _, _ = _unpack_header(data, at)
+            payload = data[end - length : end]
             records += enumerate(split_batch(payload, count), number) if count else [(number, payload)]
         return records, found.end, found.next
 
@@ -161,8 +212,11 @@ class Codec:
         """What the frame at the start of ``data`` says of its own length, not yet to be believed; 0 if it is none."""
         if len(data) < FRAME_BYTES:
             return 0
-        magic, _, length, _, _, _ = _unpack_header(data)
-        return FRAME_BYTES + length if magic == MAGIC and length <= PAYLOAD_BYTES_MAX else 0
+        header: Header = _unpack_header(data)
+        magic, length = header[0], header[2]
+        if magic not in (MAGIC, MAGIC_HASHED) or length > PAYLOAD_BYTES_MAX:
+            return 0
+        return FRAME_BYTES + length + (HASH_BYTES if magic == MAGIC_HASHED else 0)
 
     def later_frames(
         self, data: bytes, seed: int, sequence: int, at: int, base: int, name: str
@@ -170,22 +224,22 @@ class Codec:
         """(sequence, synced) of each good frame behind the bad one at ``data[at:]``; ``name`` is for the error."""
         budget = SEARCH_FACTOR * len(data)
         last = len(data) - FRAME_BYTES
-        spot = data.find(MAGIC, at + 1)
+        spot = data.find(MAGIC_START, at + 1)
         while 0 <= spot <= last:
             header = _unpack_header(data, spot)
-            number, synced = header[4], header[5]
-            end = spot + FRAME_BYTES + header[2]
+            magic, crc, length, _, number, synced = header
+            end = spot + FRAME_BYTES + length + (HASH_BYTES if magic == MAGIC_HASHED else 0)
             following = spot + 1
             if number >= sequence and self.plausible(header, number, last - spot):
-                budget -= header[2]
-                if self.checksum(data[spot + 8 : end], seed, base + spot) == header[1]:
+                budget -= length
+                if self.checksum(data[spot + 8 : end], seed, base + spot) == crc:
                     yield number, synced
                     following = end
             if budget < 0:
                 raise CorruptLog(
                     name, base + at, sequence, sequence, "too much that looks like frames behind a bad one"
                 )
-            spot = data.find(MAGIC, following)
+            spot = data.find(MAGIC_START, following)
 
     def reseal(self, data: bytes, offsets: Sequence[int], end: int, seed: int) -> bytearray:
         """The frames ``data[offsets[0]:end]``, to lie at the same offsets in another file."""

@@ -36,7 +36,7 @@ from chaoswal.wal.errors import (
 )
 from chaoswal.wal.files import HEADER_BYTES, KNOWN, LOCK_NAME, cursor_name
 from chaoswal.wal.finalize import Finalizer
-from chaoswal.wal.frames import FRAME_BYTES, PAYLOAD_BYTES_MAX, Codec, Record, join_batch
+from chaoswal.wal.frames import PAYLOAD_BYTES_MAX, Codec, Record, join_batch
 from chaoswal.wal.manifest import Manifest, ManifestBirth
 from chaoswal.wal.options import Options
 from chaoswal.wal.reading import RECENT_BYTES, Recent
@@ -94,7 +94,7 @@ class Log:
         self._vfs = vfs
         self._mutex = runtime.mutex()
         parts = self.parts
-        self._codec = codec = parts.codec()
+        self._codec = codec = parts.codec(self.options.frame)
         wal_birth = parts.wal_birth(vfs, codec, runtime.entropy, parts.wal_file)
         self._cursor_birth = parts.cursor_birth(vfs)
         self._manifest_birth = parts.manifest_birth(vfs)
@@ -149,7 +149,7 @@ class Log:
         self._check_writable()
         if len(payload) > PAYLOAD_BYTES_MAX:
             raise RecordTooLarge(len(payload), PAYLOAD_BYTES_MAX)
-        if self.is_full(FRAME_BYTES + len(payload)):
+        if self.is_full(self._codec.size(len(payload))):
             self._rotate()
         try:
             sequence = self._wal.append(payload, count)

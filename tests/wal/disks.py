@@ -1,6 +1,7 @@
 """Simulated disks for the tests of the log: open it on one, look at all it shows, change its files."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault, FaultPlan
@@ -23,12 +24,9 @@ def disk_of(files: Mapping[str, bytes], *faults: str) -> MemoryVfs:
     return MemoryVfs(Disk(image=Image.of_files(files)), faults=plan)
 
 
-def open_log(
-    vfs: MemoryVfs, *, seed: int = 0, sync: str = "each", wal_bytes: int = 300, log_class: type[Log] = Log
-) -> Log:
+def open_log(vfs: MemoryVfs, *, seed: int = 0, wal_bytes: int = 300, log_class: type[Log] = Log, **options: Any) -> Log:
     """Open the log on a disk; another seed draws other identities."""
-    options = Options(sync="each" if sync == "each" else "explicit", wal_bytes=wal_bytes)
-    return log_class(vfs, StillRuntime(seed), options)
+    return log_class(vfs, StillRuntime(seed), Options(wal_bytes=wal_bytes, **options))
 
 
 def payload(number: int, size: int = 20) -> bytes:
