@@ -17,6 +17,7 @@ CALLS = [
     "open",
     "readdir",
     "read",
+    "mmap",
     "write",
     "truncate",
     "fsync",

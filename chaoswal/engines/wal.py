@@ -10,7 +10,10 @@ from chaoswal.wal.log import Log
 from chaoswal.wal.options import Options
 from chaoswal.wal.subscriber import Subscriber
 
-OPTIONS_HELP = 'sync="each" (default) or "explicit"; wal_bytes=NUMBER (default 67108864); frame="1" (default) or "2"'
+OPTIONS_HELP = (
+    'sync="each" (default) or "explicit"; wal_bytes=NUMBER (default 67108864); '
+    'frame="1" (default) or "2"; read_mode="plain" (default) or "mmap"'
+)
 
 
 def parse_options(options: dict[str, Any]) -> Options:

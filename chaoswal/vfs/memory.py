@@ -32,6 +32,7 @@ from chaoswal.trace import (
     Unlink,
     Write,
 )
+from chaoswal.vfs.protocol import Copied
 
 _frame = sys._getframe  # noqa: SLF001 - the cheapest way to a call site; public in all but its name
 
@@ -252,6 +253,10 @@ class MemoryFile:
     def read(self, offset: int, length: int) -> bytes:
         self._recorder.called("read", self._path)
         return bytes(self._data()[offset : offset + length])
+
+    def map(self) -> Copied:
+        self._recorder.called("mmap", self._path)
+        return Copied(self._data())
 
     def write(self, offset: int, data: bytes) -> int:
         recorder, node = self._recorder, self._node

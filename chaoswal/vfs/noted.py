@@ -37,6 +37,7 @@ from chaoswal.trace import (
     Unlink,
     Write,
 )
+from chaoswal.vfs.protocol import Map
 from chaoswal.vfs.real import RealFile, RealLock, RealVfs
 
 Note: TypeAlias = tuple[Any, ...]
@@ -217,6 +218,9 @@ class NotedFile:
 
     def read(self, offset: int, length: int) -> bytes:
         return self._real.read(offset, length)
+
+    def map(self) -> Map:
+        return self._real.map()
 
     def write(self, offset: int, data: bytes) -> int:
         data = bytes(data)

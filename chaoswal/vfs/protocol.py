@@ -1,4 +1,4 @@
-"""What an engine may ask of a file system: fourteen calls, all positional, nothing hidden.
+"""What an engine may ask of a file system: fifteen calls, all positional, nothing hidden.
 
 Paths are relative to the root of the file system, with ``/`` between the parts; ``""`` is the root. Every call
 raises OSError with the errno a POSIX system would give. Nothing is durable before a sync: a file's bytes and
@@ -8,11 +8,36 @@ size before ``File.sync``, a name (creation, rename, unlink) before ``sync_direc
 from typing import Protocol
 
 
+class Map(Protocol):
+    """The bytes of a file, read where they lie; it outlives the file it was made from."""
+
+    def __len__(self) -> int:
+        """The size of the file when it was mapped."""
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        """Some of the bytes, copied."""
+
+    def close(self) -> None:
+        """Give the map back; not to be used any more."""
+
+
+class Copied(bytes):
+    """A map that is a copy."""
+
+    __slots__ = ()
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
 class File(Protocol):
     """An open regular file; there is no file position."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to ``length`` bytes at ``offset``; fewer only at the end of the file (as pread(2))."""
+
+    def map(self) -> Map:
+        """The bytes the file has now, mapped for reading (as mmap(2)). Only for files that nobody changes any more."""
 
     def write(self, offset: int, data: bytes) -> int:
         """Write at ``offset`` and return how many bytes were taken, which may be fewer (as pwrite(2))."""

@@ -14,8 +14,11 @@ its holder frees it, and a text left behind by a dead holder is overwritten by t
 
 import errno
 import fcntl
+import mmap
 import os
 import stat
+
+from chaoswal.vfs.protocol import Copied, Map
 
 _FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 _CLOSED = (1 << 31) - 1  # no process has so many: every call raises EBADF (Python refuses -1 with ValueError)
@@ -46,6 +49,12 @@ class RealFile:
                 break
             data += more
         return data
+
+    def map(self) -> Map:
+        """The bytes the file has now, mapped; the map keeps a descriptor of its own until it is closed."""
+        if self.size() == 0:
+            return Copied()  # mmap(2) refuses to map nothing
+        return mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
 
     def write(self, offset: int, data: bytes) -> int:
         """Write at ``offset`` and return how many bytes were taken, which may be fewer."""

@@ -39,7 +39,7 @@ from chaoswal.wal.finalize import Finalizer
 from chaoswal.wal.frames import PAYLOAD_BYTES_MAX, Codec, Record, join_batch
 from chaoswal.wal.manifest import Manifest, ManifestBirth
 from chaoswal.wal.options import Options
-from chaoswal.wal.reading import RECENT_BYTES, Recent
+from chaoswal.wal.reading import READ_MODES, RECENT_BYTES, PlainFiles, Recent
 from chaoswal.wal.recovery import Recovery
 from chaoswal.wal.retention import Cleaner
 from chaoswal.wal.segment import Segment, SegmentBirth
@@ -102,6 +102,7 @@ class Log:
         self._cleaner = parts.cleaner(vfs)
         self._feeds: dict[str, Feed] = {}
         self._recent = Recent()
+        self._files: PlainFiles = READ_MODES[self.options.read_mode](vfs)
         self._poisoned = ""
         self._closed = False
         self._lock = self.take_lock(f"pid {os.getpid()}, since {runtime.now():.3f}")
@@ -237,7 +238,7 @@ class Log:
         segment = self._segments[bisect_right(self._segments, sequence, key=_FIRST) - 1]
         records = self._recent.find(segment.first, sequence)
         if not records:
-            records = segment.read(self._vfs, self._codec, sequence, max_bytes)
+            records = segment.read(self._files, self._codec, sequence, max_bytes)
             if segment.index_offset <= RECENT_BYTES and len(records) == segment.end - segment.first:
                 self._recent.keep(segment.first, records)
         return records
@@ -292,6 +293,7 @@ class Log:
                 self._put_manifest(self._manifest.with_start(gone[-1].end))
                 self._segments = self._segments[count:]
             self._cleaner.delete(gone)
+            self._files.forget([segment.name for segment in gone])
             return self._manifest.start
 
     def _finished(self) -> int:
@@ -375,6 +377,7 @@ class Log:
         for feed in self._feeds.values():
             feed.handle = None
         try:
+            self._files.close()
             self._wal.close()
         finally:
             self._lock.release()

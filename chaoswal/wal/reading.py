@@ -1,15 +1,110 @@
-"""Reading runs of records back from a file of frames, a bounded piece at a time."""
+"""Reading runs of records back from a file of frames, a bounded piece at a time.
 
-from chaoswal.vfs.protocol import File
+Segments are read by plain calls, or through maps (option ``read_mode``). A map stays for a while, so that readers who
+jump about save the opening; what they get is copied out of it. The few that are kept are given back when their segment
+is cleaned up, or the log is closed. The WAL is always read by plain calls: it grows.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from chaoswal.vfs.protocol import Map, Vfs
 from chaoswal.wal.errors import CorruptLog
 from chaoswal.wal.frames import Codec, Record
 
 RECENT_BYTES = 64 * 1024
 RECENT_RUNS = 4
+MAPS_KEPT = 8
+
+
+class Readable(Protocol):
+    """As much of a file as reading needs."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Up to ``length`` bytes at ``offset``; fewer only at the end."""
+
+    def close(self) -> None:
+        """Done with it."""
+
+
+class Opener(Protocol):
+    """As much of a file system as reading needs."""
+
+    def open(self, path: str) -> Readable:
+        """Open a file for reading."""
+
+
+class PlainFiles:
+    """Every file is opened when it is read, and closed thereafter."""
+
+    def __init__(self, vfs: Vfs) -> None:
+        self._vfs = vfs
+
+    def open(self, path: str) -> Readable:
+        return self._vfs.open(path)
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Give back what is kept of files that are deleted."""
+
+    def close(self) -> None:
+        """Give back everything that is kept."""
+
+
+class _MappedFile:
+    __slots__ = ("_map",)
+
+    def __init__(self, mapped: Map) -> None:
+        self._map = mapped
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._map[offset : offset + length]
+
+    def close(self) -> None:
+        """It is kept."""
+
+    def give_back(self) -> None:
+        self._map.close()
+
+
+class MappedFiles(PlainFiles):
+    """Files are mapped; the maps of the last few are kept."""
+
+    def __init__(self, vfs: Vfs) -> None:
+        super().__init__(vfs)
+        self._kept: dict[str, _MappedFile] = {}
+
+    def open(self, path: str) -> Readable:
+        found = self._kept.pop(path, None)
+        if found is None:
+            found = self.map(path)
+            if len(self._kept) >= MAPS_KEPT:
+                self._kept.pop(next(iter(self._kept))).give_back()
+        self._kept[path] = found  # behind all others: the first is the one that was not used for longest
+        return found
+
+    def map(self, path: str) -> _MappedFile:
+        """Map one file."""
+        file = self._vfs.open(path)
+        try:
+            return _MappedFile(file.map())
+        finally:
+            file.close()
+
+    def forget(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            found = self._kept.pop(path, None)
+            if found is not None:
+                found.give_back()
+
+    def close(self) -> None:
+        self.forget(list(self._kept))
+
+
+READ_MODES: dict[str, type[PlainFiles]] = {"plain": PlainFiles, "mmap": MappedFiles}
 
 
 def read_frames(
-    file: File, name: str, codec: Codec, seed: int, at: tuple[int, int], end: tuple[int, int], max_bytes: int
+    file: Readable, name: str, codec: Codec, seed: int, at: tuple[int, int], end: tuple[int, int], max_bytes: int
 ) -> tuple[list[Record], int]:
     """The records of the frame ``at`` (its number and offset) and of those behind it, about ``max_bytes`` of them.
 
@@ -34,7 +129,7 @@ def read_frames(
     return records, offset + stop
 
 
-def damage(file: File, name: str, codec: Codec, seed: int, at: tuple[int, int], end: tuple[int, int]) -> CorruptLog:
+def damage(file: Readable, name: str, codec: Codec, seed: int, at: tuple[int, int], end: tuple[int, int]) -> CorruptLog:
     """The error for a bad frame: it names the records up to the next good frame."""
     sequence, offset = at
     limit, following = end

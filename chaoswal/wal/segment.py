@@ -41,7 +41,7 @@ from chaoswal.wal.files import (
     segment_name,
 )
 from chaoswal.wal.frames import FRAME_BYTES, Codec, Record, Scan
-from chaoswal.wal.reading import read_frames
+from chaoswal.wal.reading import Opener, Readable, read_frames
 
 FOOTER_MAGIC = b"CWsegF1\n"
 FOOTER_BYTES = 48
@@ -70,9 +70,9 @@ class Segment:
         self.verified = False
         self.hint = (first, HEADER_BYTES)
 
-    def read(self, vfs: Vfs, codec: Codec, sequence: int, max_bytes: int) -> list[Record]:
+    def read(self, files: Opener, codec: Codec, sequence: int, max_bytes: int) -> list[Record]:
         """Records from number ``sequence`` on, at least one, about ``max_bytes`` of them."""
-        file = vfs.open(self.name)
+        file = files.open(self.name)
         try:
             if not self.verified:
                 self.verify_header(file)
@@ -83,13 +83,13 @@ class Segment:
         self.hint = (records[-1][0] + 1, stop)
         return records if records[0][0] == sequence else [record for record in records if record[0] >= sequence]
 
-    def verify_header(self, file: File) -> None:
+    def verify_header(self, file: Readable) -> None:
         """Check the header, once."""
         if check_header(file.read(0, HEADER_BYTES), SEGMENT_MAGIC, self.first, self.name) != self.seed:
             raise CorruptLog(self.name, 0, self.first, self.end - 1, "header and footer are of different files")
         self.verified = True
 
-    def locate(self, file: File, sequence: int) -> tuple[int, int]:
+    def locate(self, file: Readable, sequence: int) -> tuple[int, int]:
         """Number and offset of the frame that holds a record."""
         if sequence == self.hint[0]:
             return self.hint
@@ -104,7 +104,7 @@ class Segment:
             raise CorruptLog(self.name, self.index_offset, sequence, sequence, "the index is damaged")
         return number, offset
 
-    def entry(self, file: File, index: int) -> tuple[int, int]:
+    def entry(self, file: Readable, index: int) -> tuple[int, int]:
         """Number and offset of the frame with that index."""
         at = self.index_offset + ENTRY_BYTES * index
         data = file.read(at, ENTRY_BYTES)
@@ -113,12 +113,12 @@ class Segment:
         number, offset = _ENTRY.unpack(data)
         return number, offset
 
-    def verify(self, vfs: Vfs, codec: Codec) -> None:
+    def verify(self, files: Opener, codec: Codec) -> None:
         """Read everything, the index too; CorruptLog at the first damage."""
         sequence = self.first
         while sequence < self.end:
-            sequence = self.read(vfs, codec, sequence, PIECE_BYTES)[-1][0] + 1
-        file = vfs.open(self.name)
+            sequence = self.read(files, codec, sequence, PIECE_BYTES)[-1][0] + 1
+        file = files.open(self.name)
         try:
             if crc32c(file.read(self.index_offset, ENTRY_BYTES * self.count)) != self.index_crc:
                 raise CorruptLog(self.name, self.index_offset, self.first, self.first - 1, "the index is damaged")

@@ -100,13 +100,14 @@ def test_a_directory_replaces_no_directory() -> None:
     assert vfs.list() == ["directory", "file", "third"]
 
 
-@pytest.mark.parametrize("call", ["read", "size", "sync", "truncate"])
+@pytest.mark.parametrize("call", ["read", "map", "size", "sync", "truncate"])
 def test_a_closed_file_is_closed_for_everything(call: str) -> None:
     vfs = MemoryVfs(standing())
     file = vfs.open("file", write=True)
     file.close()
     acts: dict[str, Callable[[], object]] = {
         "read": lambda: file.read(0, 1),
+        "map": file.map,
         "size": file.size,
         "sync": file.sync,
         "truncate": lambda: file.truncate(1),
@@ -253,6 +254,7 @@ def everything(vfs: Vfs) -> None:
     file.truncate(1)
     file.sync()
     file.sync(data_only=True)
+    file.map().close()
     file.close()
     vfs.make_directory("d")
     vfs.rename("a", "b")

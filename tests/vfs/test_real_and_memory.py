@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaoswal.vfs.memory import MemoryVfs
-from chaoswal.vfs.protocol import File, Lock, Vfs
+from chaoswal.vfs.protocol import File, Lock, Map, Vfs
 from chaoswal.vfs.real import RealVfs
 
 Call: TypeAlias = tuple[str, ...] | tuple[str | int | bytes | bool, ...]
@@ -31,6 +31,7 @@ CALLS = st.one_of(
     st.tuples(st.just("lock"), st.just("LOCK"), st.sampled_from(["me", "you"])),
     st.tuples(st.just("release"), HANDLES),
     st.tuples(st.just("read"), HANDLES, SMALL, SMALL),
+    st.tuples(st.just("map"), HANDLES),
     st.tuples(st.just("write"), HANDLES, SMALL, st.binary(max_size=20)),
     st.tuples(st.just("truncate"), HANDLES, SMALL),
     st.tuples(st.just("size"), HANDLES),
@@ -53,6 +54,14 @@ BEFORE: list[Call] = [("create", "a"), ("open", "a", False), ("make_directory", 
 """So that what is drawn finds files, a directory, and handles for reading and for writing."""
 
 
+def mapped(found: Map) -> tuple[int, bytes]:
+    """All there is to see in a map, which is given back."""
+    try:
+        return len(found), found[:]
+    finally:
+        found.close()
+
+
 class Player:
     """Does calls to one file system; handles go by the order in which they were opened."""
 
@@ -73,7 +82,7 @@ class Player:
             return errno.EBADF if either else error.errno
 
     def _do(self, word: str, arguments: Sequence[object]) -> object:
-        if word in ("release", "read", "write", "truncate", "size", "sync", "close"):
+        if word in ("release", "read", "map", "write", "truncate", "size", "sync", "close"):
             return self._do_to_handle(word, arguments)
         keywords = {"write": arguments[1]} if word == "open" else {}
         result = getattr(self._vfs, word)(*arguments[: 1 if word == "open" else None], **keywords)
@@ -94,6 +103,8 @@ class Player:
             return None
         if word == "sync":
             return getattr(handle, word)(data_only=rest[0])
+        if word == "map":
+            return mapped(handle.map())  # type: ignore[attr-defined]
         return getattr(handle, word)(*rest)
 
     def tree(self, path: str = "") -> object:
