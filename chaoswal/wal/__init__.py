@@ -20,6 +20,7 @@ from chaoswal.wal.errors import (
 )
 from chaoswal.wal.log import Log, Parts, Receipt
 from chaoswal.wal.options import Options
+from chaoswal.wal.reader import LogReader
 from chaoswal.wal.subscriber import Subscriber
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "LogError",
     "LogLocked",
     "LogPoisoned",
+    "LogReader",
     "MissingPackage",
     "NotHeld",
     "Options",

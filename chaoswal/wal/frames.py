@@ -208,6 +208,11 @@ class Codec:
             records += enumerate(split_batch(payload, count), number) if count else [(number, payload)]
         return records, found.end, found.next
 
+    def synced(self, data: bytes, at: int) -> int:
+        """What the good frame at ``data[at:]`` says was durable: every record below this number."""
+        header: Header = _unpack_header(data, at)
+        return header[5]
+
     def frame_length(self, data: bytes) -> int:
         """What the frame at the start of ``data`` says of its own length, not yet to be believed; 0 if it is none."""
         if len(data) < FRAME_BYTES:

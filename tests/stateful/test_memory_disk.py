@@ -7,7 +7,12 @@ from hypothesis.stateful import run_state_machine_as_test
 from chaoswal.check import Coverage
 from chaoswal.stateful import CrashMachine, ViolationFound, crash_machine
 
-OPTIONS = {"sync": ("each", "explicit"), "wal_bytes": ("200", "1000", "100000"), "frame": ("1", "2"), "read_mode": ("plain", "mmap")}
+OPTIONS = {
+    "sync": ("each", "explicit"),
+    "wal_bytes": ("200", "1000", "100000"),
+    "frame": ("1", "2"),
+    "read_mode": ("plain", "mmap"),
+}
 
 LIFE = settings(
     max_examples=150,
