@@ -14,6 +14,9 @@ COMMANDS = {
     "kill-loop": ("chaoswal.killloop.command", "kill real processes that write to a real disk, and judge what is left"),
     "replay": ("chaoswal.commands.replay", "replay findings of the corpus: FIXED, FAILED, STALE or ERROR"),
     "show": ("chaoswal.commands.show", "tell one finding event by event; put its crashed disk into a directory"),
+    "inspect": ("chaoswal.commands.inspect", "list every file of a log and verify every checksum"),
+    "tail": ("chaoswal.commands.tail", "show the last records of a log, and follow it"),
+    "doctor": ("chaoswal.commands.doctor", "say what is wrong with a log and what recovery would do, without doing it"),
     "bench": ("chaoswal.commands.bench", "measure the checker, as ratios within one run"),
 }
 """Each command's module, which has ``configure(parser)`` and ``execute(arguments)``, and what it is for."""
