@@ -19,6 +19,7 @@ slow: .venv
 bench: .venv
 	$(BIN)/python -m chaoswal bench states
 	$(BIN)/python -m chaoswal bench recording
+	$(BIN)/python -m chaoswal bench recovery
 
 lint: .venv
 	$(BIN)/ruff check .

@@ -4,11 +4,13 @@ Disks and machines swing several-fold from hour to hour, so figures are medians 
 what counts is the ratio to a neighbour measured in the same round.
 """
 
+import shutil
 import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,9 @@ from chaoswal.oracle import History
 from chaoswal.replay import simulated
 from chaoswal.run import record
 from chaoswal.vfs.memory import MemoryVfs
+from chaoswal.vfs.real import RealVfs
+from chaoswal.vfs.runtime import RealRuntime
+from chaoswal.wal import Log, Options
 
 RECORDS = 20
 RECORD_BYTES = 100
@@ -189,3 +194,80 @@ def states(rounds: int, profile: str) -> list[Measured]:
     if "reopen LevelDB" not in rates:
         found.append(Measured(name="reopen LevelDB", per_second=0.0, note="UNKNOWN: install chaoswal[bench]"))
     return found
+
+
+# -- recovery ----------------------------------------------------------------------------------------------------------
+
+RECOVERIES = ((10, 0), (10, 1_000), (10, 10_000), (10, 100_000), (100, 10_000), (1_000, 10_000), (1_000, 0))
+"""Segments, and records of 100 bytes in the WAL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What it took to open one log: the median of the times, and the most memory at once."""
+
+    segments: int
+    wal_records: int
+    milliseconds: float
+    peak_mib: float
+
+
+def recovery(rounds: int, cases: Iterable[tuple[int, int]] = RECOVERIES) -> list[Recovered]:
+    """What opening takes by the number of segments and the length of the WAL, each time as a kill has left them."""
+    with tempfile.TemporaryDirectory(prefix="chaoswal-bench-", dir=memory_directory()) as root:
+        laid = {case: _left_behind(Path(root) / "-".join(map(str, case)), *case) for case in cases}
+        taken: dict[tuple[int, int], list[float]] = {case: [] for case in laid}
+        for _ in range(rounds):
+            for case, path in laid.items():
+                with _copied(path) as again:
+                    taken[case].append(timed(lambda again=again: _open(again))[1])  # type: ignore[misc]
+        return [
+            Recovered(
+                segments=segments,
+                wal_records=wal_records,
+                milliseconds=statistics.median(taken[segments, wal_records]) * 1e3,
+                peak_mib=_peak_bytes(path) / (1 << 20),
+            )
+            for (segments, wal_records), path in laid.items()
+        ]
+
+
+def _left_behind(path: Path, segments: int, wal_records: int) -> Path:
+    """A log as its killed writer left it; every segment holds ten records."""
+    path.mkdir()
+    log = Log(RealVfs(path), RealRuntime(), Options(sync="explicit", wal_bytes=1 << 40))
+    for _ in range(segments):
+        log.append_batch([bytes(RECORD_BYTES)] * 10)
+        log.rotate()
+    for _ in range(wal_records):
+        log.append(bytes(RECORD_BYTES))
+    log.sync()
+    copied = path.with_suffix(".killed")
+    shutil.copytree(path, copied)
+    log.close()
+    return copied
+
+
+@contextmanager
+def _copied(path: Path) -> Iterator[Path]:
+    again = path.with_suffix(".again")
+    shutil.copytree(path, again)
+    try:
+        yield again
+    finally:
+        shutil.rmtree(again)
+
+
+def _peak_bytes(path: Path) -> int:
+    """The most memory allocated at once by an opening."""
+    with _copied(path) as again:
+        tracemalloc.start()
+        _open(again)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return peak
+
+
+def _open(path: Path) -> int:
+    Log(RealVfs(path), RealRuntime(), Options()).close()
+    return 1

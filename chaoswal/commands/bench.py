@@ -2,11 +2,12 @@
 
 import argparse
 import json
+from dataclasses import asdict
 
 from tabulate import tabulate
 
 from chaoswal import bench
-from chaoswal.bench import Measured
+from chaoswal.bench import Measured, Recovered
 from chaoswal.errors import Exit
 
 
@@ -14,10 +15,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.epilog = (
         "examples:\n  chaoswal bench states       judged (image, history) pairs a second, beside others' reopening\n"
-        "  chaoswal bench recording    microseconds a recorded call\n\n"
+        "  chaoswal bench recording    microseconds a recorded call\n"
+        "  chaoswal bench recovery     milliseconds to open a log, by segments and records in the WAL\n\n"
         "A figure is the median of interleaved rounds; compare ratios, not times."
     )
-    parser.add_argument("what", choices=["states", "recording"], help="what to measure")
+    parser.add_argument("what", choices=["states", "recording", "recovery"], help="what to measure")
     parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds (default: 9)")
     parser.add_argument("--profile", default="posix", help="the file system judged under (default: posix)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
@@ -26,6 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Measure; the exit code."""
     rounds = max(1, arguments.rounds)
+    if arguments.what == "recovery":
+        return _recovery(bench.recovery(rounds), json_wanted=arguments.json)
     if arguments.what == "states":
         found = bench.states(rounds, arguments.profile)
     else:
@@ -36,4 +40,14 @@ def execute(arguments: argparse.Namespace) -> int:
     else:
         rows = [(line.name, f"{line.per_second:,.0f}", line.note) for line in found]
         print(tabulate(rows, ["", "per second", ""], disable_numparse=True, colalign=("left", "right", "left")))
+    return Exit.CLEAN
+
+
+def _recovery(found: list[Recovered], *, json_wanted: bool) -> int:
+    if json_wanted:
+        print(json.dumps([asdict(line) for line in found]))
+    else:
+        rows = [(line.segments, line.wal_records, f"{line.milliseconds:.1f}", f"{line.peak_mib:.1f}") for line in found]
+        heads = ["segments", "records in the WAL", "ms to open", "MiB at most"]
+        print(tabulate(rows, heads, disable_numparse=True, tablefmt="github", colalign=("right",) * 4))
     return Exit.CLEAN
