@@ -144,7 +144,7 @@ def test_a_kill_inside_a_large_write_leaves_a_part_of_it(place: Path) -> None:
     for number in range(1, 300):
         notes.start(number)
         hears, says = context.Pipe(duplex=False)
-        process = context.Process(target=_write_large, args=(str(place), notes, number, says))
+        process = context.Process(target=_write_large, args=(str(place), notes, number, says), daemon=True)
         process.start()
         says.close()  # ours: a child that dies is then the end of the pipe, and not a wait for ever
         hears.recv_bytes()

@@ -70,7 +70,9 @@ class ProcessMachine(RuleBasedStateMachine):
         asked, self.questions = FORK.Pipe(duplex=False)
         self.answers, answering = FORK.Pipe(duplex=False)
         names = list(self.history.subscribers)
-        self.child = FORK.Process(target=serve, args=(self.engine, self.directory, names, asked, answering))
+        self.child = FORK.Process(
+            target=serve, args=(self.engine, self.directory, names, asked, answering), daemon=True
+        )
         self.child.start()
         asked.close()
         answering.close()
