@@ -1,6 +1,7 @@
 """The adapter of the builtin log, ``chaoswal.wal``."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from chaoswal.vfs.protocol import Vfs
@@ -10,18 +11,34 @@ from chaoswal.wal.log import Log
 from chaoswal.wal.options import Options
 from chaoswal.wal.subscriber import Subscriber
 
-OPTIONS_HELP = (
-    'sync="each" (default) or "explicit"; wal_bytes=NUMBER (default 67108864); '
-    'frame="1" (default) or "2"; read_mode="plain" (default) or "mmap"'
-)
+OPTIONS_HELP = """\
+sync="each" (default), "explicit", "bytes", "interval" or "either"; sync_bytes=NUMBER (default 1048576); \
+sync_interval_ms=TIME (default 25); group_delay_ms=TIME (default 0); group_max=NUMBER (default 64); \
+wal_bytes=NUMBER (default 67108864); rotate_age_s=TIME (default 0: never); \
+preallocate_bytes=NUMBER (default 0: never); \
+frame="1" (default) or "2"; read_mode="plain" (default) or "mmap". \
+A sync by time, and a rotation by age, take a thread: they need real files or a scheduler"""
+
+_NUMBERS: dict[str, type[int] | type[float]] = {
+    "sync_bytes": int,
+    "sync_interval_ms": float,
+    "group_delay_ms": float,
+    "group_max": int,
+    "wal_bytes": int,
+    "rotate_age_s": float,
+    "preallocate_bytes": int,
+}
 
 
 def parse_options(options: dict[str, Any]) -> Options:
     """Options from the command line's text; ValueError says which there are."""
+    return _parsed(tuple(options.items()))
+
+
+@lru_cache(256)  # a checker opens the log thousands of times a second with the same few
+def _parsed(options: tuple[tuple[str, Any], ...]) -> Options:
     try:
-        chosen = dict(options)
-        if "wal_bytes" in chosen:
-            chosen["wal_bytes"] = int(chosen["wal_bytes"])
+        chosen: dict[str, Any] = {name: _NUMBERS.get(name, str)(value) for name, value in options}
         return Options(**chosen)
     except (TypeError, ValueError) as error:
         raise ValueError(f"options of the engine wal: {error}; there are: {OPTIONS_HELP}") from error
@@ -52,12 +69,12 @@ class WalEngine:
             if root is None:
                 raise ValueError("the engine wal needs a directory")
             vfs = RealVfs(root)
-        if chosen.sync == "explicit":
+        if chosen.sync != "each":
             self.promise = "sync rotate close"
         self.log = self.log_class(vfs, runtime if runtime is not None else RealRuntime(), chosen)
 
-    def append(self, payload: bytes) -> int:
-        return self.log.append(payload).sequence
+    def append(self, payload: bytes, expected: int | None = None) -> int:
+        return self.log.append(payload, expected).sequence
 
     def append_batch(self, payloads: Sequence[bytes]) -> int:
         return self.log.append_batch(payloads).sequence

@@ -40,6 +40,9 @@ class Runtime(Protocol):
     def now(self) -> float:
         """Seconds since the epoch."""
 
+    def monotonic(self) -> float:
+        """Seconds since some moment in the past; it never goes back: for timers."""
+
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
 
@@ -61,6 +64,9 @@ class RealRuntime:
 
     def now(self) -> float:
         return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -89,6 +95,9 @@ class StillRuntime:
         self._now = 1_000_000_000.0
 
     def now(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
         return self._now
 
     def sleep(self, seconds: float) -> None:

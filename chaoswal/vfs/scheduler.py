@@ -179,6 +179,10 @@ class Scheduler:
         """Seconds since the epoch, in virtual time."""
         return self._now
 
+    def monotonic(self) -> float:
+        """Seconds in virtual time, which never goes back."""
+        return self._now
+
     def sleep(self, seconds: float) -> None:
         """Let virtual time pass."""
         if self.current is None:

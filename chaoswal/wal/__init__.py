@@ -3,6 +3,7 @@
 It knows of the outside world what ``chaoswal.vfs.protocol`` and ``chaoswal.vfs.runtime`` say, and nothing more.
 """
 
+from chaoswal.wal.counters import Counters
 from chaoswal.wal.errors import (
     BadName,
     CorruptLog,
@@ -15,6 +16,7 @@ from chaoswal.wal.errors import (
     NotHeld,
     RecordGone,
     RecordTooLarge,
+    SequenceConflict,
     SubscriberBusy,
     UnknownSubscriber,
 )
@@ -26,6 +28,7 @@ from chaoswal.wal.subscriber import Subscriber
 __all__ = [
     "BadName",
     "CorruptLog",
+    "Counters",
     "ForeignFile",
     "Log",
     "LogClosed",
@@ -40,6 +43,7 @@ __all__ = [
     "Receipt",
     "RecordGone",
     "RecordTooLarge",
+    "SequenceConflict",
     "Subscriber",
     "SubscriberBusy",
     "UnknownSubscriber",

@@ -68,6 +68,18 @@ class ForeignFile(LogError):
         return f"not a chaoswal log: the directory holds {self.name!r}; nothing was touched, use another directory"
 
 
+class SequenceConflict(LogError):
+    """An append expected another sequence number than the next one: somebody else was faster. Nothing was appended."""
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(expected, actual)
+        self.expected = expected
+        self.actual = actual
+
+    def __str__(self) -> str:
+        return f"the next sequence number is {self.actual}, not {self.expected}: read what came between and try again"
+
+
 class RecordTooLarge(LogError):
     """A record or batch above the limit of the format."""
 

@@ -39,9 +39,10 @@ if it has one, and its batch table adds up.
 
 Where the frames of a WAL stop before the end of the file
 ---------------------------------------------------------
-Either the tail is torn: frames that were never synced and survived in part; sectors survive independently, so that
-good frames behind a hole are legal. Or synced bytes are damaged. The two are told apart by evidence only: search
-behind the bad frame for its successors (the magic, then the whole test at that offset); if one of them says by
+Zeros up to the end were written there to be written over (``walfile.py``), or a crash left them: the frames end there.
+Otherwise, either the tail is torn: frames that were never synced and survived in part; sectors survive independently,
+so that good frames behind a hole are legal. Or synced bytes are damaged. The two are told apart by evidence only:
+search behind the bad frame for its successors (the magic, then the whole test at that offset); if one of them says by
 ``synced`` that the bad one was durable, it is damage, and is reported; otherwise it is a torn tail, and is cut. A
 cut never loses a promised record, with one honest limit: rot in the very last synced frames, which no later frame
 testifies for, looks like a torn tail. (Recovery takes one more witness, see ``recovery.py``: a subscriber that has

@@ -3,14 +3,18 @@
 What it promises
 ----------------
 * ``append`` with sync="each", ``append_batch`` with the same, ``sync``, ``rotate`` and ``close``: when one of them
-  returns, everything appended before is durable. A batch is there whole or not at all.
+  returns, everything appended before is durable. A batch is there whole or not at all. Under the other policies
+  (``options.py``) a receipt says whether its records are durable already; nothing else is promised before a ``sync``.
 * Readers and subscribers are shown durable records only, so that what was seen stays.
 * Sequence numbers begin at 0, have no gaps, and are never used again.
 * A failed append (an OSError) leaves the log as it was. After a failed sync or finalize, whatever it was for, nobody
   knows what is on the disk: the log is poisoned, and every change is refused until it is opened again; reading is not.
 * Damage to what was durable raises CorruptLog, with one limit that ``frames.py`` tells.
 
-The directory must exist and hold nothing else. Parts that do one thing each are put together in ``Parts``.
+The directory must exist and hold nothing else. Parts that do one thing each are put together in ``Parts``. One mutex
+guards everything. It is given back while an append or a sync waits for the disk (``commit.py``), and held while a WAL
+is finalized or a file is replaced. What is due after a time is done by a thread of the log's own (``timer.py``), which
+is there only where the options ask for it.
 """
 
 import os
@@ -22,15 +26,17 @@ from typing import Self
 
 from chaoswal.vfs.protocol import File, Lock, Vfs
 from chaoswal.vfs.runtime import Runtime
+from chaoswal.wal.commit import Committer, Standing
+from chaoswal.wal.counters import Counters
 from chaoswal.wal.cursor import Cursor, CursorBirth
 from chaoswal.wal.errors import (
     BadName,
     CorruptLog,
     LogClosed,
     LogLocked,
-    LogPoisoned,
     RecordGone,
     RecordTooLarge,
+    SequenceConflict,
     SubscriberBusy,
     UnknownSubscriber,
 )
@@ -45,6 +51,7 @@ from chaoswal.wal.retention import Cleaner
 from chaoswal.wal.segment import Segment, SegmentBirth
 from chaoswal.wal.subscriber import Feed, Subscriber
 from chaoswal.wal.survey import Surveyor, check_names
+from chaoswal.wal.timer import Job, Timer
 from chaoswal.wal.walfile import WalBirth, WalFile
 
 READ_BYTES = 1 << 20
@@ -60,6 +67,7 @@ class Parts:
     codec: type[Codec] = Codec
     wal_file: type[WalFile] = WalFile
     wal_birth: type[WalBirth] = WalBirth
+    committer: type[Committer] = Committer
     segment_birth: type[SegmentBirth] = SegmentBirth
     cursor_birth: type[CursorBirth] = CursorBirth
     manifest_birth: type[ManifestBirth] = ManifestBirth
@@ -68,6 +76,7 @@ class Parts:
     recovery: type[Recovery] = Recovery
     cleaner: type[Cleaner] = Cleaner
     feed: type[Feed] = Feed
+    timer: type[Timer] = Timer
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +93,30 @@ class Log:
 
     parts = Parts()
 
+    # What most logs never change stands in the class: they are opened by the thousand.
+    _timer: Timer | None = None
+    _sync_job: Job | None = None
+    _age_job: Job | None = None
+    _rotations = _finished_bytes = _cleaned = _forgotten_acks = 0
+
     def __init__(self, vfs: Vfs, runtime: Runtime, options: Options | None = None) -> None:
         """Open or make the log in the root of ``vfs``.
 
-        Raises LogLocked if it is open elsewhere, ForeignFile if the directory holds something else, CorruptLog if what
-        was durable is damaged, and OSError. Nothing stays locked then.
+        A policy that goes by time needs a ``runtime`` with threads (RuntimeError). Raises LogLocked if the log is open
+        elsewhere, ForeignFile if the directory holds something else, CorruptLog if what was durable is damaged, and
+        OSError. Nothing stays locked then.
         """
         self.options = options if options is not None else Options()
         self._vfs = vfs
         self._mutex = runtime.mutex()
         parts = self.parts
+        self._standing = Standing()
+        self._committer = parts.committer(runtime, self._mutex, self.options, self._standing)
+        self._due_bytes, self._wal_bytes = self.options.due_bytes, self.options.wal_bytes
+        if self.options.needs_thread:
+            self._timer = self._make_timer(runtime)
         self._codec = codec = parts.codec(self.options.frame)
-        wal_birth = parts.wal_birth(vfs, codec, runtime.entropy, parts.wal_file)
+        wal_birth = parts.wal_birth(vfs, codec, runtime.entropy, parts.wal_file, self.options.preallocate_bytes)
         self._cursor_birth = parts.cursor_birth(vfs)
         self._manifest_birth = parts.manifest_birth(vfs)
         self._finalizer = parts.finalizer(vfs, parts.segment_birth(vfs, codec, runtime.entropy), wal_birth)
@@ -103,8 +124,6 @@ class Log:
         self._feeds: dict[str, Feed] = {}
         self._recent = Recent()
         self._files: PlainFiles = READ_MODES[self.options.read_mode](vfs)
-        self._poisoned = ""
-        self._closed = False
         self._lock = self.take_lock(f"pid {os.getpid()}, since {runtime.now():.3f}")
         try:
             surveyor = parts.surveyor(vfs, codec)
@@ -118,26 +137,47 @@ class Log:
         self._wal: WalFile = found.wal
         self._cursors = found.cursors
         self._errors = found.errors
+        self._made = found.made
+        self._opened_at = found.wal.next
+        if self._timer is not None:
+            self._start(self._timer)
+
+    def _make_timer(self, runtime: Runtime) -> Timer:
+        """The thread that the options ask for, not yet running."""
+        timer = self.parts.timer(runtime, self._mutex, "log timer")
+        if self.options.due_s:
+            self._sync_job = timer.add(self.options.due_s, self._sync)
+        if self.options.rotate_age_s:
+            self._age_job = timer.add(self.options.rotate_age_s, self._rotate)
+        return timer
+
+    def _start(self, timer: Timer) -> None:
+        try:
+            timer.start()
+        except BaseException:
+            with self._mutex:
+                self._release()
+            raise
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    def append(self, payload: bytes) -> Receipt:
-        """Append one record."""
+    def append(self, payload: bytes, expected: int | None = None) -> Receipt:
+        """Append one record; only if its number will be ``expected``, where that is given (SequenceConflict)."""
         with self._mutex:
-            return self._append(payload, 0)
+            return self._append(payload, 0, expected)
 
-    def append_batch(self, payloads: Sequence[bytes]) -> Receipt:
-        """Append several records as one: after a crash all of them are there, or none."""
+    def append_batch(self, payloads: Sequence[bytes], expected: int | None = None) -> Receipt:
+        """Append several records as one: after a crash all of them are there, or none. ``expected`` as in append."""
         with self._mutex:
             if not payloads:
                 self._check_writable()
+                self._check_expected(expected)
                 return Receipt(self._wal.next, durable=self._wal.durable == self._wal.next, count=0)
-            return self._append(join_batch(payloads), len(payloads))
+            return self._append(join_batch(payloads), len(payloads), expected)
 
     def sync(self) -> None:
         """Make everything appended so far durable."""
         with self._mutex:
-            self._check_writable()
             self._sync()
 
     def rotate(self) -> None:
@@ -146,39 +186,64 @@ class Log:
             self._check_writable()
             self._rotate()
 
-    def _append(self, payload: bytes, count: int) -> Receipt:
-        self._check_writable()
-        if len(payload) > PAYLOAD_BYTES_MAX:
-            raise RecordTooLarge(len(payload), PAYLOAD_BYTES_MAX)
-        if self.is_full(self._codec.size(len(payload))):
-            self._rotate()
+    def _append(self, payload: bytes, count: int, expected: int | None = None) -> Receipt:
+        standing = self._standing
+        if standing.closed or standing.reason:
+            standing.check()
+        length = len(payload)
+        if length > PAYLOAD_BYTES_MAX:
+            raise RecordTooLarge(length, PAYLOAD_BYTES_MAX)
+        frame_bytes = self._codec.size(length)
+        if self._wal.size + frame_bytes > self._wal_bytes:
+            self._make_room(frame_bytes)
+        if expected is not None:  # looked at only now: whoever makes room may have had to wait for others
+            self._check_expected(expected)
+        wal = self._wal
         try:
-            sequence = self._wal.append(payload, count)
+            sequence = wal.append(payload, count)
         except BaseException as error:
-            if self._wal.broken:
+            if wal.broken:
                 self._poison("append and its undoing", error)
             raise
-        if self.options.sync == "each":
-            self._sync()
-        return Receipt(sequence, durable=sequence < self._wal.durable, count=count or 1)
+        if self._timer is not None:
+            self._arm(self._timer)
+        if wal.size - wal.begun_size >= self._due_bytes:
+            self._committer.commit(wal, sequence)
+        return Receipt(sequence, durable=sequence < wal.durable, count=count or 1)
+
+    def _check_expected(self, expected: int | None) -> None:
+        if expected is not None and expected != self._wal.next:
+            raise SequenceConflict(expected, self._wal.next)
+
+    def _make_room(self, frame_bytes: int) -> None:
+        """Rotate if the frame does not fit; again, should others have filled the next WAL meanwhile."""
+        while self.is_full(frame_bytes):
+            full = self._wal
+            self._rotate()
+            if self._wal is full:
+                return
+
+    def _arm(self, timer: Timer) -> None:
+        if self._sync_job is not None:
+            timer.arm(self._sync_job)
+        if self._age_job is not None:
+            timer.arm(self._age_job)
 
     def is_full(self, frame_bytes: int) -> bool:
         """Whether the WAL holds something and would be too large with one more frame."""
         return self._wal.size > HEADER_BYTES and self._wal.size + frame_bytes > self.options.wal_bytes
 
     def _sync(self) -> None:
-        wal = self._wal
-        if wal.durable == wal.next:
-            return
-        try:
-            wal.sync_all()
-        except BaseException as error:
-            self._poison(f"sync of {wal.name}", error)
-            raise
+        self._check_writable()
+        self._committer.commit(self._wal, self._wal.next - 1)
 
     def _rotate(self) -> None:
-        self._sync()
         old = self._wal
+        self._committer.quiesce()
+        self._check_writable()
+        if self._wal is not old:
+            return  # while this thread waited another has rotated, and what this one appended before is durable
+        self._committer.finish(old)
         if old.size == HEADER_BYTES:
             return
         try:
@@ -188,6 +253,10 @@ class Log:
             raise
         self._segments.append(segment)
         self._wal = wal
+        self._rotations += 1
+        self._finished_bytes += old.size - HEADER_BYTES
+        if self._age_job is not None:
+            self._age_job.due = None
         old.close()
 
     def _finalize(self, old: WalFile) -> tuple[Segment, WalFile]:
@@ -196,6 +265,28 @@ class Log:
         if scan.next != old.next:
             raise CorruptLog(old.name, scan.end, scan.next, old.next - 1, "what was written reads back differently")
         return self._finalizer.finalize(old.name, old.first, data, scan)
+
+    def counters(self) -> Counters:
+        """What this log has done since it was opened, and what there is."""
+        with self._mutex:
+            wal, feeds = self._wal, self._feeds
+            positions = [
+                feeds[name].position if name in feeds else self._cursors[name].position
+                for name in self._manifest.names
+                if name in feeds or name in self._cursors
+            ]
+            return Counters(
+                appended=wal.next - self._opened_at,
+                consumed=self._forgotten_acks + sum(feed.acks for feed in feeds.values()),
+                buffered=wal.next - max(self._manifest.start, min(positions, default=0)),
+                bytes_appended=self._finished_bytes + wal.size - HEADER_BYTES,
+                syncs=self._committer.syncs,
+                flush_failures=self._committer.failures,
+                rotations=self._rotations,
+                segments_written=self._rotations + self._made,
+                segments_active=len(self._segments),
+                segments_cleaned=self._cleaned,
+            )
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -278,6 +369,7 @@ class Log:
             self._put_manifest(self._manifest.without_name(name))
             feed = self._feeds.pop(name, None)
             if feed is not None:
+                self._forgotten_acks += feed.acks
                 feed.release()
             self._errors.pop(cursor_name(name), None)
             self._cursors.pop(name, None)
@@ -292,6 +384,7 @@ class Log:
             if gone:
                 self._put_manifest(self._manifest.with_start(gone[-1].end))
                 self._segments = self._segments[count:]
+                self._cleaned += count
             self._cleaner.delete(gone)
             self._files.forget([segment.name for segment in gone])
             return self._manifest.start
@@ -351,16 +444,27 @@ class Log:
     # -- opening and closing ---------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Sync, flush the subscribers' progress, and give everything back. LogPoisoned if the log was poisoned."""
-        with self._mutex:
-            if self._closed:
-                return
-            try:
-                self._check_writable()
-                self._sync()
-                self._flush_progress(list(self._feeds.values()))
-            finally:
-                self._release()
+        """Sync, flush the subscribers' progress, and give everything back. LogPoisoned if the log was poisoned.
+
+        The log's thread has ended when this returns or raises.
+        """
+        try:
+            with self._mutex:
+                self._close()
+        finally:
+            if self._timer is not None:
+                self._timer.join()
+
+    def _close(self) -> None:
+        self._committer.quiesce()
+        if self._standing.closed:
+            return
+        try:
+            self._check_writable()
+            self._committer.finish(self._wal)
+            self._flush_progress(list(self._feeds.values()))
+        finally:
+            self._release()
 
     def take_lock(self, owner: str) -> Lock:
         """Take the writer's lock; a directory that was never ours is looked at first, and not touched if foreign."""
@@ -373,7 +477,9 @@ class Log:
             raise LogLocked(error.strerror or "unknown") from error
 
     def _release(self) -> None:
-        self._closed = True
+        self._standing.closed = True
+        if self._timer is not None:
+            self._timer.stop()
         for feed in self._feeds.values():
             feed.handle = None
         try:
@@ -383,17 +489,22 @@ class Log:
             self._lock.release()
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._standing.closed:
             raise LogClosed
 
     def _check_writable(self) -> None:
-        if self._closed:
-            raise LogClosed
-        if self._poisoned:
-            raise LogPoisoned(self._poisoned)
+        self._standing.check()
 
     def _poison(self, doing: str, error: BaseException) -> None:
-        self._poisoned = f"{doing}: {type(error).__name__}: {error}"
+        self._standing.poison(doing, error)
+
+    @property
+    def _poisoned(self) -> str:
+        return self._standing.reason
+
+    @_poisoned.setter
+    def _poisoned(self, reason: str) -> None:
+        self._standing.reason = reason
 
     def __enter__(self) -> Self:
         return self

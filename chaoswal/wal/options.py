@@ -1,30 +1,89 @@
 """What may be chosen about a log."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 WAL_BYTES_DEFAULT = 64 * 1024 * 1024
+SYNC_BYTES_DEFAULT = 1024 * 1024
+SYNC_INTERVAL_MS_DEFAULT = 25.0
+GROUP_MAX_DEFAULT = 64
+BYTES_MAX = 1 << 62
+DAY_S = 86_400
+
+SyncPolicy = Literal["each", "explicit", "bytes", "interval", "either"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """``sync``: "each" append is durable when it returns, or only an "explicit" sync() makes it so.
+    """What makes appends durable, when a WAL is finished, and who waits for whom.
+
+    ``sync``: "each" append is durable when it returns; or only an "explicit" sync() makes it so; or, besides, the
+    append by which ``sync_bytes`` are not yet durable ("bytes"), a thread of the log's own at most
+    ``sync_interval_ms`` after an append ("interval", also where no other append follows), or "either" of these.
+
+    ``group_delay_ms`` and ``group_max``: who begins a sync while others append waits so long for more of them, or until
+    there are so many. A lone appender never waits.
+
     ``wal_bytes``: a WAL that would grow beyond this is finalized first; a larger record gets a WAL to itself.
+    ``rotate_age_s``: a WAL whose first record is older than this is finalized by a thread of the log's own; 0 is never,
+    5 suits most readers of segments.
+
+    ``preallocate_bytes``: a WAL grows by so many bytes of zeros at a time, so that most syncs have no new size to make
+    durable; 0 is never. Frames of more than a quarter of it are appended without. Whether it pays depends on the disk.
+
     ``frame``: the version of the frames that are written, "2" with a BLAKE3; all versions are read.
     ``read_mode``: segments are read by "plain" calls or through "mmap"; the results are the same.
     """
 
-    sync: Literal["each", "explicit"] = "each"
+    sync: SyncPolicy = "each"
+    sync_bytes: int = SYNC_BYTES_DEFAULT
+    sync_interval_ms: float = SYNC_INTERVAL_MS_DEFAULT
+    group_delay_ms: float = 0.0
+    group_max: int = GROUP_MAX_DEFAULT
     wal_bytes: int = WAL_BYTES_DEFAULT
+    rotate_age_s: float = 0.0
+    preallocate_bytes: int = 0
     frame: Literal["1", "2"] = "1"
     read_mode: Literal["plain", "mmap"] = "plain"
 
     def __post_init__(self) -> None:
-        if self.sync not in ("each", "explicit"):
-            raise ValueError(f'sync={self.sync!r}: it is "each" or "explicit"')
-        if self.wal_bytes < 1:
-            raise ValueError(f"wal_bytes={self.wal_bytes}: a number of bytes above 0")
+        if self.sync not in get_args(SyncPolicy):
+            told = ", ".join(f'"{policy}"' for policy in get_args(SyncPolicy))
+            raise ValueError(f"sync={self.sync!r}: it is one of {told}")
         if self.frame not in ("1", "2"):
             raise ValueError(f'frame={self.frame!r}: it is "1" or "2"')
         if self.read_mode not in ("plain", "mmap"):
             raise ValueError(f'read_mode={self.read_mode!r}: it is "plain" or "mmap"')
+        for name, least, most, told in _BOUNDS:
+            value = getattr(self, name)
+            if not least <= value <= most:  # nor is a NaN
+                raise ValueError(f"{name}={value}: {told}")
+
+    @property
+    def due_bytes(self) -> float:
+        """An append syncs when so much is not yet durable."""
+        if self.sync == "each":
+            return 1
+        return self.sync_bytes if self.sync in ("bytes", "either") else float("inf")
+
+    @property
+    def needs_thread(self) -> bool:
+        """Whether something is to be done after a time."""
+        return self.rotate_age_s > 0 or self.sync in ("interval", "either")
+
+    @property
+    def due_s(self) -> float:
+        """A thread syncs so many seconds after an append; 0 for never."""
+        return self.sync_interval_ms / 1000 if self.sync in ("interval", "either") else 0.0
+
+
+_BOUNDS: tuple[tuple[str, float, float, str], ...] = (
+    ("sync_bytes", 1, BYTES_MAX, "a number of bytes above 0"),
+    ("sync_interval_ms", 0.001, DAY_S * 1000, "a time in milliseconds above 0, a day at most"),
+    ("group_delay_ms", 0, DAY_S * 1000, "a time in milliseconds or 0, a day at most"),
+    ("group_max", 1, BYTES_MAX, "a number of appends above 0"),
+    ("wal_bytes", 1, BYTES_MAX, "a number of bytes above 0"),
+    ("preallocate_bytes", 0, BYTES_MAX, "a number of bytes, or 0 for never"),
+    ("rotate_age_s", 0, DAY_S, "a time in seconds or 0 for never, a day at most"),
+)
+"""The least and the most each may be, and what it is."""

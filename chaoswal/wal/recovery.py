@@ -106,7 +106,7 @@ SEGMENT_ROWS: tuple[Row[SegmentFacts], ...] = (
 )
 
 WAL_ROWS: tuple[Row[WalFacts], ...] = (
-    Row("W1 nothing in it", lambda f: not f.below and not f.superseded and f.content == EMPTY, REUSE),
+    Row("W1 nothing in it, or zeros", lambda f: not f.below and not f.superseded and f.content == EMPTY, REUSE),
     Row(
         "W2 holds records of an earlier session",
         lambda f: not f.below and not f.superseded and f.content == FRAMES,
@@ -283,13 +283,16 @@ def _log_facts(survey: Survey) -> LogFacts:
 
 @dataclass(slots=True)
 class Recovered:
-    """What a log begins with. ``errors`` are by file name, to be raised when that file is asked for."""
+    """What a log begins with. ``errors`` are by file name, to be raised when that file is asked for; ``made``: how
+    many of the segments are new.
+    """
 
     manifest: Manifest
     segments: list[Segment]
     wal: WalFile
     cursors: dict[str, Cursor]
     errors: dict[str, CorruptLog]
+    made: int = 0
 
 
 class Recovery:
@@ -330,6 +333,7 @@ class Recovery:
         """Carry a plan out."""
         wal: WalFile | None = None
         errors: dict[str, CorruptLog] = {}
+        before = len(survey.segments)
         try:
             for action in actions:
                 verb = action.verb
@@ -347,7 +351,7 @@ class Recovery:
                 wal.close()
             raise
         assert wal is not None
-        return Recovered(manifest, survey.segments, wal, survey.cursors, errors)
+        return Recovered(manifest, survey.segments, wal, survey.cursors, errors, len(survey.segments) - before)
 
     def settle_tail(self, verb: str, tail: Tail, segments: list[Segment]) -> WalFile:
         """Go on from the WAL of the last session; a segment that this makes is added to ``segments``."""

@@ -34,6 +34,7 @@ class Feed:
         self.flushed = cursor
         self.position = self.upcoming = cursor.position
         self.acked = set(cursor.acked)
+        self.acks = 0
         self.held: set[int] = set()
         self.deferred: list[int] = []
         self.handle: weakref.ref[Subscriber] | None = None
@@ -97,6 +98,7 @@ class Feed:
 
     def finish(self, sequence: int) -> None:
         """Count a record as acknowledged, and move on past all that are."""
+        self.acks += 1
         self.acked.add(sequence)
         while self.position in self.acked:
             self.acked.remove(self.position)

@@ -14,7 +14,10 @@ EMPTY, TORN, FRAMES, DAMAGED = "empty", "torn", "frames", "damaged"
 
 
 class Tail:
-    """The WAL behind the last segment: its content is EMPTY, TORN (nothing good, but something), FRAMES or DAMAGED."""
+    """The WAL behind the last segment.
+
+    Its content is EMPTY (nothing but zeros), TORN (nothing good, but something), FRAMES or DAMAGED.
+    """
 
     __slots__ = ("content", "data", "error", "first", "scan", "seed")
 
@@ -160,7 +163,7 @@ class Surveyor:
         if tail.scan.offsets:
             tail.content = FRAMES
         else:
-            tail.content = TORN if len(data) > HEADER_BYTES else EMPTY
+            tail.content = EMPTY if data.count(0, HEADER_BYTES) == len(data) - HEADER_BYTES else TORN
         return tail
 
     def read_whole(self, name: str) -> bytes:

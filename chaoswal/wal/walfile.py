@@ -5,6 +5,10 @@ Theory of operation
 A WAL is born as a header alone and grows by frames (``frames.py``). In memory stand the offset and number of every
 frame, the end of what was written, and the end of what was synced; readers see only up to the latter.
 
+On a real disk a sync is quicker when it has no new size to make durable. So the file may be made to grow by many zeros
+at once (``preallocate_bytes``), written behind the frame that needs them by the same call; later frames are written
+over them. Zeros are no frame, whatever their offset, so that what is read ends where the frames do.
+
 A failed or interrupted append is rewound: the file is truncated to the end of the last good frame, so that no bytes
 of it stay behind a shorter record. Where that fails too the WAL is ``broken``. A failed sync is not retried: after
 it, nobody knows what the disk holds, and a second sync that succeeds proves nothing.
@@ -19,18 +23,27 @@ from chaoswal.wal.files import HEADER_BYTES, IDENTITY_BYTES, WAL_MAGIC, Birth, h
 from chaoswal.wal.frames import Codec, Record
 from chaoswal.wal.reading import read_frames
 
+Mark = tuple[int, int]
+"""The size of a WAL at some moment, and the number of its next record then."""
+
 
 class WalFile:
-    """A WAL that this session appends to. ``next`` is the number of the next record, ``durable`` what is synced."""
+    """A WAL that this session appends to.
 
-    def __init__(self, file: File, first: int, seed: int, codec: Codec) -> None:
+    ``next`` is the number of the next record, ``durable`` the first that no sync has covered; ``size`` is the end
+    of what is written, ``begun_size`` how much of that the last sync to begin covers, ``durable_size`` the last to end.
+    """
+
+    def __init__(self, file: File, first: int, seed: int, codec: Codec, growth_bytes: int = 0) -> None:
         self.file = file
         self.name = wal_name(first)
         self.first = self.next = self.durable = first
         self.seed = seed
-        self.size = self.durable_size = HEADER_BYTES
+        self.size = self.durable_size = self.begun_size = HEADER_BYTES
         self.broken = False
         self._codec = codec
+        self._growth_bytes = growth_bytes
+        self._allocated = HEADER_BYTES
         self._sequences = array("Q")
         self._offsets = array("Q")
 
@@ -39,7 +52,10 @@ class WalFile:
         sequence = self.next
         frame = self._codec.encode(payload, count, sequence, self.durable, self.seed, self.size)
         try:
-            self.write_whole(frame)
+            if self._growth_bytes and self.size + len(frame) > self._allocated:
+                self.write_whole(self.grow(frame))
+            else:
+                self.write_whole(frame)
             self._sequences.append(sequence)
             self._offsets.append(self.size)
             self.size, self.next = self.size + len(frame), sequence + (count or 1)
@@ -47,6 +63,13 @@ class WalFile:
             self.rewind(sequence)
             raise
         return sequence
+
+    def grow(self, frame: bytes) -> bytes:
+        """The frame and zeros to be written over by the next ones, unless it is large beside them."""
+        end = self.size + len(frame)
+        room = -end % self._growth_bytes if 4 * len(frame) <= self._growth_bytes else 0
+        self._allocated = end + room
+        return frame + bytes(room)
 
     def write_whole(self, frame: bytes) -> None:
         """Write a frame at the end, however little a call takes."""
@@ -60,16 +83,26 @@ class WalFile:
             self._sequences.pop()
             self.size = self._offsets.pop()
         self.next = sequence
+        self._allocated = self.size
         try:
             self.truncate()
         except OSError:
             self.broken = True
 
+    def mark(self) -> Mark:
+        """What a sync that begins now will cover; ``settle`` with it once that sync has returned."""
+        self.begun_size = self.size
+        return self.size, self.next
+
+    def settle(self, mark: Mark) -> None:
+        """Count as durable what was written before a sync began."""
+        self.durable_size, self.durable = mark
+
     def sync_all(self) -> None:
         """Make everything written so far durable."""
-        size, following = self.size, self.next
+        mark = self.mark()
         self.sync()
-        self.durable_size, self.durable = size, following
+        self.settle(mark)
 
     def read(self, sequence: int, max_bytes: int) -> list[Record]:
         """Durable records from number ``sequence`` on, at least one, about ``max_bytes`` of them."""
@@ -99,11 +132,19 @@ class WalFile:
 class WalBirth(Birth):
     """Makes a WAL: a header and nothing more, under its final name, durable."""
 
-    def __init__(self, vfs: Vfs, codec: Codec, entropy: Callable[[int], bytes], wal_file: type[WalFile]) -> None:
+    def __init__(
+        self,
+        vfs: Vfs,
+        codec: Codec,
+        entropy: Callable[[int], bytes],
+        wal_file: type[WalFile],
+        growth_bytes: int = 0,
+    ) -> None:
         self._vfs = vfs
         self._codec = codec
         self._entropy = entropy
         self._wal_file = wal_file
+        self._growth_bytes = growth_bytes
 
     def make(self, first: int) -> WalFile:
         """A new WAL; it replaces one of the same name."""
@@ -114,10 +155,10 @@ class WalBirth(Birth):
             self.commit(file, name)
         finally:
             file.close()
-        return self._wal_file(self._vfs.open(name, write=True), first, header_seed(header), self._codec)
+        return self.hand_out(self._vfs.open(name, write=True), first, header_seed(header))
 
     def adopt(self, first: int, seed: int) -> WalFile:
-        """A WAL that holds nothing behind its header.
+        """A WAL that holds nothing behind its header, or zeros.
 
         An earlier session may have cut away an append that failed, and that cut need not be durable: sync.
         """
@@ -127,7 +168,11 @@ class WalBirth(Birth):
         except BaseException:
             file.close()
             raise
-        return self._wal_file(file, first, seed, self._codec)
+        return self.hand_out(file, first, seed)
+
+    def hand_out(self, file: File, first: int, seed: int) -> WalFile:
+        """A WAL that holds nothing, to be appended to."""
+        return self._wal_file(file, first, seed, self._codec, self._growth_bytes)
 
     def sync_cut(self, file: File) -> None:
         """Make the end of an empty WAL durable."""

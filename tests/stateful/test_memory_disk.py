@@ -8,11 +8,15 @@ from chaoswal.check import Coverage
 from chaoswal.stateful import CrashMachine, ViolationFound, crash_machine
 
 OPTIONS = {
-    "sync": ("each", "explicit"),
+    "sync": ("each", "explicit", "bytes"),
+    "sync_bytes": ("100", "700"),
+    "group_delay_ms": ("0", "5"),
     "wal_bytes": ("200", "1000", "100000"),
     "frame": ("1", "2"),
     "read_mode": ("plain", "mmap"),
+    "preallocate_bytes": ("0", "0", "900", "3000"),
 }
+"""Those that need no threads; what does is tested under the scheduler."""
 
 LIFE = settings(
     max_examples=150,

@@ -1,12 +1,14 @@
 """The adapter: options from text, promises that follow from them, and a real directory."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from chaoswal.engines.wal import WalEngine
+from chaoswal.engines.wal import OPTIONS_HELP, WalEngine
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.runtime import StillRuntime
+from chaoswal.wal import Options
 
 
 def test_promises_follow_from_the_options() -> None:
@@ -16,10 +18,35 @@ def test_promises_follow_from_the_options() -> None:
         assert engine.log.options.wal_bytes == 4096
 
 
-@pytest.mark.parametrize("wrong", [{"sync": "maybe"}, {"wal_bytes": "many"}, {"wal_bytes": "0"}, {"colour": "red"}])
+WRONG = [
+    {"sync": "maybe"},
+    {"wal_bytes": "many"},
+    {"wal_bytes": "0"},
+    {"colour": "red"},
+    {"sync_bytes": "0"},
+    {"sync_bytes": "1.5"},
+    {"sync_interval_ms": "0"},
+    {"sync_interval_ms": "nan"},
+    {"group_delay_ms": "-1"},
+    {"group_delay_ms": "inf"},
+    {"group_max": "0"},
+    {"rotate_age_s": "-5"},
+    {"preallocate_bytes": "-1"},
+    {"rotate_age_s": "1e9"},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_wrong_options_are_refused_and_the_right_ones_told(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match='sync="each"'):
         WalEngine(vfs=MemoryVfs(), runtime=StillRuntime(), **wrong)
+
+
+def test_every_option_is_told_of() -> None:
+    for field in fields(Options):
+        assert f"{field.name}=" in OPTIONS_HELP
+    engine = WalEngine(vfs=MemoryVfs(), runtime=StillRuntime(), sync="bytes", sync_bytes="77", group_delay_ms="0.5")
+    assert engine.log.options == Options(sync="bytes", sync_bytes=77, group_delay_ms=0.5)
 
 
 def test_a_directory_is_needed() -> None:

@@ -20,7 +20,9 @@ from chaoswal.workload import Generator, traits_of
 
 def explore(kind: type[WalEngine], seed: int, profile: str, length: int = 15) -> Found | None:
     """One random program, every crash within a small bound, crashes in recovery too."""
-    options = {"sync": ["each", "explicit"][seed % 2], "wal_bytes": str([300, 900, 2000][seed % 3])}
+    sync = ["each", "explicit", "bytes"][seed % 3]
+    options = {"sync": sync, "sync_bytes": "200", "wal_bytes": str([900, 300, 2000, 300][seed % 4])}
+    options["preallocate_bytes"] = str([0, 600, 2500][seed // 2 % 3])
     factory = Factory(kind=kind, options=options, name="wal")
     traits = traits_of(factory.open_simulated(MemoryVfs(), StillRuntime(0)))
     operations = Generator(seed, traits.capabilities).program(length)
@@ -32,7 +34,7 @@ def explore(kind: type[WalEngine], seed: int, profile: str, length: int = 15) ->
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(6))
 def test_no_crash_breaks_a_promise(profile: str, seed: int) -> None:
     assert explore(WalEngine, seed, profile) is None
 

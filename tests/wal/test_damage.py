@@ -1,16 +1,18 @@
 """Damage at rest: every flipped byte and every cut of every file is reported, or was the tail nothing testifies for."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chaoswal.vfs.memory import MemoryVfs
-from chaoswal.wal import CorruptLog, Log
+from chaoswal.vfs.runtime import StillRuntime
+from chaoswal.wal import CorruptLog, Log, LogReader, Options
 from chaoswal.wal.files import HEADER_BYTES, wal_name
 from chaoswal.wal.frames import Codec
-from tests.wal.disks import Files, disk_of, files_of, filled, open_log, payload
+from tests.wal.disks import Files, disk_of, files_of, filled, open_log, payload, shown
 
 COUNT = 12
 FILES = files_of(filled(COUNT))
@@ -134,3 +136,77 @@ def test_a_damaged_cursor_does_not_keep_the_log_from_opening() -> None:
             act(log)
     log.unregister("s")
     assert log.subscribe("s").poll(1) == [(0, RECORDS[0])]
+
+
+# -- zeros that frames are to be written over ----------------------------------------------------------------------
+
+
+def grown() -> Files:
+    """A log in one WAL that was made to grow ahead, as a crash leaves it."""
+    vfs = MemoryVfs()
+    log = Log(vfs, StillRuntime(), Options(preallocate_bytes=500))
+    for number in range(4):
+        log.append(payload(number))
+    return files_of(vfs)
+
+
+def test_zeros_behind_the_last_frame_are_the_end() -> None:
+    files = grown()
+    assert files[wal_name(0)].endswith(bytes(500 - HEADER_BYTES - 4 * 52))
+    assert shown(open_log(disk_of(files))) == [payload(number) for number in range(4)]
+
+
+def test_damage_among_the_zeros_costs_no_record() -> None:
+    files, end = grown(), HEADER_BYTES + 4 * 52
+    for offset in range(end, 500):
+        damaged = bytearray(files[wal_name(0)])
+        damaged[offset] ^= 1 << offset % 8
+        assert len(shown(open_log(disk_of({**files, wal_name(0): bytes(damaged)})))) == 4
+        assert len(shown(open_log(disk_of({**files, wal_name(0): files[wal_name(0)][:offset]})))) == 4
+
+
+def test_zeros_in_place_of_durable_records_are_reported() -> None:
+    files = grown()
+    data = bytearray(files[wal_name(0)])
+    data[HEADER_BYTES : HEADER_BYTES + 2 * 52] = bytes(2 * 52)
+    with pytest.raises(CorruptLog, match="damage before records that were durable"):
+        open_log(disk_of({**files, wal_name(0): bytes(data)}))
+
+
+def test_a_wal_of_zeros_is_gone_on_with() -> None:
+    vfs = MemoryVfs()
+    Log(vfs, StillRuntime(), Options()).close()
+    files = files_of(vfs)
+    files[wal_name(0)] += bytes(3000)
+    log = Log(disk_of(files), StillRuntime(), Options(preallocate_bytes=400))
+    for number in range(20):
+        log.append(payload(number))
+    assert shown(log) == [payload(number) for number in range(20)]
+
+
+def test_an_append_that_fails_within_the_zeros_is_undone() -> None:
+    vfs = disk_of({}, "short write of wal-*.wal nth 2 at 30", "fail EIO on write of wal-*.wal nth 3 once")
+    log = Log(vfs, StillRuntime(), Options(preallocate_bytes=500))
+    log.append(payload(0))
+    with pytest.raises(OSError, match="Input/output"):
+        log.append(payload(1))
+    assert len(files_of(vfs)[wal_name(0)]) == HEADER_BYTES + 52
+    for number in (1, 2):
+        log.append(payload(number))
+    assert len(files_of(vfs)[wal_name(0)]) == 500
+    assert shown(Log(MemoryVfs(vfs.killed()), StillRuntime(7))) == [payload(number) for number in range(3)]
+
+
+@pytest.mark.parametrize("frame", ["1", "2"])
+def test_a_reader_in_another_process_takes_the_zeros_for_the_end_too(frame: str) -> None:
+    vfs = MemoryVfs()
+    options: Any = {"preallocate_bytes": 700, "frame": frame, "sync": "explicit"}
+    log = Log(vfs, StillRuntime(), Options(**options))
+    reader = LogReader(vfs)
+    for number in range(12):
+        log.append(payload(number))
+        log.sync()
+        for _ in range(2):
+            assert [data for _, data in reader.records()] == [payload(seen) for seen in range(number)]
+    log.close()
+    assert len(shown(Log(MemoryVfs(vfs.killed()), StillRuntime(7)))) == 12

@@ -1,10 +1,12 @@
 """The log as a whole: any operations against a list, and what it does when the disk says no."""
 
 import errno
+import gc
 import os
 import pickle
 import re
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,19 @@ from chaoswal.disk.image import Image
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.real import RealVfs
 from chaoswal.vfs.runtime import RealRuntime
-from chaoswal.wal import CorruptLog, Log, LogClosed, LogError, LogLocked, LogPoisoned, Options, Receipt, RecordGone
-from tests.wal.disks import disk_of, files_of, open_log, payload, shown
+from chaoswal.wal import (
+    CorruptLog,
+    Counters,
+    Log,
+    LogClosed,
+    LogError,
+    LogLocked,
+    LogPoisoned,
+    Options,
+    Receipt,
+    RecordGone,
+)
+from tests.wal.disks import disk_of, files_of, filled, open_log, payload, shown
 
 # -- any operations against a list ---------------------------------------------------------------------------------
 
@@ -332,6 +345,45 @@ class _Counted:
         return getattr(self._file, name)
 
 
+# -- what it counts ------------------------------------------------------------------------------------------------
+
+
+def test_counters_say_what_was_done_and_what_there_is() -> None:
+    vfs = disk_of(files_of(filled(2)), "fail EIO on fdatasync of wal-*.wal nth 9 once")
+    log = open_log(vfs, wal_bytes=150)
+    found = log.counters()
+    assert found == Counters(
+        appended=0,
+        consumed=0,
+        buffered=0,
+        bytes_appended=0,
+        syncs=0,
+        flush_failures=0,
+        rotations=0,
+        segments_written=1,
+        segments_active=1,
+        segments_cleaned=0,
+    )
+    subscriber = log.subscribe("s")
+    appended(log, 5)
+    log.append_batch([b"a", b"b"])
+    assert log.counters().buffered == 7
+    for number, _ in subscriber.poll(4):
+        subscriber.ack(number)
+    log.cleanup()
+    found = log.counters()
+    assert (found.appended, found.consumed, found.buffered) == (7, 4, 3)
+    assert found.bytes_appended == 5 * 52 + 32 + 8 + 2
+    assert (found.rotations, found.segments_written, found.syncs) == (2, 3, 6)
+    assert (found.segments_active, found.segments_cleaned, found.segments_dropped) == (0, 3, 0)
+    log.unregister("s")
+    assert log.counters().consumed == 4
+    assert log.counters().buffered == 3, "with nobody registered, all there are"
+    with pytest.raises(OSError, match="Input/output"):
+        appended(log, 20)
+    assert log.counters().flush_failures == 1
+
+
 # -- one writer, many threads, real files --------------------------------------------------------------------------
 
 
@@ -342,6 +394,18 @@ def test_a_second_writer_is_told_who_has_it() -> None:
         open_log(vfs)
     log.close()
     open_log(vfs).close()
+
+
+def test_a_log_that_is_dropped_needs_no_garbage_collector() -> None:
+    log = open_log(MemoryVfs())
+    log.append(b"a")
+    ref = weakref.ref(log)
+    gc.disable()
+    try:
+        del log
+        assert ref() is None, "a part keeps a method of its log"
+    finally:
+        gc.enable()
 
 
 def test_closed_is_closed() -> None:
@@ -413,6 +477,7 @@ def test_errors_say_what_where_and_what_to_do_and_pickle() -> None:
         "NotHeld": ("s", 1),
         "RecordGone": (1, 2),
         "RecordTooLarge": (2, 1),
+        "SequenceConflict": (3, 4),
     }
     kinds = [getattr(chaoswal.wal, name) for name in chaoswal.wal.__all__]
     errors = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, LogError) and kind is not LogError]

@@ -98,7 +98,7 @@ def stages() -> dict[str, bytes]:
 
 
 STAGES = stages()
-WAL_CONTENTS = ("absent", "empty", "full", "torn", "hole", "bad header")
+WAL_CONTENTS = ("absent", "empty", "full", "torn", "hole", "bad header", "zeros", "full and zeros", "zeros and more")
 
 
 def wal_bytes_of(content: str, first: int) -> bytes:
@@ -109,6 +109,12 @@ def wal_bytes_of(content: str, first: int) -> bytes:
             return empty
         case "torn":
             return full[:50]
+        case "zeros":
+            return empty + bytes(700)
+        case "full and zeros":
+            return full + bytes(700)
+        case "zeros and more":
+            return empty + bytes(700) + b"x"
         case "hole":
             return full[:41] + bytes(30) + full[71:]
         case "bad header":
@@ -126,9 +132,10 @@ def expected(manifest: bool, segment: bool, old: str, new: str) -> int | None:
 
     Said once more in other words than those of the tables.
     """
-    kept = {"empty": 0, "torn": 0, "full": 2}  # a hole before a frame that says the first was durable is damage
+    kept = {"empty": 0, "zeros": 0, "torn": 0, "zeros and more": 0, "full": 2, "full and zeros": 2}
+    # a hole before a frame that says the first was durable is damage
     if not manifest:
-        newborn = (old, new) in {("absent", "absent"), ("empty", "absent")}
+        newborn = old in {"absent", "empty", "zeros"} and new == "absent"
         return 0 if newborn and not segment else None
     if not segment:
         return kept.get(old) if new == "absent" else None

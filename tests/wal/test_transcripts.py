@@ -2,7 +2,9 @@
 
 from chaoswal.trace import ROOT, Create, Rename, SyncBegin, Truncate, Unlink, Write
 from chaoswal.vfs.memory import MemoryVfs
-from tests.wal.disks import disk_of, files_of, filled, open_log, payload
+from chaoswal.vfs.runtime import StillRuntime
+from chaoswal.wal import Log, Options
+from tests.wal.disks import disk_of, files_of, filled, open_log, payload, shown
 
 
 def told(vfs: MemoryVfs, start: int = 0) -> list[str]:
@@ -59,6 +61,25 @@ def test_append_sync_and_batch() -> None:
     log.sync()
     log.sync()
     assert told(vfs, start) == ["write wal-0.wal at 40", "write wal-0.wal at 73", "sync wal-0.wal"]
+
+
+def test_a_wal_that_grows_ahead() -> None:
+    vfs = MemoryVfs()
+    log = Log(vfs, StillRuntime(), Options(preallocate_bytes=400))
+    start = len(vfs.events())
+    for number in range(8):
+        log.append(payload(number))
+        size = len(files_of(vfs)["wal-00000000000000000000.wal"])
+        assert size == (400 if number < 6 else 800), "one more frame would begin a new piece"
+    log.append(bytes(101 - 32))
+    grown = len(files_of(vfs)["wal-00000000000000000000.wal"])
+    assert grown == 800, "there is still room for it"
+    log.append(bytes(3000))
+    assert len(files_of(vfs)["wal-00000000000000000000.wal"]) == 40 + 8 * 52 + 101 + 3032, "no zeros behind a large one"
+    offsets = [40 + 52 * number for number in range(9)] + [40 + 8 * 52 + 101]
+    written = [line for offset in offsets for line in (f"write wal-0.wal at {offset}", "sync wal-0.wal")]
+    assert told(vfs, start) == written, "no call is added"
+    assert len(shown(Log(MemoryVfs(vfs.killed()), StillRuntime()))) == 10
 
 
 def test_rotation() -> None:

@@ -79,6 +79,6 @@ class GrowsFirst(WalFile):
 class RecordByRecord(Log):
     """A batch is a frame for each record, and a crash leaves some of them: SlateDB #762."""
 
-    def append_batch(self, payloads: Sequence[bytes]) -> Receipt:
+    def append_batch(self, payloads: Sequence[bytes], expected: int | None = None) -> Receipt:
         receipts = [self._append(payload, 0) for payload in payloads]
         return Receipt(receipts[0].sequence, durable=receipts[-1].durable, count=len(payloads))
