@@ -46,6 +46,46 @@ class Subscribe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubscribeLatest:
+    """Register the subscriber ``name`` behind the last durable record, or take it up again."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsubscribe:
+    """Unregister a subscriber: nobody waits for it any more."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activate:
+    """Take a registered subscriber up again, strictly: it is refused where what it would get next is gone."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deactivate:
+    """Close a subscriber's handle; it stays registered."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintain:
+    """Do all that is due: flush, clean, expire, enforce limits, retry deletes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Let the clock go on by so many milliseconds, on a simulated disk."""
+
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
     """Ask for up to ``count`` records on behalf of a subscriber."""
 
@@ -56,6 +96,14 @@ class Poll:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ack:
     """Acknowledge deliveries, by their place among those the subscriber now holds; places beyond are ignored."""
+
+    name: str
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """Set deliveries aside for good, by their place as in Ack."""
 
     name: str
     places: tuple[int, ...]
@@ -81,16 +129,42 @@ class Reopen:
     """Close the engine cleanly and open it again."""
 
 
-Operation: TypeAlias = Append | Batch | Sync | Rotate | Cleanup | Subscribe | Poll | Ack | Defer | Flush | Reopen
+Operation: TypeAlias = (
+    Append
+    | Batch
+    | Sync
+    | Rotate
+    | Cleanup
+    | Maintain
+    | Wait
+    | Subscribe
+    | SubscribeLatest
+    | Unsubscribe
+    | Activate
+    | Deactivate
+    | Poll
+    | Ack
+    | Reject
+    | Defer
+    | Flush
+    | Reopen
+)
 OPERATIONS: tuple[type[Operation], ...] = (
     Append,
     Batch,
     Sync,
     Rotate,
     Cleanup,
+    Maintain,
+    Wait,
     Subscribe,
+    SubscribeLatest,
+    Unsubscribe,
+    Activate,
+    Deactivate,
     Poll,
     Ack,
+    Reject,
     Defer,
     Flush,
     Reopen,

@@ -9,28 +9,40 @@ import ast
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from chaoswal.engines.adapter import Record
 from chaoswal.errors import HarnessFault
 from chaoswal.models.log import Log
-from chaoswal.models.subscribers import Subscriber, removable
+from chaoswal.models.retention import Retention
+from chaoswal.models.subscribers import Subscriber, lost, removable
 from chaoswal.ops import (
     Ack,
+    Activate,
     Append,
     Batch,
     Cleanup,
+    Deactivate,
     Defer,
     Flush,
+    Maintain,
     Operation,
     Poll,
+    Reject,
     Reopen,
     Rotate,
     Subscribe,
+    SubscribeLatest,
     Sync,
+    Unsubscribe,
+    Wait,
     payloads,
 )
 from chaoswal.trace import Begin, End, Marker
 from chaoswal.verdict import Fault, Violation
+
+CLOCK_SECONDS = 0.002
+"""How much may be lost to the rounding of times."""
 
 ERROR = "error "
 """How the result of an operation that raised begins; the rest is the error."""
@@ -43,6 +55,10 @@ class Traits:
     promise: frozenset[str]
     promise_reads: bool = False
     capabilities: frozenset[str] = frozenset()
+    retention: tuple[tuple[str, float], ...] = ()
+    """The arguments of the model's ``Retention``."""
+    refusals: frozenset[str] = frozenset()
+    """The errors by which it refuses an operation and changes nothing."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,12 +68,18 @@ class Observed:
     records: list[bytes] = field(default_factory=list)
     next_position: int | None = None
     deliveries: dict[str, list[Record]] = field(default_factory=dict)
+    registered: tuple[str, ...] | None = None
+    """The subscribers, where the engine names them."""
+    counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """What each subscriber says it has rejected and skipped, where it does."""
+    lost: int | None = None
+    """The records it says were dropped before all had finished them, where it does."""
     fault: Fault | None = None
     """It could not be opened or read, or did not come to an end."""
 
     def differs(self, other: "Observed") -> str:
         """In what two sights differ, or the empty string."""
-        for name in ("fault", "records", "next_position", "deliveries"):
+        for name in ("fault", "records", "next_position", "deliveries", "registered", "counts", "lost"):
             if getattr(self, name) != getattr(other, name):
                 return name
         return ""
@@ -73,6 +95,13 @@ class History:
         self.log = Log()
         self.subscribers: dict[str, Subscriber] = {}
         self.first = 0
+        self.retention = Retention(**dict(traits.retention))
+        self.lost = 0  # records that went before all had finished them
+        self.exact = True  # whether that, and what was skipped, is known for certain: no operation has failed
+        self.seconds = 0.0
+        self._ages: list[tuple[float, int]] = []  # when there were how many records
+        self._progress: dict[str, float] = {}  # when a subscriber last finished anything
+        self._strict: set[str] = set()  # subscribers whose handle refuses to skip
         self._asked: dict[int, list[int]] = {}  # what an operation under way will promise when it returns
 
     def copy(self) -> "History":
@@ -81,15 +110,18 @@ class History:
         other.errors_allowed = self.errors_allowed
         other.log = self.log.copy()
         other.subscribers = {name: subscriber.copy() for name, subscriber in self.subscribers.items()}
-        other.first = self.first
-        other._asked = dict(self._asked)
+        other.first, other.lost, other.exact, other.seconds = self.first, self.lost, self.exact, self.seconds
+        other._ages, other._progress = self._ages[:], dict(self._progress)
+        other._strict, other._asked = set(self._strict), dict(self._asked)
         return other
 
     def key(self) -> Hashable:
         """Equal for two moments of one run only where the same is allowed. What only grows goes by its size."""
         log = self.log
-        cursors = [(name, len(s.acked), len(s.promised), len(s.unsure)) for name, s in self.subscribers.items()]
-        return log.changes, log.promised, log.shown, log.removed, log.removable, tuple(cursors)
+        cursors = [
+            (name, len(s.acked), len(s.promised), len(s.unsure), *s.marks()) for name, s in self.subscribers.items()
+        ]
+        return log.changes, log.promised, log.shown, log.removed, log.removable, self.lost, self.exact, tuple(cursors)
 
     def apply(self, marker: Marker) -> Fault | None:
         """Let one operation begin or end; a fault where its result alone is already wrong."""
@@ -105,26 +137,71 @@ class History:
         match operation:
             case Append() | Batch():
                 self.log.begin_append(payloads(op_index, operation))
+                self._asked[op_index] = [self.log.removable]
+                self.log.may_remove(self._droppable())
             case Sync() | Rotate() | Reopen():
                 self._asked[op_index] = [self.log.length()]
             case Cleanup():
                 self.log.may_remove(removable(self.subscribers.values(), self.first))
-            case Subscribe(name=name):
-                self.subscribers.setdefault(name, Subscriber(self.first))
-            case Ack(name=name, places=places):
-                self._each_held(name, places, Subscriber.ack)
-            case Defer(name=name, places=places):
-                self._each_held(name, places, Subscriber.defer)
+            case Maintain():
+                self._asked[op_index] = [self.log.removable]
+                self._maintaining()
+            case Wait(milliseconds=milliseconds):
+                self._ages.append((self.seconds, len(self.log.records)))
+                self.seconds += milliseconds / 1000
             case Flush(name=name) if name in self.subscribers:
                 self._asked[op_index] = sorted(self.subscribers[name].acked)
+            case _:
+                self._begin_subscriber(operation)
+
+    def _begin_subscriber(self, operation: Operation) -> None:
+        match operation:
+            case Subscribe(name=name) | SubscribeLatest(name=name) if name not in self.subscribers:
+                new = Subscriber(self.first)
+                if isinstance(operation, SubscribeLatest):
+                    new = Subscriber(min(self.log.floor, self.log.length()), len(self.log.records))
+                new.optional = "registered" in self.traits.capabilities
+                self.subscribers[name] = new
+                self._progress[name] = self.seconds
+            case Unsubscribe(name=name) if name in self.subscribers:
+                self.subscribers[name].optional = True
+            case Ack(name=name, places=places):
+                self._each_held(name, places, Subscriber.ack)
+            case Reject(name=name, places=places):
+                self._each_held(name, places, Subscriber.reject)
+            case Defer(name=name, places=places):
+                self._each_held(name, places, Subscriber.defer)
             case _:
                 pass
 
     def _each_held(self, name: str, places: Sequence[int], act: object) -> None:
         subscriber = self.subscribers.get(name)
         if subscriber:
+            self._progress[name] = self.seconds
             for position in held_at(subscriber.held, places):
                 act(subscriber, position)  # type: ignore[operator]
+
+    def _droppable(self) -> int:
+        sizes = [len(record) for record in self.log.records]
+        return self.retention.droppable(sizes, self.first, self.log.halves)
+
+    def _maintaining(self) -> None:
+        """What is cleaned, expired, dropped, skipped or unregistered by maintenance, at most."""
+        self.log.may_remove(removable(self.subscribers.values(), self.first))
+        self.log.may_remove(self._droppable())
+        if self.retention.age_seconds:
+            old = self.seconds - self.retention.age_seconds + CLOCK_SECONDS
+            self.log.may_remove(max([0, *(length for when, length in self._ages if when <= old)]))
+        for name, subscriber in self.subscribers.items():
+            limit = self._late(name, subscriber)
+            if self.retention.unregisters and limit > subscriber.finished():
+                subscriber.optional = True
+            elif limit > subscriber.finished():
+                subscriber.skippable = limit
+
+    def _late(self, name: str, subscriber: Subscriber) -> int:
+        idle = self.seconds - self._progress.get(name, 0.0) + CLOCK_SECONDS
+        return self.retention.late(max(subscriber.finished(), self.first), len(self.log.records), idle)
 
     def _end(self, marker: End, operation: Operation) -> Fault | None:
         if marker.result.startswith(ERROR):
@@ -133,39 +210,109 @@ class History:
         promised = self._asked.pop(marker.op_index, [])
         match operation:
             case Append() | Batch():
-                return self._appended(marker.op_index, operation, result)
+                return self._appended(marker.op_index, operation, result, promised[0])
             case Sync() | Rotate() | Reopen():
                 if promise_word(operation) in self.traits.promise:
                     self.log.promise(promised[0])
                 if isinstance(operation, Reopen):
                     self._let_go()
             case Cleanup():
-                return self._cleaned(result)
+                return self._moved(result)
+            case Maintain():
+                return self._maintained(result, promised[0])
             case Poll(name=name, count=count) if name in self.subscribers:
                 return self._polled(name, count, result)
             case Flush(name=name) if name in self.subscribers:
                 self.subscribers[name].flush(promised)
             case _:
+                return self._end_subscriber(operation, result)
+        return None
+
+    def _end_subscriber(self, operation: Operation, result: object) -> Fault | None:
+        match operation:
+            case Unsubscribe(name=name):
+                self._unregistered(name)
+            case Subscribe(name=name) | SubscribeLatest(name=name):
+                subscriber = self.subscribers[name]
+                subscriber.optional = False
+                if isinstance(operation, SubscribeLatest) and subscriber.start_max > subscriber.start:
+                    return self._begins(name, subscriber, result)
+            case Activate(name=name) | Deactivate(name=name) if name in self.subscribers:
+                self.subscribers[name].held = []
+                self._strict.discard(name)
+                if isinstance(operation, Activate):
+                    self._strict.add(name)
+            case _:
                 pass
         return None
 
+    def _begins(self, name: str, subscriber: Subscriber, position: object) -> Fault | None:
+        if not isinstance(position, int) or not subscriber.start <= position <= subscriber.start_max:
+            why = f"subscriber {name} begins at {position}, which is not behind the last durable record"
+            return Fault(kind=Violation.CURSOR_AHEAD, explanation=why)
+        subscriber.start = subscriber.start_max = position
+        return None
+
+    def _unregistered(self, name: str) -> None:
+        self.subscribers.pop(name, None)
+        self._strict.discard(name)
+
     def _failed(self, marker: End, operation: Operation) -> Fault | None:
         """A failed call may have happened or not, never half; with no fault injected it must not fail."""
-        self._asked.pop(marker.op_index, None)
+        why = marker.result.removeprefix(ERROR)
+        before = self._asked.pop(marker.op_index, [])
+        if why.partition(":")[0] in self.traits.refusals:
+            return self._refused(marker.op_index, operation, why, before)
         if isinstance(operation, Reopen):
+            self._let_go()
             for subscriber in self.subscribers.values():
                 subscriber.may_forget()
         if self.errors_allowed:
+            self._doubt(operation)
             return None
-        why = f"{promise_word(operation)} failed with nothing wrong below it: {marker.result.removeprefix(ERROR)}"
+        why = f"{promise_word(operation)} failed with nothing wrong below it: {why}"
         return Fault(kind=Violation.STUCK, explanation=why)
 
+    def _doubt(self, operation: Operation) -> None:
+        """A call failed, for a reason: what it was about is known less well."""
+        self.exact = False
+        for name, subscriber in self.subscribers.items():
+            if isinstance(operation, Maintain) or getattr(operation, "name", "") == name:
+                doubtful = isinstance(operation, Subscribe | SubscribeLatest | Unsubscribe | Maintain)
+                subscriber.optional = subscriber.optional or (doubtful and "registered" in self.traits.capabilities)
+                subscriber.vague = subscriber.vague or subscriber.optional or subscriber.skippable > 0
+
+    def _refused(self, op_index: int, operation: Operation, why: str, before: list[int]) -> Fault | None:
+        """An operation was refused, and nothing was changed: there must be a reason for it."""
+        name = getattr(operation, "name", "")
+        if isinstance(operation, Append | Batch):
+            if self.retention.full([len(record) for record in self.log.records[self.first :]]):
+                self.log.withdraw(len(payloads(op_index, operation)))
+                self.log.removable = before[0]
+                return None
+        elif name in self.subscribers and isinstance(operation, Activate | Poll):
+            if isinstance(operation, Activate):
+                self.subscribers[name].held = []
+                self._strict.discard(name)
+            if self.subscribers[name].untold or not self.exact:
+                return None
+        return Fault(kind=Violation.STUCK, explanation=f"{promise_word(operation)} was refused without a reason: {why}")
+
     def _let_go(self) -> None:
+        self._strict = set()
         for subscriber in self.subscribers.values():
             subscriber.held = []
 
-    def _appended(self, op_index: int, operation: Append | Batch, first: int | None) -> Fault | None:
+    def _appended(
+        self, op_index: int, operation: Append | Batch, result: object, removable_before: int
+    ) -> Fault | None:
         count = len(payloads(op_index, operation))
+        first = result if isinstance(result, int) else None
+        if isinstance(result, tuple):
+            first, left = result
+            fault = self._moved(left, removable_before)
+            if fault:
+                return fault
         self.log.end_append(count, first)
         expected = len(self.log.records) - count
         if promise_word(operation) in self.traits.promise:
@@ -177,15 +324,39 @@ class History:
             explanation=f"the record got sequence number {first}; the next free one was {expected}",
         )
 
-    def _cleaned(self, first: int) -> Fault | None:
+    def _moved(self, first: int, removable_before: int | None = None) -> Fault | None:
+        """Records below ``first`` are gone, durably; what else might have been is not, if it was known before."""
         if first > self.log.removable:
-            why = (
-                f"cleanup left records from {first} on; subscribers have finished only those below {self.log.removable}"
-            )
+            why = f"records are left from {first} on; only those below {self.log.removable} may be gone"
             return Fault(kind=Violation.EARLY_CLEANUP, explanation=why)
+        self.lost += lost(self.subscribers.values(), range(self.first, first))
+        for subscriber in self.subscribers.values():
+            subscriber.skip(first)
         self.log.remove(first)
+        if removable_before is not None:
+            self.log.removable = max(removable_before, first)
         self.first = first
         return None
+
+    def _maintained(self, done: dict[str, Any], removable_before: int) -> Fault | None:
+        for subscriber in self.subscribers.values():
+            subscriber.flush(subscriber.acked)
+        fault = self._moved(done["first"], removable_before)
+        for name, position in done["skipped"]:
+            subscriber = self.subscribers[name]
+            if position > subscriber.skippable:
+                why = f"subscriber {name} was skipped ahead to {position}; the limit is {subscriber.skippable}"
+                fault = fault or Fault(kind=Violation.CURSOR_AHEAD, explanation=why)
+            subscriber.skip(position)
+        for name in done["unregistered"]:
+            if not self.subscribers[name].optional:
+                why = f"subscriber {name} was unregistered; it was not slow"
+                fault = fault or Fault(kind=Violation.CURSOR_LOST, explanation=why)
+            self._unregistered(name)
+        for subscriber in self.subscribers.values():
+            subscriber.skippable = 0
+            subscriber.optional = subscriber.vague
+        return fault
 
     def _polled(self, name: str, count: int, given: list[Record]) -> Fault | None:
         subscriber = self.subscribers[name]
@@ -193,6 +364,13 @@ class History:
         may = subscriber.expected(count, range(self.first, len(self.log.records)))
         must = subscriber.expected(count, range(self.first, self.log.floor))
         positions = [sequence for sequence, _ in given]
+        if subscriber.vague:
+            subscriber.give(positions)
+            return None
+        if positions and self.exact and subscriber.untold and name in self._strict:
+            why = f"subscriber {name} was given {positions}, and not told that records before them are gone"
+            return Fault(kind=Violation.CURSOR_AHEAD, explanation=why)
+        subscriber.untold = False
         if positions != may[: len(positions)]:
             return _wrong_deliveries(name, positions, may)
         if len(positions) < len(must):
@@ -216,12 +394,51 @@ class History:
         span = log.allows(observed.records, observed.next_position) if log else None
         if log is None or span is None:
             return _explain_log(self.log, observed)
+        fault = self._judge_names(observed)
+        if fault:
+            return fault
         for name, given in observed.deliveries.items():
             if name in self.subscribers:
-                fault = _judge_deliveries(name, self.subscribers[name], log.records, range(*span), given)
+                subscriber = _begun(self.subscribers[name], given, span[1])
+                fault = _judge_deliveries(name, subscriber, log.records, range(*span), given)
+                fault = fault or self._judge_counts(name, subscriber, observed, span)
                 if fault:
                     return fault
+        return self._judge_losses(observed, span[0])
+
+    def _judge_names(self, observed: Observed) -> Fault | None:
+        if observed.registered is None:
+            return None
+        missing = [name for name, s in self.subscribers.items() if not s.optional and name not in observed.registered]
+        if missing:
+            return Fault(kind=Violation.CURSOR_LOST, explanation=f"subscribers {missing} are not registered any more")
+        back = [name for name in observed.registered if name not in self.subscribers]
+        if back:
+            return Fault(kind=Violation.RESURRECTED, explanation=f"subscribers {back} were unregistered and are back")
         return None
+
+    def _judge_counts(
+        self, name: str, subscriber: Subscriber, observed: Observed, span: tuple[int, int]
+    ) -> Fault | None:
+        told = observed.counts.get(name)
+        if told is None or not self.exact:
+            return None
+        delivered = {position for position, _ in observed.deliveries[name]}
+        passed = subscriber.passed(delivered, range(*span))
+        right = subscriber.counts(delivered, max([span[0], *(p + 1 for p in passed)]))
+        if told == right:
+            return None
+        why = "subscriber {} says it rejected {} records and skipped {}; it was {} and {}"
+        return Fault(kind=Violation.DISHONEST, explanation=why.format(name, *told, *right))
+
+    def _judge_losses(self, observed: Observed, first: int) -> Fault | None:
+        if observed.lost is None or not self.exact:
+            return None
+        right = self.lost + lost(self.subscribers.values(), range(self.first, first))
+        if observed.lost == right:
+            return None
+        why = f"{observed.lost} records are said to have been dropped unfinished; it was {right}"
+        return Fault(kind=Violation.DISHONEST, explanation=why)
 
     def open(self, observed: Observed) -> Fault | None:
         """The engine was opened and showed this: judge it and go on from it."""
@@ -238,11 +455,15 @@ class History:
             raise HarnessFault("a recovery is adopted that was not judged, or was found wrong")
         self.log = log
         self.log.adopt(span[1], promise=self.traits.promise_reads)
+        self.lost += lost(self.subscribers.values(), range(self.first, span[0]))
         self.first = span[0]
-        self._asked = {}
+        registered = observed.registered
+        self.subscribers = {n: s for n, s in self.subscribers.items() if registered is None or n in registered}
+        self._asked, self._strict = {}, set()
         for name, subscriber in self.subscribers.items():
             given = {position for position, _ in observed.deliveries.get(name, ())}
             subscriber.adopt(given, range(*span), promise=False)
+            subscriber.untold = False  # whoever looked was told
 
 
 def held_at(held: Sequence[int], places: Sequence[int]) -> list[int]:
@@ -250,12 +471,21 @@ def held_at(held: Sequence[int], places: Sequence[int]) -> list[int]:
     return list(dict.fromkeys(held[place] for place in places if place < len(held)))
 
 
-_WORDS = {Append: "append", Batch: "append_batch", Reopen: "close"}
+_WORDS = {Append: "append", Batch: "append_batch", Reopen: "close", Unsubscribe: "unregister"}
 
 
 def promise_word(operation: Operation) -> str:
     """The adapter's method that an operation calls, as a promise names it."""
     return _WORDS.get(type(operation), type(operation).__name__.lower())
+
+
+def _begun(subscriber: Subscriber, given: list[Record], stop: int) -> Subscriber:
+    """The subscriber; a copy that knows where it begins, if only what it is given tells."""
+    if subscriber.start_max == subscriber.start:
+        return subscriber
+    copy = subscriber.copy()
+    copy.begin([position for position, _ in given], stop)
+    return copy
 
 
 def _judge_deliveries(
@@ -269,15 +499,19 @@ def _judge_deliveries(
     if positions != sorted(set(positions)):
         return _wrong_deliveries(name, positions, list(seen))
     for position, payload in given:
-        if position not in seen or payload != records[position]:
+        if position not in visible or payload != records[position]:
             why = f"subscriber {name} is given record {position}, which is not what was appended there"
             return Fault(kind=Violation.INVENTED, explanation=why)
+    if subscriber.vague:
+        return None
+    if positions and positions[0] < seen.start:
+        return _wrong_deliveries(name, positions, list(seen))
     forgotten = sorted(subscriber.promised.intersection(positions))
     if forgotten:
         why = f"subscriber {name} is given {forgotten} again, whose acknowledgements were promised"
         return Fault(kind=Violation.CURSOR_LOST, explanation=why)
-    skipped = sorted(set(seen).difference(positions, subscriber.acked))
-    if skipped:
+    skipped = sorted(subscriber.passed(positions, seen))
+    if not subscriber.may_pass(skipped, positions):
         why = f"subscriber {name} is not given {skipped}, which it never acknowledged"
         return Fault(kind=Violation.CURSOR_AHEAD, explanation=why)
     return None

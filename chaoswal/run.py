@@ -14,7 +14,7 @@ from chaoswal.disk.faults import FaultPlan
 from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.registry import Factory
 from chaoswal.errors import StepLimit
-from chaoswal.ops import Operation, Reopen
+from chaoswal.ops import Operation, Reopen, Wait
 from chaoswal.oracle import ERROR, Observed
 from chaoswal.trace import Event
 from chaoswal.verdict import Fault, Violation
@@ -96,7 +96,11 @@ class Session:
     def perform(self, op_index: int, operation: Operation) -> str:
         """Perform one operation between its markers; the text form of its result."""
         self.vfs.begin(op_index)
-        result = self._reopen() if isinstance(operation, Reopen) else self._ask(op_index, operation)
+        if isinstance(operation, Wait):
+            self._runtime.sleep(operation.milliseconds / 1000)
+            result = "None"
+        else:
+            result = self._reopen() if isinstance(operation, Reopen) else self._ask(op_index, operation)
         self.vfs.end(op_index, result)
         return result
 

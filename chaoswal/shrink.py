@@ -13,7 +13,7 @@ from chaoswal.check import Depth, Found, Judge, check
 from chaoswal.disk.crashes import Bound, Crash, Tearing, crashed
 from chaoswal.disk.profiles import Profile
 from chaoswal.engines.registry import Factory
-from chaoswal.ops import Ack, Append, Batch, Defer, Operation, Poll
+from chaoswal.ops import Ack, Append, Batch, Defer, Operation, Poll, Reject
 from chaoswal.oracle import Traits
 from chaoswal.program import CrashStep, Step, operations_of
 from chaoswal.replay import Played, pass_through, play, play_to_last_run
@@ -92,7 +92,7 @@ def _bytes(operation: Operation) -> int:
             return sum(sizes) + len(sizes)
         case Poll(count=count):
             return count
-        case Ack(places=places) | Defer(places=places):
+        case Ack(places=places) | Defer(places=places) | Reject(places=places):
             return len(places) + sum(places)
         case _:
             return 0
@@ -130,7 +130,7 @@ def _simpler(step: Step) -> Iterator[Step]:
             yield Batch(sizes=(1,) * len(sizes))
         case Poll(name=name, count=count) if count > 1:
             yield from (Poll(name=name, count=smaller) for smaller in (1, count // 2))
-        case Ack(places=places) | Defer(places=places) if places != (0,):
+        case Ack(places=places) | Defer(places=places) | Reject(places=places) if places != (0,):
             yield replace(step, places=(0,))
             yield from (replace(step, places=(place,)) for place in places if len(places) > 1)
         case _:

@@ -27,7 +27,27 @@ from chaoswal.disk.profiles import PROFILES, profile_named
 from chaoswal.disk.volume import Volume
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import EngineFault
-from chaoswal.ops import Ack, Append, Batch, Cleanup, Defer, Flush, Operation, Poll, Reopen, Rotate, Subscribe, Sync
+from chaoswal.ops import (
+    Ack,
+    Activate,
+    Append,
+    Batch,
+    Cleanup,
+    Deactivate,
+    Defer,
+    Flush,
+    Maintain,
+    Operation,
+    Poll,
+    Reject,
+    Reopen,
+    Rotate,
+    Subscribe,
+    SubscribeLatest,
+    Sync,
+    Unsubscribe,
+    Wait,
+)
 from chaoswal.oracle import History
 from chaoswal.program import Step, step_line
 from chaoswal.replay import pass_through, simulated
@@ -158,6 +178,37 @@ class CrashMachine(RuleBasedStateMachine):
         """Register a subscriber, or take it up."""
         self._do(Subscribe(name=name))
 
+    @precondition(lambda self: self._offers("subscribe_latest"))
+    @rule(name=NAMES)
+    def subscribe_latest(self, name: str) -> None:
+        """Register a subscriber behind the last record, or take it up."""
+        self._do(SubscribeLatest(name=name))
+
+    @precondition(lambda self: self._offers("unregister") and self.history.subscribers)
+    @rule(data=st.data())
+    def unsubscribe(self, data: st.DataObject) -> None:
+        """Unregister a subscriber."""
+        self._do(Unsubscribe(name=self._subscriber(data)))
+
+    @precondition(lambda self: self._offers("activate") and self.history.subscribers)
+    @rule(data=st.data(), up=st.booleans())
+    def take_up(self, data: st.DataObject, up: bool) -> None:  # noqa: FBT001  Hypothesis passes it by name
+        """Close a subscriber's handle, and perhaps take it up again, strictly."""
+        name = self._subscriber(data)
+        self._do(Activate(name=name) if up else Deactivate(name=name))
+
+    @precondition(lambda self: self._offers("maintain"))
+    @rule()
+    def maintain(self) -> None:
+        """Do all that is due."""
+        self._do(Maintain())
+
+    @precondition(lambda self: self._offers("maintain"))
+    @rule(milliseconds=st.sampled_from([1, 500, 2000, 60_000]))
+    def wait(self, milliseconds: int) -> None:
+        """Let time pass."""
+        self._do(Wait(milliseconds=milliseconds))
+
     @precondition(lambda self: self.history.subscribers)
     @rule(data=st.data(), count=st.integers(1, 6))
     def poll(self, data: st.DataObject, count: int) -> None:
@@ -169,6 +220,12 @@ class CrashMachine(RuleBasedStateMachine):
     def ack(self, data: st.DataObject, places: tuple[int, ...]) -> None:
         """Finish held records, in any order."""
         self._do(Ack(name=self._subscriber(data), places=places))
+
+    @precondition(lambda self: self._offers("activate") and self.history.subscribers)
+    @rule(data=st.data(), places=PLACES)
+    def reject(self, data: st.DataObject, places: tuple[int, ...]) -> None:
+        """Set deliveries aside for good."""
+        self._do(Reject(name=self._subscriber(data), places=places))
 
     @precondition(lambda self: self.history.subscribers)
     @rule(data=st.data(), places=PLACES)

@@ -4,32 +4,50 @@ Draws are keyed by the seed and the operation's place, so that a program and its
 """
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from chaoswal.engines.adapter import LogEngine, Record, Subscription
 from chaoswal.ops import (
     Ack,
+    Activate,
     Append,
     Batch,
     Cleanup,
+    Deactivate,
     Defer,
     Flush,
+    Maintain,
     Operation,
     Poll,
+    Reject,
     Reopen,
     Rotate,
     Subscribe,
+    SubscribeLatest,
     Sync,
+    Unsubscribe,
+    Wait,
     payloads,
 )
-from chaoswal.oracle import ERROR, Observed, Traits, held_at
+from chaoswal.oracle import ERROR, Observed, Traits, held_at, promise_word
 from chaoswal.verdict import Fault, Violation
 
 PROBE = b"probe|"
 """The record appended after a recovery to see whether the engine goes on."""
 
-_OPTIONAL = ("append_batch", "rotate", "cleanup", "subscribe", "next_sequence")
+_OPTIONAL = (
+    "append_batch",
+    "rotate",
+    "cleanup",
+    "maintain",
+    "subscribe",
+    "subscribe_latest",
+    "activate",
+    "unregister",
+    "registered",
+    "next_sequence",
+)
 
 
 def traits_of(engine: LogEngine) -> Traits:
@@ -38,7 +56,13 @@ def traits_of(engine: LogEngine) -> Traits:
         promise=frozenset(engine.promise.split()),
         promise_reads=bool(getattr(engine, "promise_reads", False)),
         capabilities=frozenset(name for name in _OPTIONAL if hasattr(engine, name)),
+        retention=tuple(_retention(engine).items()),
+        refusals=frozenset(getattr(engine, "refusals", ())),
     )
+
+
+def _retention(engine: LogEngine) -> dict[str, float]:
+    return dict(getattr(engine, "retention", {}))
 
 
 class Driver:
@@ -48,6 +72,7 @@ class Driver:
         """``known``: the subscribers of earlier openings, taken up again when they are first asked for."""
         self.engine = engine
         self.known = set(known)
+        self._drops = bool(_retention(engine).get("drops"))
         self._handles: dict[str, Subscription] = {}
         self._held: dict[str, list[int]] = {}
 
@@ -61,24 +86,60 @@ class Driver:
     def _perform(self, op_index: int, operation: Operation) -> Any:
         match operation:
             case Append():
-                return _number(self.engine.append(payloads(op_index, operation)[0]))
+                return self._appended(self.engine.append(payloads(op_index, operation)[0]))
             case Batch():
-                return _number(self.engine.append_batch(payloads(op_index, operation)))
-            case Sync():
-                self.engine.sync()
-            case Rotate():
-                self.engine.rotate()
-            case Cleanup():
-                return self.engine.cleanup()
+                return self._appended(self.engine.append_batch(payloads(op_index, operation)))
+            case Sync() | Rotate() | Cleanup():
+                return getattr(self.engine, promise_word(operation))()
+            case Maintain():
+                return self._maintain()
             case Subscribe(name=name):
                 self._handle(name)
-            case Reopen():
+            case Reopen() | Wait():
                 raise TypeError("reopening is for whoever opened the engine")
+            case SubscribeLatest() | Unsubscribe() | Activate() | Deactivate():
+                return self._for_registry(operation, operation.name)
             case _ if operation.name in self.known:
                 return self._for_subscriber(operation, self._handle(operation.name))
             case _:
                 return [] if isinstance(operation, Poll) else None
         return None
+
+    def _appended(self, result: object) -> object:
+        number = _number(result)
+        return (number, self.engine.first_sequence()) if self._drops else number
+
+    def _maintain(self) -> dict[str, Any]:
+        done: Mapping[str, Any] = self.engine.maintain()
+        for name in done["unregistered"]:
+            self._forget(name)
+        return {key: done[key] for key in ("first", "skipped", "unregistered")}
+
+    def _for_registry(self, operation: SubscribeLatest | Unsubscribe | Activate | Deactivate, name: str) -> int | None:
+        match operation:
+            case SubscribeLatest():
+                self.known.add(name)
+                if name not in self._handles:
+                    self._handles[name], position = self.engine.subscribe_latest(name)
+                    return position
+            case Unsubscribe() if name in self.known:
+                self.engine.unregister(name)
+                self._forget(name)
+            case Activate() | Deactivate() if name in self.known:
+                self._held[name] = []
+                handle = self._handles.pop(name, None)
+                if handle:
+                    handle.close()
+                if isinstance(operation, Activate):
+                    self._handles[name] = self.engine.activate(name)
+            case _:
+                pass
+        return None
+
+    def _forget(self, name: str) -> None:
+        self.known.discard(name)
+        self._handles.pop(name, None)
+        self._held.pop(name, None)
 
     def _handle(self, name: str) -> Subscription:
         self.known.add(name)
@@ -86,7 +147,9 @@ class Driver:
             self._handles[name] = self.engine.subscribe(name)
         return self._handles[name]
 
-    def _for_subscriber(self, operation: Poll | Ack | Defer | Flush, handle: Subscription) -> list[Record] | None:
+    def _for_subscriber(
+        self, operation: Poll | Ack | Reject | Defer | Flush, handle: Subscription
+    ) -> list[Record] | None:
         held = self._held.setdefault(operation.name, [])
         match operation:
             case Poll(count=count):
@@ -95,8 +158,8 @@ class Driver:
                 return given
             case Flush():
                 handle.flush()
-            case Ack(places=places) | Defer(places=places):
-                act = handle.ack if isinstance(operation, Ack) else handle.defer
+            case Ack(places=places) | Reject(places=places) | Defer(places=places):
+                act = getattr(handle, type(operation).__name__.lower())
                 chosen = held_at(held, places)
                 self._held[operation.name] = [sequence for sequence in held if sequence not in chosen]
                 for sequence in chosen:
@@ -112,7 +175,16 @@ class Driver:
     def observe(self, names: Sequence[str]) -> Observed:
         """All that a recovered engine shows: its records, its next number, and what each subscriber is given."""
         observed = observe_log(self.engine)
+        if hasattr(self.engine, "registered"):
+            observed.registered = tuple(self.engine.registered())
+            names = [name for name in names if name in observed.registered]
+            self.known.intersection_update(observed.registered)
+        if hasattr(self.engine, "losses"):
+            observed.lost = sum(records for _, records, _ in self.engine.losses().values())
         for name in names:
+            handle = self._handle(name)
+            if hasattr(handle, "counts"):
+                observed.counts[name] = handle.counts()
             observed.deliveries[name] = list(self._handle(name).poll(len(observed.records) + 1))
         return observed
 
@@ -132,10 +204,18 @@ def observe_log(engine: LogEngine) -> Observed:
 
 def probe(engine: LogEngine, observed: Observed) -> Fault | None:
     """After recovery an engine must append and read on; a fault where it does not."""
-    engine.append(PROBE)
+    try:
+        engine.append(PROBE)
+    except Exception as error:
+        if type(error).__name__ in getattr(engine, "refusals", ()):
+            return None  # it is full, which it may be; whether it was right to say so, operations tell
+        raise
     engine.sync()
     after = observe_log(engine)
-    if after.fault is None and after.records == [*observed.records, PROBE]:
+    wanted = [*observed.records, PROBE]
+    if _retention(engine).get("drops") and after.records:
+        wanted = wanted[-len(after.records) :]
+    if after.fault is None and after.records == wanted:
         return None
     return Fault(kind=Violation.STUCK, explanation="a record appended after recovery is not read behind the others")
 
@@ -145,6 +225,16 @@ def _number(result: object) -> int | None:
 
 
 _PLAIN: dict[str, Operation] = {"sync": Sync(), "rotate": Rotate(), "cleanup": Cleanup(), "reopen": Reopen()}
+_PLAIN["maintain"] = Maintain()
+_NAMED: dict[str, Callable[..., Operation]] = {
+    "subscribe": Subscribe,
+    "latest": SubscribeLatest,
+    "unsubscribe": Unsubscribe,
+    "activate": Activate,
+    "deactivate": Deactivate,
+    "flush": Flush,
+}
+_PLACED: dict[str, Callable[..., Operation]] = {"ack": Ack, "reject": Reject, "defer": Defer}
 
 
 class Generator:
@@ -154,7 +244,8 @@ class Generator:
     once in another. So each program draws its own rhythm first.
     """
 
-    def __init__(self, seed: int, capabilities: frozenset[str], *, reopen: bool = True) -> None:
+    def __init__(self, seed: int, capabilities: frozenset[str], *, reopen: bool = True, waits: bool = False) -> None:
+        """``waits``: whether the clock may be moved on, which a simulated one can be."""
         self._chance = random.Random(f"program:{seed}")
         self._names = ["s", "t"][: self._chance.choice([0, 1, 1, 2])] if "subscribe" in capabilities else []
         self._sizes = self._chance.choice([(0, 10, 40), (30, 100, 120), (100,), (5, 300, 700), (1, 1500)])
@@ -165,7 +256,21 @@ class Generator:
         if self._names:
             weights |= {"poll": 5, "ack": 5, "defer": 1, "flush": self._chance.choice([0.5, 2])}
             weights |= {"subscribe": 1, "cleanup": self._chance.choice([0, 1, 3])}
+            weights |= self._rarer(capabilities)
+        if waits:
+            weights["wait"] = self._chance.choice([0, 2])
         self._words, self._weights = list(weights), list(weights.values())
+
+    def _rarer(self, capabilities: frozenset[str]) -> dict[str, float]:
+        """What not every engine offers, in some programs."""
+        found: dict[str, float] = {}
+        if "activate" in capabilities:
+            found |= {"reject": 1.5, "activate": 0.3, "deactivate": 0.3} if self._chance.random() < 0.4 else {}
+        if "unregister" in capabilities:
+            found |= {"unsubscribe": 0.5, "latest": 0.5} if self._chance.random() < 0.3 else {}
+        if "maintain" in capabilities:
+            found |= {"maintain": self._chance.choice([0, 0, 1])}
+        return found
 
     def program(self, length: int) -> list[Operation]:
         """The next ``length`` operations."""
@@ -184,13 +289,11 @@ class Generator:
                 return Batch(sizes=tuple(chance.choice(self._sizes) for _ in range(chance.randint(1, 4))))
             case "poll":
                 return Poll(name=name, count=chance.randint(1, 5))
-            case "ack":
-                return Ack(name=name, places=places)
-            case "defer":
-                return Defer(name=name, places=places)
-            case "flush":
-                return Flush(name=name)
-            case "subscribe":
-                return Subscribe(name=name)
+            case "wait":
+                return Wait(milliseconds=chance.choice([1, 500, 2000, 60_000]))
+            case word if word in _PLACED:
+                return _PLACED[word](name=name, places=places)
+            case word if word in _NAMED:
+                return _NAMED[word](name=name)
             case word:
                 return _PLAIN[word]

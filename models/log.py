@@ -69,6 +69,11 @@ class Log:
         self.optional = {p if p < start else p - gap for p in self.optional if not start <= p < stop}
         self.halves = {p if p <= start else p - gap for p in self.halves if not start < p <= stop}
 
+    def withdraw(self, count: int) -> None:
+        """The append that had begun last was refused: none of its records is there."""
+        self.changes += 1
+        self.forget(len(self.records) - count, len(self.records))
+
     def length(self) -> int:
         """The position behind the last record that certainly is there."""
         end = len(self.records)

@@ -189,7 +189,7 @@ def test_early_cleanup() -> None:
     _, fault = told(cleaned(3))
     assert kind(fault) == "early-cleanup"
     assert fault is not None
-    assert "left records from 3 on; subscribers have finished only those below 2" in fault.explanation
+    assert "left from 3 on; only those below 2 may be gone" in fault.explanation
     history, fault = told(cleaned(2))
     assert fault is None
     assert kind(history.judge(Observed(records=[], next_position=3))) in ("early-cleanup", "lost")

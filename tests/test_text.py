@@ -61,7 +61,7 @@ def test_no_two_types_share_a_word() -> None:
 BAD = [
     ("", "unknown word ''"),
     ("   ", "unknown word ''"),
-    ("explode", "unknown word 'explode' in 'explode'; known are: ack, append,"),
+    ("explode", "unknown word 'explode' in 'explode'; known are: ack, activate,"),
     ("Append 3", "unknown word 'Append'"),
     ("append", "cannot read 'append': expected append <size: int>"),
     ("append x", "expected append <size: int>"),

@@ -4,7 +4,7 @@ Only ``append``, ``sync``, ``records`` and ``close`` are required of a log. Ever
 found by name; what an adapter does not have, no workload asks of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 Record: TypeAlias = tuple[int, bytes]
@@ -43,6 +43,15 @@ class Subscription(Protocol):
     def ack(self, sequence: int) -> None:
         """Finished with one held record, in any order."""
 
+    def reject(self, sequence: int) -> None:
+        """Set one held record aside for good: finished, and counted (where the engine offers ``maintain``)."""
+
+    def counts(self) -> tuple[int, int]:
+        """How many records this subscriber has rejected, and how many were skipped, ever; as ``reject``."""
+
+    def close(self) -> None:
+        """Give the handle back; the subscriber stays registered (where the engine offers ``activate``)."""
+
     def defer(self, sequence: int) -> None:
         """Hand one held record back; it is delivered again before later ones."""
 
@@ -76,6 +85,37 @@ class LogEngine(MinimalEngine, Protocol):
 
     def subscribe(self, name: str) -> Subscription:
         """Register a subscriber, durable on return, or take up the one of that name."""
+
+    def subscribe_latest(self, name: str) -> tuple[Subscription, int]:
+        """Register a subscriber behind the last durable record, or take it up; and where it begins or goes on."""
+
+    def activate(self, name: str) -> Subscription:
+        """Take up a registered subscriber; what ``refusals`` names is raised if what is next for it is gone."""
+
+    def unregister(self, name: str) -> None:
+        """Forget a subscriber, durable on return."""
+
+    def registered(self) -> Sequence[str]:
+        """The names of the registered subscribers."""
+
+    def maintain(self) -> Mapping[str, object]:
+        """Do what is due, durable on return: at least ``first`` (as ``cleanup`` returns it), ``skipped`` (pairs of a
+        subscriber and the position it was moved to) and ``unregistered`` (names).
+        """
+
+    def losses(self) -> Mapping[str, tuple[int, int, int]]:
+        """Segments, records and bytes dropped before all had finished them, by reason, ever."""
+
+    def first_sequence(self) -> int:
+        """The sequence number of the first record that is left."""
+
+    retention: Mapping[str, float]
+    """Which records may be dropped and when, and when an append may be refused: the arguments of
+    ``chaoswal.models.retention.Retention``."""
+
+    refusals: tuple[str, ...]
+    """The names of the exceptions by which it refuses an operation and changes nothing: an append where ``retention``
+    says that it may be full, an activation where something is gone."""
 
     def next_sequence(self) -> int:
         """The sequence number the next record will get: never one that a promised record had."""

@@ -1,6 +1,7 @@
 """The adapter of the builtin log, ``chaoswal.wal``."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,9 @@ sync="each" (default), "explicit", "bytes", "interval" or "either"; sync_bytes=N
 sync_interval_ms=TIME (default 25); group_delay_ms=TIME (default 0); group_max=NUMBER (default 64); \
 wal_bytes=NUMBER (default 67108864); rotate_age_s=TIME (default 0: never); \
 preallocate_bytes=NUMBER (default 0: never); \
-frame="1" (default) or "2"; read_mode="plain" (default) or "mmap". \
+frame="1" (default) or "2"; read_mode="plain" (default) or "mmap"; \
+budget_bytes=NUMBER, with budget_policy="backpressure" (default) or "drop-oldest"; age_seconds=TIME; \
+lag_records=NUMBER, lag_seconds=TIME, with slow="skip" (default) or "unregister". \
 A sync by time, and a rotation by age, take a thread: they need real files or a scheduler"""
 
 _NUMBERS: dict[str, type[int] | type[float]] = {
@@ -27,6 +30,10 @@ _NUMBERS: dict[str, type[int] | type[float]] = {
     "wal_bytes": int,
     "rotate_age_s": float,
     "preallocate_bytes": int,
+    "budget_bytes": int,
+    "age_seconds": float,
+    "lag_records": int,
+    "lag_seconds": float,
 }
 
 
@@ -52,6 +59,7 @@ class WalEngine:
     promise_reads = True
     takes_vfs = True
     scratch = ("LOCK",)
+    refusals = ("AtCapacity", "RecordsMissed")
     places = {  # noqa: RUF012  a table that adapters share by convention
         "segment-*": "finalize",
         "wal-*.tmp": "new WAL",
@@ -71,6 +79,15 @@ class WalEngine:
             vfs = RealVfs(root)
         if chosen.sync != "each":
             self.promise = "sync rotate close"
+        self.retention = {
+            "budget_bytes": chosen.budget_bytes,
+            "drops": chosen.budget_policy == "drop-oldest",
+            "chunk_bytes": chosen.wal_limit,
+            "age_seconds": chosen.age_seconds,
+            "lag_records": chosen.lag_records,
+            "lag_seconds": chosen.lag_seconds,
+            "unregisters": chosen.slow == "unregister",
+        }
         self.log = self.log_class(vfs, runtime if runtime is not None else RealRuntime(), chosen)
 
     def append(self, payload: bytes, expected: int | None = None) -> int:
@@ -93,6 +110,28 @@ class WalEngine:
 
     def subscribe(self, name: str) -> Subscriber:
         return self.log.subscribe(name)
+
+    def maintain(self) -> dict[str, Any]:
+        return asdict(self.log.maintain())
+
+    def subscribe_latest(self, name: str) -> tuple[Subscriber, int]:
+        handle = self.log.subscribe(name, "latest")
+        return handle, handle.position
+
+    def activate(self, name: str) -> Subscriber:
+        return self.log.subscribe(name, "resume")
+
+    def unregister(self, name: str) -> None:
+        self.log.unregister(name)
+
+    def registered(self) -> tuple[str, ...]:
+        return self.log.subscribers
+
+    def first_sequence(self) -> int:
+        return self.log.start_sequence
+
+    def losses(self) -> dict[str, tuple[int, int, int]]:
+        return {reason: (loss.segments, loss.records, loss.size_bytes) for reason, loss in self.log.losses.items()}
 
     def next_sequence(self) -> int:
         return self.log.next_sequence

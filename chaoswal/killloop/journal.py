@@ -132,13 +132,28 @@ def offers_note(offers: Offers) -> Note:
     """The note of what an engine promises."""
     traits = offers.traits
     promise, capabilities = tuple(sorted(traits.promise)), tuple(sorted(traits.capabilities))
-    return TRAITS, promise, traits.promise_reads, capabilities, tuple(offers.scratch), tuple(offers.places.items())
+    kept = (traits.retention, tuple(sorted(traits.refusals)))
+    return (
+        TRAITS,
+        promise,
+        traits.promise_reads,
+        capabilities,
+        tuple(offers.scratch),
+        tuple(offers.places.items()),
+        kept,
+    )
 
 
 def offers_of(note: Note) -> Offers:
     """What an engine promises, from its note."""
-    _, promise, reads, capabilities, scratch, places = note
-    traits = Traits(promise=frozenset(promise), promise_reads=reads, capabilities=frozenset(capabilities))
+    _, promise, reads, capabilities, scratch, places, (retention, refusals) = note
+    traits = Traits(
+        promise=frozenset(promise),
+        promise_reads=reads,
+        capabilities=frozenset(capabilities),
+        retention=retention,
+        refusals=frozenset(refusals),
+    )
     return Offers(traits=traits, scratch=scratch, places=dict(places))
 
 
@@ -150,16 +165,20 @@ def observed_note(observed: Observed, now: float) -> Note:
         (name, [(sequence, plain(payload)) for sequence, payload in given])
         for name, given in observed.deliveries.items()
     ]
-    return OPENED, now, fault, records, observed.next_position, deliveries
+    told = (observed.registered, tuple(observed.counts.items()), observed.lost)
+    return OPENED, now, fault, records, observed.next_position, deliveries, told
 
 
 def observed_of(note: Note) -> Observed:
     """What an engine showed, from its note."""
-    _, _, fault, records, next_position, deliveries = note
+    _, _, fault, records, next_position, deliveries, (registered, counts, lost) = note
     return Observed(
         records=records,
         next_position=next_position,
         deliveries=dict(deliveries),
+        registered=registered,
+        counts=dict(counts),
+        lost=lost,
         fault=fault and Fault(kind=Violation(fault[0]), explanation=fault[1]),
     )
 

@@ -92,12 +92,15 @@ class MemoryVfs:
         faults: FaultPlan | None = None,
         step: Callable[[], None] | None = None,
         calls_max: int = RECOVERY_CALLS_MAX,
+        died: str = "",
     ) -> None:
+        """``died``: the text of a lock's holder that died. A disk does not say: its locks are not on it."""
         self.disk = disk or Disk()
         self._names = dict(self.disk.view.names)
         self._nodes = {inode: _Node(inode, data) for inode, data in self.disk.view.contents.items()}
         self._next_inode = 1 + max(self._nodes, default=ROOT)
         self._locks: dict[str, str] = {}
+        self._died = died
         self._recorder = _Recorder(faults, step, calls_max, tickets=len(self.disk.events))
         self._log = self._recorder.log
         self._called = self._recorder.called
@@ -211,7 +214,8 @@ class MemoryVfs:
         if path in self._locks:
             raise BlockingIOError(errno.EWOULDBLOCK, self._locks[path])
         self._locks[path] = owner
-        return MemoryLock(self._locks, path)
+        previous, self._died = self._died, ""
+        return MemoryLock(self._locks, path, previous)
 
     # -- below -----------------------------------------------------------------------------------------------
 
@@ -315,9 +319,13 @@ class MemoryFile:
 class MemoryLock:
     """A lock held in a MemoryVfs; it vanishes with it, as a real one with its process."""
 
-    def __init__(self, locks: dict[str, str], path: str) -> None:
+    def __init__(self, locks: dict[str, str], path: str, previous: str) -> None:
         self._locks = locks
         self._path = path
+        self.previous = previous
+
+    def tell(self, owner: str) -> None:
+        self._locks[self._path] = owner
 
     def release(self) -> None:
         self._locks.pop(self._path, None)

@@ -58,8 +58,14 @@ class File(Protocol):
 class Lock(Protocol):
     """An exclusive lock held by this process; it vanishes with the process."""
 
+    previous: str
+    """What the holder before left there: its text if it died without a release, otherwise nothing."""
+
+    def tell(self, owner: str) -> None:
+        """Leave another text for whoever finds the lock taken."""
+
     def release(self) -> None:
-        """Give the lock up."""
+        """Give the lock up, and take the text away."""
 
 
 class Vfs(Protocol):

@@ -17,6 +17,7 @@ import fcntl
 import mmap
 import os
 import stat
+from contextlib import suppress
 
 from chaoswal.vfs.protocol import Copied, Map
 
@@ -82,15 +83,24 @@ class RealFile:
 class RealLock:
     """A lock that is held."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, previous: str) -> None:
         self._descriptor = descriptor
+        self.previous = previous
+
+    def tell(self, owner: str) -> None:
+        """Leave another text for whoever finds the lock taken."""
+        text = f"{owner}\n".encode()
+        os.pwrite(self._descriptor, text, 0)
+        os.ftruncate(self._descriptor, len(text))
 
     def release(self) -> None:
-        """Give the lock up; releasing twice does nothing."""
+        """Give the lock up, and take the text away; releasing twice does nothing."""
         descriptor, self._descriptor = self._descriptor, _CLOSED
         if descriptor == _CLOSED:
             return
         try:
+            with suppress(OSError):  # a text that stays makes the next holder think that this one died, no worse
+                os.ftruncate(descriptor, 0)
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for a forked child that holds the same descriptor
         finally:
             os.close(descriptor)
@@ -149,12 +159,12 @@ class RealVfs:
         descriptor = os.open(full, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             _take(descriptor, full)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, owner.encode(), 0)
+            lock = RealLock(descriptor, _text(descriptor))
+            lock.tell(owner)
         except BaseException:
             os.close(descriptor)
             raise
-        return RealLock(descriptor)
+        return lock
 
     def _full(self, path: str) -> str:
         if path.startswith("/") or ".." in path.split("/"):
@@ -167,5 +177,9 @@ def _take(descriptor: int, full: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        owner = os.pread(descriptor, 4096, 0).decode(errors="replace")
-        raise BlockingIOError(errno.EAGAIN, owner or _UNKNOWN_OWNER, full) from None
+        raise BlockingIOError(errno.EAGAIN, _text(descriptor) or _UNKNOWN_OWNER, full) from None
+
+
+def _text(descriptor: int) -> str:
+    """What stands there, up to the end of the line: of a longer text, the end may not be cut off yet."""
+    return os.pread(descriptor, 4096, 0).decode(errors="replace").partition("\n")[0]

@@ -5,6 +5,7 @@ It knows of the outside world what ``chaoswal.vfs.protocol`` and ``chaoswal.vfs.
 
 from chaoswal.wal.counters import Counters
 from chaoswal.wal.errors import (
+    AtCapacity,
     BadName,
     CorruptLog,
     ForeignFile,
@@ -15,6 +16,7 @@ from chaoswal.wal.errors import (
     MissingPackage,
     NotHeld,
     RecordGone,
+    RecordsMissed,
     RecordTooLarge,
     SequenceConflict,
     SubscriberBusy,
@@ -26,6 +28,7 @@ from chaoswal.wal.reader import LogReader
 from chaoswal.wal.subscriber import Subscriber
 
 __all__ = [
+    "AtCapacity",
     "BadName",
     "CorruptLog",
     "Counters",
@@ -43,6 +46,7 @@ __all__ = [
     "Receipt",
     "RecordGone",
     "RecordTooLarge",
+    "RecordsMissed",
     "SequenceConflict",
     "Subscriber",
     "SubscriberBusy",

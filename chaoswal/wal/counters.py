@@ -27,5 +27,5 @@ class Counters:
     """Segments there are now."""
     segments_cleaned: int
     """Given up by cleanup because all subscribers had finished them."""
-    segments_dropped: int = 0
+    segments_dropped: int
     """Given up although somebody had not finished them."""

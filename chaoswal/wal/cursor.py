@@ -1,14 +1,17 @@
 """The cursor: how far a subscriber has come, as a file that is replaced whole.
 
-     0          8          16        20                      crc
-    +----------+----------+---------+-----------+-----------+--------+
-    | magic    | position | count   | acked u64 | ...       | crc    |
-    |          |          | u32     |           |           | u32    |
-    +----------+----------+---------+-----------+-----------+--------+
+     0       8          16           24        32       40       44         48                             crc
+    +-------+----------+------------+---------+--------+--------+----------+-----------+--------------+-----+
+    | magic | position | rejections | skipped | untold | acked  | rejected | acked     | rejected     | crc |
+    |       |          |            |         |        | u32    | u32      | u64 ...   | u64 ...      | u32 |
+    +-------+----------+------------+---------+--------+--------+----------+-----------+--------------+-----+
 
-Every record below ``position`` is acknowledged, and so are the ``count`` ones listed, in rising order, all above
-``position``. ``crc`` is the CRC-32C of everything before it, starting from that of the subscriber's name, so that one
-subscriber's progress is never taken for another's.
+Every record below ``position`` is finished, and so are the ``acked`` ones listed, in rising order, all above
+``position``. Finished is what was acknowledged, what was rejected (``rejections`` counts them; those that were still
+in the log are listed), and what was skipped: dropped, or given up, before it was acknowledged. ``skipped`` counts the
+latter, ``untold`` those of them that whoever takes the subscriber up has not been told of. ``crc`` is the CRC-32C of
+everything before it, starting from that of the subscriber's name, so that one subscriber's progress is never taken for
+another's.
 
 A cursor names durable records only: subscribers see no others. So one that is ahead of the log proves that durable
 records are missing.
@@ -24,28 +27,38 @@ from chaoswal.vfs.protocol import File, Vfs
 from chaoswal.wal.errors import CorruptLog
 from chaoswal.wal.files import Birth, cursor_name
 
-MAGIC = b"CWlogC1\n"
+MAGIC = b"CWlogC2\n"
 
-_HEAD = struct.Struct("<8sQI")
+_HEAD = struct.Struct("<8sQQQQII")
 _CRC = struct.Struct("<I")
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """All records below ``position`` are acknowledged, and those in ``acked``, sorted."""
+    """All records below ``position`` are finished, and those in ``acked``, sorted."""
 
     position: int
     acked: tuple[int, ...] = ()
+    rejected: tuple[int, ...] = ()
+    """The rejected ones, sorted, that were still in the log when the last was rejected."""
+    rejections: int = 0
+    """All that were ever rejected."""
+    skipped: int = 0
+    """All that were ever skipped."""
+    untold: int = 0
+    """How many of them nobody has been told of."""
 
     @property
     def reach(self) -> int:
-        """One more than the highest record acknowledged."""
+        """One more than the highest record finished."""
         return self.acked[-1] + 1 if self.acked else self.position
 
 
 def pack_cursor(name: str, cursor: Cursor) -> bytes:
     """The bytes of the file."""
-    body = _HEAD.pack(MAGIC, cursor.position, len(cursor.acked)) + struct.pack(f"<{len(cursor.acked)}Q", *cursor.acked)
+    numbers = cursor.acked + cursor.rejected
+    counts = (cursor.rejections, cursor.skipped, cursor.untold, len(cursor.acked), len(cursor.rejected))
+    body = _HEAD.pack(MAGIC, cursor.position, *counts) + struct.pack(f"<{len(numbers)}Q", *numbers)
     return body + _CRC.pack(crc32c(body, crc32c(name.encode("ascii"))))
 
 
@@ -54,10 +67,11 @@ def parse_cursor(name: str, data: bytes) -> Cursor:
     body = data[:-4]
     if len(body) < _HEAD.size or crc32c(body, crc32c(name.encode("ascii"))) != _CRC.unpack_from(data, len(body))[0]:
         raise CorruptLog(cursor_name(name), 0, 0, -1, f"the progress of subscriber {name!r} is damaged")
-    magic, position, count = _HEAD.unpack_from(body)
-    if magic != MAGIC or len(body) != _HEAD.size + 8 * count:
+    magic, position, rejections, skipped, untold, acked, rejected = _HEAD.unpack_from(body)
+    if magic != MAGIC or len(body) != _HEAD.size + 8 * (acked + rejected):
         raise CorruptLog(cursor_name(name), 0, 0, -1, "the progress is of another version or another file")
-    return Cursor(position, struct.unpack_from(f"<{count}Q", body, _HEAD.size))
+    numbers = struct.unpack_from(f"<{acked + rejected}Q", body, _HEAD.size)
+    return Cursor(position, numbers[:acked], numbers[acked:], rejections, skipped, untold)
 
 
 def load_cursor(vfs: Vfs, name: str) -> Cursor:

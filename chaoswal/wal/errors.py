@@ -80,6 +80,22 @@ class SequenceConflict(LogError):
         return f"the next sequence number is {self.actual}, not {self.expected}: read what came between and try again"
 
 
+class AtCapacity(LogError):
+    """The budget of the disk is spent: the append was refused, and nothing was changed."""
+
+    def __init__(self, needed_bytes: int, used_bytes: int, budget_bytes: int) -> None:
+        super().__init__(needed_bytes, used_bytes, budget_bytes)
+        self.needed_bytes = needed_bytes
+        self.used_bytes = used_bytes
+        self.budget_bytes = budget_bytes
+
+    def __str__(self) -> str:
+        return (
+            f"{self.needed_bytes} bytes more do not fit: {self.used_bytes} of {self.budget_bytes} are used; "
+            "let the subscribers finish and clean up, then append again"
+        )
+
+
 class RecordTooLarge(LogError):
     """A record or batch above the limit of the format."""
 
@@ -104,8 +120,23 @@ class RecordGone(LogError):
         return f"record {self.sequence} was cleaned up; the first one left is {self.start}"
 
 
+class RecordsMissed(LogError):
+    """A subscriber that asked to miss nothing is to be given what lies behind records that are gone."""
+
+    def __init__(self, name: str, count: int) -> None:
+        super().__init__(name, count)
+        self.name = name
+        self.count = count
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count} records that subscriber {self.name!r} had not finished are gone; "
+            'take it up with start="skip", or unregister it'
+        )
+
+
 class NotHeld(LogError):
-    """An acknowledgement, claim or deferral of a record the subscriber cannot have."""
+    """An acknowledgement, rejection, claim or deferral of a record the subscriber cannot have."""
 
     def __init__(self, name: str, sequence: int) -> None:
         super().__init__(name, sequence)

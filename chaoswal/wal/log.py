@@ -46,16 +46,20 @@ from chaoswal.wal.frames import PAYLOAD_BYTES_MAX, Codec, Record, join_batch
 from chaoswal.wal.manifest import Manifest, ManifestBirth
 from chaoswal.wal.options import Options
 from chaoswal.wal.reading import READ_MODES, RECENT_BYTES, PlainFiles, Recent
-from chaoswal.wal.recovery import Recovery
-from chaoswal.wal.retention import Cleaner
+from chaoswal.wal.recovery import Recovered, Recovery
+from chaoswal.wal.retention import Cleaner, Limits
 from chaoswal.wal.segment import Segment, SegmentBirth
 from chaoswal.wal.subscriber import Feed, Subscriber
 from chaoswal.wal.survey import Surveyor, check_names
 from chaoswal.wal.timer import Job, Timer
+from chaoswal.wal.upkeep import Upkeep
 from chaoswal.wal.walfile import WalBirth, WalFile
 
 READ_BYTES = 1 << 20
 """How much a reader of all records takes at a time."""
+
+STARTS = ("earliest", "latest", "resume", "skip")
+"""How a subscriber may be taken up."""
 
 _FIRST = attrgetter("first")
 
@@ -75,6 +79,7 @@ class Parts:
     surveyor: type[Surveyor] = Surveyor
     recovery: type[Recovery] = Recovery
     cleaner: type[Cleaner] = Cleaner
+    limits: type[Limits] = Limits
     feed: type[Feed] = Feed
     timer: type[Timer] = Timer
 
@@ -88,7 +93,7 @@ class Receipt:
     count: int = 1
 
 
-class Log:
+class Log(Upkeep):
     """An open log."""
 
     parts = Parts()
@@ -97,7 +102,7 @@ class Log:
     _timer: Timer | None = None
     _sync_job: Job | None = None
     _age_job: Job | None = None
-    _rotations = _finished_bytes = _cleaned = _forgotten_acks = 0
+    _rotations = _finished_bytes = _forgotten_acks = 0
 
     def __init__(self, vfs: Vfs, runtime: Runtime, options: Options | None = None) -> None:
         """Open or make the log in the root of ``vfs``.
@@ -108,23 +113,26 @@ class Log:
         """
         self.options = options if options is not None else Options()
         self._vfs = vfs
+        self._runtime = runtime
         self._mutex = runtime.mutex()
         parts = self.parts
         self._standing = Standing()
         self._committer = parts.committer(runtime, self._mutex, self.options, self._standing)
-        self._due_bytes, self._wal_bytes = self.options.due_bytes, self.options.wal_bytes
+        self._due_bytes, self._wal_limit = self.options.due_bytes, self.options.wal_limit
         if self.options.needs_thread:
             self._timer = self._make_timer(runtime)
         self._codec = codec = parts.codec(self.options.frame)
         wal_birth = parts.wal_birth(vfs, codec, runtime.entropy, parts.wal_file, self.options.preallocate_bytes)
         self._cursor_birth = parts.cursor_birth(vfs)
         self._manifest_birth = parts.manifest_birth(vfs)
-        self._finalizer = parts.finalizer(vfs, parts.segment_birth(vfs, codec, runtime.entropy), wal_birth)
+        self._finalizer = parts.finalizer(vfs, parts.segment_birth(vfs, codec, runtime.entropy, runtime.now), wal_birth)
         self._cleaner = parts.cleaner(vfs)
+        self._limits = parts.limits(self.options)
         self._feeds: dict[str, Feed] = {}
         self._recent = Recent()
         self._files: PlainFiles = READ_MODES[self.options.read_mode](vfs)
-        self._lock = self.take_lock(f"pid {os.getpid()}, since {runtime.now():.3f}")
+        owner = f"pid {os.getpid()}, since {runtime.now():.3f}"
+        self._lock = self.take_lock(owner)
         try:
             surveyor = parts.surveyor(vfs, codec)
             recovery = parts.recovery(vfs, surveyor, self._finalizer, wal_birth, self._manifest_birth)
@@ -132,13 +140,24 @@ class Log:
         except BaseException:
             self._lock.release()
             raise
-        self._manifest = found.manifest
+        self._begin(found, owner)
+
+    def _begin(self, found: Recovered, owner: str) -> None:
+        """Go on from what recovery has found."""
         self._segments = found.segments
-        self._wal: WalFile = found.wal
+        self._wal = found.wal
+        try:
+            self._manifest = self.take_over(found.manifest)
+            self._lock.tell(f"{owner}, epoch {self._manifest.epoch}")
+        except BaseException:
+            self._release()
+            raise
         self._cursors = found.cursors
         self._errors = found.errors
         self._made = found.made
         self._opened_at = found.wal.next
+        if found.undeleted:
+            self._cleaner.delete(found.undeleted, self._runtime.now())
         if self._timer is not None:
             self._start(self._timer)
 
@@ -194,8 +213,10 @@ class Log:
         if length > PAYLOAD_BYTES_MAX:
             raise RecordTooLarge(length, PAYLOAD_BYTES_MAX)
         frame_bytes = self._codec.size(length)
-        if self._wal.size + frame_bytes > self._wal_bytes:
+        if self.options.budget_bytes:
             self._make_room(frame_bytes)
+        if self._wal.size + frame_bytes > self._wal_limit:
+            self._turn_over(frame_bytes)
         if expected is not None:  # looked at only now: whoever makes room may have had to wait for others
             self._check_expected(expected)
         wal = self._wal
@@ -215,7 +236,7 @@ class Log:
         if expected is not None and expected != self._wal.next:
             raise SequenceConflict(expected, self._wal.next)
 
-    def _make_room(self, frame_bytes: int) -> None:
+    def _turn_over(self, frame_bytes: int) -> None:
         """Rotate if the frame does not fit; again, should others have filled the next WAL meanwhile."""
         while self.is_full(frame_bytes):
             full = self._wal
@@ -231,7 +252,7 @@ class Log:
 
     def is_full(self, frame_bytes: int) -> bool:
         """Whether the WAL holds something and would be too large with one more frame."""
-        return self._wal.size > HEADER_BYTES and self._wal.size + frame_bytes > self.options.wal_bytes
+        return self._wal.size > HEADER_BYTES and self._wal.size + frame_bytes > self.options.wal_limit
 
     def _sync(self) -> None:
         self._check_writable()
@@ -286,9 +307,15 @@ class Log:
                 segments_written=self._rotations + self._made,
                 segments_active=len(self._segments),
                 segments_cleaned=self._cleaned,
+                segments_dropped=self._dropped,
             )
 
     # -- reading ---------------------------------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        """How often this log was taken over from a writer that died."""
+        return self._manifest.epoch
 
     @property
     def start_sequence(self) -> int:
@@ -342,23 +369,42 @@ class Log:
         return self._manifest.names
 
     def subscribe(self, name: str, start: str = "earliest") -> Subscriber:
-        """Register a subscriber, durably, or take up the one of that name where it was.
+        """Register a subscriber, durably, or take up (activate) the one of that name where it was.
 
-        A new one begins at the "earliest" record left or behind the "latest" durable one. SubscriberBusy if it has a
-        handle, CorruptLog if its progress is damaged.
+        A new one begins at the "earliest" record left or behind the "latest" durable one. With "resume" or "skip"
+        there is none made: UnknownSubscriber. With "resume" it misses nothing: RecordsMissed if what it would get next
+        is gone, now or when it polls. Otherwise ``skipped`` of the handle says how many it has missed. SubscriberBusy
+        if it has a handle, CorruptLog if its progress is damaged.
         """
-        if KNOWN.fullmatch(cursor_name(name)) is None:
-            raise BadName(name)
-        if start not in ("earliest", "latest"):
-            raise ValueError(f'start={start!r}: it is "earliest" or "latest"')
+        if start not in STARTS:
+            raise ValueError(f"start={start!r}: it is one of {', '.join(STARTS)}")
         with self._mutex:
             self._check_open()
             if name not in self._manifest.names:
-                self._register(name, self._manifest.start if start == "earliest" else self._wal.durable)
+                self._register(name, start)
             feed = self._feed(name)
             if feed.active():
                 raise SubscriberBusy(name)
-            return Subscriber(feed, self._mutex, self._durable, self._flush)
+            strict = start == "resume"
+            return Subscriber(feed, self._mutex, self._durable, self._flush, self._oldest, strict=strict)
+
+    def register(self, name: str, start: str = "earliest") -> None:
+        """Register a subscriber, durably, without taking it up; nothing happens if it is registered."""
+        if start not in STARTS[:2]:
+            raise ValueError(f"start={start!r}: it is one of {', '.join(STARTS[:2])}")
+        with self._mutex:
+            self._check_open()
+            if name not in self._manifest.names:
+                self._register(name, start)
+
+    def deactivate(self, name: str) -> None:
+        """Take a subscriber's handle away, whoever has it; what it held is handed back, and it stays registered."""
+        with self._mutex:
+            self._check_open()
+            if name not in self._manifest.names:
+                raise UnknownSubscriber(name)
+            if name in self._feeds:
+                self._feeds[name].release()
 
     def unregister(self, name: str) -> None:
         """Forget a subscriber, durably; its handle is closed."""
@@ -366,45 +412,29 @@ class Log:
             self._check_writable()
             if name not in self._manifest.names:
                 raise UnknownSubscriber(name)
-            self._put_manifest(self._manifest.without_name(name))
-            feed = self._feeds.pop(name, None)
-            if feed is not None:
-                self._forgotten_acks += feed.acks
-                feed.release()
-            self._errors.pop(cursor_name(name), None)
-            self._cursors.pop(name, None)
-            self._cursor_birth.remove(name)
+            self._unregister(name)
 
-    def cleanup(self) -> int:
-        """Delete the segments that all registered subscribers have finished; returns the first number left."""
-        with self._mutex:
-            self._check_writable()
-            count = self._finished()
-            gone = self._segments[:count]
-            if gone:
-                self._put_manifest(self._manifest.with_start(gone[-1].end))
-                self._segments = self._segments[count:]
-                self._cleaned += count
-            self._cleaner.delete(gone)
-            self._files.forget([segment.name for segment in gone])
-            return self._manifest.start
-
-    def _finished(self) -> int:
-        """How many segments may go, given the progress of all, active or not, which is durable when this returns."""
-        feeds = [self._feed(name) for name in self._manifest.names]
-        self._flush_progress(feeds)
-        return self._cleaner.finished(self._segments, [feed.flushed.position for feed in feeds])
-
-    def _flush_progress(self, feeds: Sequence[Feed]) -> None:
-        for feed in feeds:
-            self._flush(feed)
-
-    def _register(self, name: str, position: int) -> None:
+    def _register(self, name: str, start: str) -> None:
         """Registered is who the manifest lists; the cursor is there before."""
+        if KNOWN.fullmatch(cursor_name(name)) is None:
+            raise BadName(name)
+        if start not in STARTS[:2]:
+            raise UnknownSubscriber(name)
         self._check_writable()
+        position = self._manifest.start if start == "earliest" else self._wal.durable
         self._put_cursor(name, Cursor(position))
         self._put_manifest(self._manifest.with_name(name))
         self._cursors[name] = Cursor(position)
+
+    def _unregister(self, name: str) -> None:
+        self._put_manifest(self._manifest.without_name(name))
+        feed = self._feeds.pop(name, None)
+        if feed is not None:
+            self._forgotten_acks += feed.acks
+            feed.release()
+        self._errors.pop(cursor_name(name), None)
+        self._cursors.pop(name, None)
+        self._cursor_birth.remove(name)
 
     def _feed(self, name: str) -> Feed:
         feed = self._feeds.get(name)
@@ -412,6 +442,7 @@ class Log:
             if cursor_name(name) in self._errors:
                 raise self._errors[cursor_name(name)]
             feed = self._feeds[name] = self.parts.feed(name, self._cursors[name], self._read)
+            feed.skip(self._manifest.start)  # what it was owed may have been dropped, and a crash kept it from hearing
         return feed
 
     def _flush(self, feed: Feed) -> None:
@@ -440,6 +471,9 @@ class Log:
 
     def _durable(self) -> int:
         return self._wal.durable
+
+    def _oldest(self) -> int:
+        return self._manifest.start
 
     # -- opening and closing ---------------------------------------------------------------------------------
 
@@ -475,6 +509,14 @@ class Log:
             return self._vfs.lock(LOCK_NAME, owner)
         except BlockingIOError as error:
             raise LogLocked(error.strerror or "unknown") from error
+
+    def take_over(self, manifest: Manifest) -> Manifest:
+        """The manifest, with the next epoch, durably, if the writer before died with the lock."""
+        if not self._lock.previous:
+            return manifest
+        manifest = manifest.with_epoch(manifest.epoch + 1)
+        self._manifest_birth.publish(self._manifest_birth.draft(manifest))
+        return manifest
 
     def _release(self) -> None:
         self._standing.closed = True

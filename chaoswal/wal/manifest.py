@@ -9,17 +9,23 @@ progress is deleted. So cleanup, registration and its undoing each take effect a
 does; what a crash leaves of the rest (a segment below ``start``, progress of a name not listed) is removed by
 recovery; and an oldest segment or a subscriber's file that has vanished is damage that is reported.
 
-     0          8          16        20                                  crc
-    +----------+----------+---------+---------+------+---------+------+--------+
-    | magic    | start    | names   | length  | name | length  | name | crc    |
-    |          |          | u32     | u32     |      | ...     |      | u32    |
-    +----------+----------+---------+---------+------+---------+------+--------+
+     0       8       16      24        32               56               80       84                        crc
+    +-------+-------+-------+---------+----------------+----------------+--------+--------+------+--------+-----+
+    | magic | start | epoch | dropped | lost to the    | lost to age:   | names  | length | name | length | crc |
+    |       |       |       |         | budget: 3 u64  | 3 u64          | u32    | u32    |      | ...    | u32 |
+    +-------+-------+-------+---------+----------------+----------------+--------+--------+------+--------+-----+
 
 ``crc`` is the CRC-32C of everything before it, and the last four bytes of the file.
+
+``epoch`` grows each time a writer takes the lock over from one that died. Where segments were dropped that somebody had
+not finished, ``dropped`` is the start that this made, and the segments, records and bytes lost are counted, in the same
+replacement: what is lost is counted once, whatever crashes. A subscriber behind the start is one that was left behind
+by that, and it is skipped ahead, while ``dropped`` and ``start`` are the same. Cleanup moves ``start`` only when the
+progress of all is durable; so a subscriber behind any other start is damaged.
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crc32c import crc32c
 
@@ -27,36 +33,64 @@ from chaoswal.vfs.protocol import File, Vfs
 from chaoswal.wal.errors import CorruptLog
 from chaoswal.wal.files import MANIFEST_NAME, Birth
 
-MAGIC = b"CWlogM1\n"
+MAGIC = b"CWlogM2\n"
+REASONS = ("budget", "age")
+"""Why segments may be dropped that somebody has not finished."""
 
-_HEAD = struct.Struct("<8sQI")
+_HEAD = struct.Struct("<8sQQQ6QI")
 _U32 = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Segments dropped before all had finished them, the records in them that somebody lost, and the files' bytes."""
+
+    segments: int = 0
+    records: int = 0
+    size_bytes: int = 0
+
+    def __add__(self, other: "Loss") -> "Loss":
+        return Loss(self.segments + other.segments, self.records + other.records, self.size_bytes + other.size_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """The first record cleanup has left, and who is registered, sorted."""
+    """The first record that is left, who is registered, sorted, and what was lost, for each of REASONS."""
 
     start: int = 0
     names: tuple[str, ...] = ()
+    epoch: int = 0
+    dropped: int = 0
+    losses: tuple[Loss, ...] = (Loss(), Loss())
 
     def with_start(self, start: int) -> "Manifest":
         """The same with another start."""
-        return Manifest(start=start, names=self.names)
+        return replace(self, start=start)
+
+    def with_epoch(self, epoch: int) -> "Manifest":
+        """The same in another epoch."""
+        return replace(self, epoch=epoch)
+
+    def with_loss(self, start: int, reason: str, loss: Loss) -> "Manifest":
+        """The same with another start, and what getting there has cost."""
+        losses = tuple(old + loss if why == reason else old for why, old in zip(REASONS, self.losses, strict=True))
+        return replace(self, start=start, dropped=start if loss.records else self.dropped, losses=losses)
 
     def with_name(self, name: str) -> "Manifest":
         """The same with one more subscriber."""
-        return Manifest(start=self.start, names=tuple(sorted({*self.names, name})))
+        return replace(self, names=tuple(sorted({*self.names, name})))
 
     def without_name(self, name: str) -> "Manifest":
         """The same with one subscriber less."""
-        return Manifest(start=self.start, names=tuple(other for other in self.names if other != name))
+        return replace(self, names=tuple(other for other in self.names if other != name))
 
 
 def pack_manifest(manifest: Manifest) -> bytes:
     """The bytes of the file."""
     names = [_U32.pack(len(name)) + name.encode("ascii") for name in manifest.names]
-    body = _HEAD.pack(MAGIC, manifest.start, len(names)) + b"".join(names)
+    losses = [number for loss in manifest.losses for number in (loss.segments, loss.records, loss.size_bytes)]
+    head = _HEAD.pack(MAGIC, manifest.start, manifest.epoch, manifest.dropped, *losses, len(names))
+    body = head + b"".join(names)
     return body + _U32.pack(crc32c(body))
 
 
@@ -65,7 +99,7 @@ def parse_manifest(data: bytes) -> Manifest:
     body = data[:-4]
     if len(body) < _HEAD.size or crc32c(body) != _U32.unpack_from(data, len(body))[0]:
         raise CorruptLog(MANIFEST_NAME, 0, 0, -1, "the manifest is damaged")
-    magic, start, count = _HEAD.unpack_from(body)
+    magic, start, epoch, dropped, *losses, count = _HEAD.unpack_from(body)
     if magic != MAGIC:
         raise CorruptLog(MANIFEST_NAME, 0, 0, -1, "the manifest is of another version or another file")
     names = []
@@ -74,7 +108,8 @@ def parse_manifest(data: bytes) -> Manifest:
         (length,) = _U32.unpack_from(body, at)
         names.append(body[at + 4 : at + 4 + length].decode("ascii"))
         at += 4 + length
-    return Manifest(start=start, names=tuple(names))
+    lost = (Loss(*losses[:3]), Loss(*losses[3:]))
+    return Manifest(start=start, names=tuple(names), epoch=epoch, dropped=dropped, losses=lost)
 
 
 def load_manifest(vfs: Vfs) -> Manifest:

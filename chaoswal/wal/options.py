@@ -33,6 +33,12 @@ class Options:
 
     ``frame``: the version of the frames that are written, "2" with a BLAKE3; all versions are read.
     ``read_mode``: segments are read by "plain" calls or through "mmap"; the results are the same.
+
+    In what follows 0 means none. ``budget_bytes``: of all segments and the WAL. An append that does not fit raises
+    AtCapacity ("backpressure"), or the oldest segments are dropped for it ("drop-oldest"). ``age_seconds``: segments
+    that are older are dropped by ``maintain``. ``lag_records`` and ``lag_seconds``: a subscriber that is further
+    behind, or has had something to do for so long and finished nothing, is moved ahead or unregistered by
+    ``maintain``, as ``slow`` says: "skip" or "unregister".
     """
 
     sync: SyncPolicy = "each"
@@ -45,6 +51,12 @@ class Options:
     preallocate_bytes: int = 0
     frame: Literal["1", "2"] = "1"
     read_mode: Literal["plain", "mmap"] = "plain"
+    budget_bytes: int = 0
+    budget_policy: Literal["backpressure", "drop-oldest"] = "backpressure"
+    age_seconds: float = 0
+    lag_records: int = 0
+    lag_seconds: float = 0
+    slow: Literal["skip", "unregister"] = "skip"
 
     def __post_init__(self) -> None:
         if self.sync not in get_args(SyncPolicy):
@@ -54,6 +66,10 @@ class Options:
             raise ValueError(f'frame={self.frame!r}: it is "1" or "2"')
         if self.read_mode not in ("plain", "mmap"):
             raise ValueError(f'read_mode={self.read_mode!r}: it is "plain" or "mmap"')
+        if self.budget_policy not in ("backpressure", "drop-oldest"):
+            raise ValueError(f'budget_policy={self.budget_policy!r}: it is "backpressure" or "drop-oldest"')
+        if self.slow not in ("skip", "unregister"):
+            raise ValueError(f'slow={self.slow!r}: it is "skip" or "unregister"')
         for name, least, most, told in _BOUNDS:
             value = getattr(self, name)
             if not least <= value <= most:  # nor is a NaN
@@ -76,6 +92,11 @@ class Options:
         """A thread syncs so many seconds after an append; 0 for never."""
         return self.sync_interval_ms / 1000 if self.sync in ("interval", "either") else 0.0
 
+    @property
+    def wal_limit(self) -> int:
+        """The size at which a WAL is finalized: with a budget a quarter of it at most, so that parts of it can go."""
+        return min(self.wal_bytes, max(1, self.budget_bytes // 4)) if self.budget_bytes else self.wal_bytes
+
 
 _BOUNDS: tuple[tuple[str, float, float, str], ...] = (
     ("sync_bytes", 1, BYTES_MAX, "a number of bytes above 0"),
@@ -84,6 +105,10 @@ _BOUNDS: tuple[tuple[str, float, float, str], ...] = (
     ("group_max", 1, BYTES_MAX, "a number of appends above 0"),
     ("wal_bytes", 1, BYTES_MAX, "a number of bytes above 0"),
     ("preallocate_bytes", 0, BYTES_MAX, "a number of bytes, or 0 for never"),
+    ("budget_bytes", 0, BYTES_MAX, "a number of bytes, or 0 for none"),
+    ("age_seconds", 0, float("inf"), "a time in seconds, or 0 for none"),
+    ("lag_records", 0, BYTES_MAX, "a number of records, or 0 for none"),
+    ("lag_seconds", 0, float("inf"), "a time in seconds, or 0 for none"),
     ("rotate_age_s", 0, DAY_S, "a time in seconds or 0 for never, a day at most"),
 )
 """The least and the most each may be, and what it is."""

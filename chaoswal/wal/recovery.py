@@ -31,7 +31,7 @@ from typing import Generic, Literal, TypeVar
 from chaoswal.vfs.protocol import Vfs
 from chaoswal.wal.cursor import Cursor
 from chaoswal.wal.errors import CorruptLog
-from chaoswal.wal.files import MANIFEST_NAME, cursor_name, segment_name, wal_name
+from chaoswal.wal.files import MANIFEST_NAME, TEMPORARY, cursor_name, segment_name, wal_name
 from chaoswal.wal.finalize import Finalizer
 from chaoswal.wal.manifest import Manifest, ManifestBirth
 from chaoswal.wal.segment import Segment
@@ -67,10 +67,12 @@ class WalFacts:
 
 @dataclass(slots=True)
 class CursorFacts:
-    """``listed`` in the manifest; "ahead" of the log's end or "behind" its start by what it says."""
+    """``listed`` in the manifest; by what it says, "ahead" of the log's end or "behind" its start, or there
+    but "passed" by it, when segments were dropped.
+    """
 
     listed: bool
-    file: Literal["good", "damaged", "missing", "ahead", "behind", "unread"]
+    file: Literal["good", "damaged", "missing", "ahead", "behind", "passed", "unread"]
 
 
 @dataclass(slots=True)
@@ -129,6 +131,7 @@ CURSOR_ROWS: tuple[Row[CursorFacts], ...] = (
     Row("C4 missing", lambda f: f.listed and f.file == "missing", REPORT),
     Row("C5 acknowledged what the log does not hold", lambda f: f.listed and f.file == "ahead", REFUSE),
     Row("C6 is owed what was cleaned up", lambda f: f.listed and f.file == "behind", REPORT),
+    Row("C7 is owed what was dropped, and skips it", lambda f: f.listed and f.file == "passed", KEEP),
 )
 
 LOG_ROWS: tuple[Row[LogFacts], ...] = (
@@ -223,7 +226,7 @@ def _plan_cursors(survey: Survey) -> list[Action]:
     end = survey.end if survey.tail is None else survey.tail.scan.next
     actions = []
     for name, cursor in survey.cursors.items():
-        facts, error = _judge_cursor(name, cursor, survey.start, end)
+        facts, error = _judge_cursor(name, cursor, survey, end)
         row = match(CURSOR_ROWS, facts)
         actions.append(Action(row.label, row.verb, cursor_name(name), error))
     for name, damage in survey.cursor_errors.items():
@@ -239,11 +242,14 @@ def _plan_cursors(survey: Survey) -> list[Action]:
     return actions
 
 
-def _judge_cursor(name: str, cursor: Cursor, start: int, end: int) -> tuple[CursorFacts, CorruptLog | None]:
+def _judge_cursor(name: str, cursor: Cursor, survey: Survey, end: int) -> tuple[CursorFacts, CorruptLog | None]:
+    start = survey.start
     if cursor.reach > end:
         reason = f"subscriber {name!r} has acknowledged records that are missing"
         return CursorFacts(listed=True, file="ahead"), CorruptLog(wal_name(end), 0, end, cursor.reach - 1, reason)
     if cursor.position < start:
+        if survey.manifest is not None and survey.manifest.dropped == start:
+            return CursorFacts(listed=True, file="passed"), None
         reason = f"subscriber {name!r} has not had records that were cleaned up"
         return CursorFacts(listed=True, file="behind"), CorruptLog(
             cursor_name(name), 0, cursor.position, start - 1, reason
@@ -292,6 +298,8 @@ class Recovered:
     wal: WalFile
     cursors: dict[str, Cursor]
     errors: dict[str, CorruptLog]
+    undeleted: list[str]
+    """What is superseded or left over, and could not be deleted: it is tried again later."""
     made: int = 0
 
 
@@ -334,11 +342,12 @@ class Recovery:
         wal: WalFile | None = None
         errors: dict[str, CorruptLog] = {}
         before = len(survey.segments)
+        undeleted: list[str] = []
         try:
             for action in actions:
                 verb = action.verb
                 if verb == UNLINK:
-                    self.unlink(action.name)
+                    self.remove(action.name, undeleted)
                 elif verb in {MAKE_WAL, MAKE_LOG}:
                     wal = self.make_wal(survey.end)
                 elif verb in {REUSE, REPLACE, FINALIZE} and survey.tail is not None:
@@ -351,7 +360,8 @@ class Recovery:
                 wal.close()
             raise
         assert wal is not None
-        return Recovered(manifest, survey.segments, wal, survey.cursors, errors, len(survey.segments) - before)
+        made = len(survey.segments) - before
+        return Recovered(manifest, survey.segments, wal, survey.cursors, errors, undeleted, made)
 
     def settle_tail(self, verb: str, tail: Tail, segments: list[Segment]) -> WalFile:
         """Go on from the WAL of the last session; a segment that this makes is added to ``segments``."""
@@ -377,8 +387,18 @@ class Recovery:
         self._manifest_birth.publish(self._manifest_birth.draft(manifest))
         return manifest
 
+    def remove(self, name: str, undeleted: list[str]) -> None:
+        """Remove what is left over. Only an unfinished birth is in the way; others go when they can."""
+        try:
+            self.unlink(name)
+        except OSError:
+            if name.endswith(TEMPORARY):
+                raise
+            if not name.endswith(".cur"):  # a subscriber of that name may be registered before it is tried again
+                undeleted.append(name)
+
     def unlink(self, name: str) -> None:
-        """Remove what is left over."""
+        """Remove a file."""
         self._vfs.unlink(name)
 
     def sync_names(self) -> None:

@@ -9,14 +9,15 @@ checksums seeded anew. Behind the frames come an index and, at the very end, a f
     | header | frame  | frame  | ... | index: sequence u64, offset u64 ... | footer |
     +--------+--------+--------+-----+-------------------------------------+--------+
 
-     0                8                16               24      28       32       36      40              48
-    +----------------+----------------+----------------+-------+--------+--------+-------+---------------+
-    | first          | end            | index offset   | count | index  | header | crc   | magic         |
-    |                |                |                |       | crc    | crc    |       |               |
-    +----------------+----------------+----------------+-------+--------+--------+-------+---------------+
+     0         8         16             24         32      36       40       44      48              56
+    +---------+---------+--------------+----------+-------+--------+--------+-------+---------------+
+    | first   | end     | index offset | finished | count | index  | header | crc   | magic         |
+    |         |         |              | at       |       | crc    | crc    |       |               |
+    +---------+---------+--------------+----------+-------+--------+--------+-------+---------------+
 
 ``first`` and ``end`` bound the record numbers (``end`` is the first one not in it), ``count`` is the number of
-frames, and of index entries. ``crc`` is the CRC-32C of the 36 bytes before it.
+frames, and of index entries. ``finished at`` is the time, in milliseconds since the epoch, at which the segment was
+made. ``crc`` is the CRC-32C of the 44 bytes before it.
 
 Opening reads the footer only, whatever the size. A segment is never empty; header, frames, index and footer fill the
 file exactly. A reader begins at the first frame, or where it stopped, or looks the frame up by binary search in the
@@ -43,13 +44,13 @@ from chaoswal.wal.files import (
 from chaoswal.wal.frames import FRAME_BYTES, Codec, Record, Scan
 from chaoswal.wal.reading import Opener, Readable, read_frames
 
-FOOTER_MAGIC = b"CWsegF1\n"
-FOOTER_BYTES = 48
+FOOTER_MAGIC = b"CWsegF2\n"
+FOOTER_BYTES = 56
 ENTRY_BYTES = 16
 PIECE_BYTES = 1 << 20
 """A segment is written in pieces of about this size."""
 
-_FOOTER = struct.Struct("<QQQIII")
+_FOOTER = struct.Struct("<QQQQIII")
 _SEAL = struct.Struct("<I8s")
 _ENTRY = struct.Struct("<QQ")
 
@@ -57,18 +58,37 @@ _ENTRY = struct.Struct("<QQ")
 class Segment:
     """What the footer says of a segment, and where its last reader stopped."""
 
-    __slots__ = ("count", "end", "first", "hint", "index_crc", "index_offset", "name", "seed", "verified")
+    __slots__ = (
+        "count",
+        "end",
+        "finished_at",
+        "first",
+        "hint",
+        "index_crc",
+        "index_offset",
+        "name",
+        "seed",
+        "verified",
+    )
 
-    def __init__(self, first: int, end: int, index_offset: int, count: int, index_crc: int, seed: int) -> None:
+    def __init__(
+        self, first: int, end: int, index_offset: int, finished_at: int, count: int, index_crc: int, seed: int
+    ) -> None:
         self.name = segment_name(first)
         self.first = first
         self.end = end
         self.index_offset = index_offset
+        self.finished_at = finished_at
         self.count = count
         self.index_crc = index_crc
         self.seed = seed
         self.verified = False
         self.hint = (first, HEADER_BYTES)
+
+    @property
+    def size(self) -> int:
+        """Of the file, in bytes."""
+        return self.index_offset + ENTRY_BYTES * self.count + FOOTER_BYTES
 
     def read(self, files: Opener, codec: Codec, sequence: int, max_bytes: int) -> list[Record]:
         """Records from number ``sequence`` on, at least one, about ``max_bytes`` of them."""
@@ -146,24 +166,25 @@ def parse_footer(name: str, first: int, size: int, footer: bytes) -> Segment:
     crc, magic = _SEAL.unpack_from(footer, _FOOTER.size)
     if magic != FOOTER_MAGIC or crc32c(footer[: _FOOTER.size]) != crc:
         raise CorruptLog(name, at, first, first, "the footer is damaged or missing")
-    found, end, index_offset, count, index_crc, seed = _FOOTER.unpack_from(footer)
+    found, end, index_offset, finished_at, count, index_crc, seed = _FOOTER.unpack_from(footer)
     if found != first or index_offset + ENTRY_BYTES * count + FOOTER_BYTES != size:
         raise CorruptLog(name, at, first, first, "the footer is that of another file, or of another size of it")
-    return Segment(first, end, index_offset, count, index_crc, seed)
+    return Segment(first, end, index_offset, finished_at, count, index_crc, seed)
 
 
 class SegmentBirth(Birth):
     """Writes segments."""
 
-    def __init__(self, vfs: Vfs, codec: Codec, entropy: Callable[[int], bytes]) -> None:
+    def __init__(self, vfs: Vfs, codec: Codec, entropy: Callable[[int], bytes], now: Callable[[], float]) -> None:
         self._vfs = vfs
         self._codec = codec
         self._entropy = entropy
+        self._now = now
 
     def make(self, first: int, data: bytes, scan: Scan) -> Segment:
         """The segment with the good frames of a WAL, durable."""
         header = pack_header(SEGMENT_MAGIC, self._entropy(IDENTITY_BYTES), first)
-        segment = describe(first, scan, header_seed(header))
+        segment = describe(first, scan, round(self._now() * 1000), header_seed(header))
         file = self.prepare(segment.name, self.pieces(header, data, scan, segment))
         try:
             self.commit(file, segment.name)
@@ -200,9 +221,9 @@ class SegmentBirth(Birth):
         self._vfs.unlink(temporary)
 
 
-def describe(first: int, scan: Scan, seed: int) -> Segment:
+def describe(first: int, scan: Scan, finished_at: int, seed: int) -> Segment:
     """The segment that the good frames of a WAL will make."""
-    return Segment(first, scan.next, scan.end, len(scan.offsets), crc32c(pack_index(scan)), seed)
+    return Segment(first, scan.next, scan.end, finished_at, len(scan.offsets), crc32c(pack_index(scan)), seed)
 
 
 def pack_index(scan: Scan) -> bytes:
@@ -214,9 +235,8 @@ def pack_index(scan: Scan) -> bytes:
 
 def pack_footer(segment: Segment) -> bytes:
     """The last bytes of a segment."""
-    body = _FOOTER.pack(
-        segment.first, segment.end, segment.index_offset, segment.count, segment.index_crc, segment.seed
-    )
+    places = (segment.first, segment.end, segment.index_offset, segment.finished_at)
+    body = _FOOTER.pack(*places, segment.count, segment.index_crc, segment.seed)
     return body + _SEAL.pack(crc32c(body), FOOTER_MAGIC)
 
 

@@ -17,6 +17,17 @@ OPTIONS = {
     "preallocate_bytes": ("0", "0", "900", "3000"),
 }
 """Those that need no threads; what does is tested under the scheduler."""
+LETS_GO = {
+    "sync": ("each", "explicit"),
+    "wal_bytes": ("200", "1000"),
+    "budget_bytes": ("0", "3000"),
+    "budget_policy": ("backpressure", "drop-oldest"),
+    "age_seconds": ("0", "1"),
+    "lag_records": ("0", "3"),
+    "lag_seconds": ("0", "1"),
+    "slow": ("skip", "unregister"),
+}
+"""What lets records go, keeps them out, or moves subscribers on."""
 
 LIFE = settings(
     max_examples=150,
@@ -48,6 +59,14 @@ def test_the_log_keeps_its_promises(profile: str, total: Coverage) -> None:
 def test_the_log_keeps_its_promises_when_calls_fail(profile: str, total: Coverage) -> None:
     machine = crash_machine("wal", profile=profile, options=OPTIONS, faults=True)
     live(machine, total)
+    assert machine.coverage.judged > 1_000
+
+
+@pytest.mark.parametrize("profile", ["kill", "ext4-ordered", "posix"])
+@pytest.mark.parametrize("faults", [False, True])
+def test_what_is_let_go_is_counted(profile: str, faults: bool, total: Coverage) -> None:
+    machine = crash_machine("wal", profile=profile, options=LETS_GO, faults=faults)
+    live(machine, total, settings(LIFE, max_examples=120))
     assert machine.coverage.judged > 1_000
 
 

@@ -146,7 +146,7 @@ def test_a_taken_lock_says_who_has_it(vfs: RealVfs) -> None:
     lock.release()
     lock.release()
     again = vfs.lock("LOCK", "second")
-    assert (Path(vfs.root) / "LOCK").read_text() == "second"
+    assert (Path(vfs.root) / "LOCK").read_text() == "second\n"
     again.release()
 
 

@@ -473,9 +473,11 @@ def test_threads_append_read_and_clean_at_once(tmp_path: Path) -> None:
 def test_errors_say_what_where_and_what_to_do_and_pickle() -> None:
     arguments = {
         "CorruptLog": ("f", 1, 2, 3, "why"),
+        "AtCapacity": (3, 2, 1),
         "MissingPackage": ("p", "why"),
         "NotHeld": ("s", 1),
         "RecordGone": (1, 2),
+        "RecordsMissed": ("s", 3),
         "RecordTooLarge": (2, 1),
         "SequenceConflict": (3, 4),
     }

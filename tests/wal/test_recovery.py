@@ -31,7 +31,7 @@ from tests.wal.disks import Files, disk_of, files_of, filled, open_log, payload,
 BOOLEANS = (False, True)
 MANIFESTS: tuple[Any, ...] = ("good", "missing", "damaged")
 OTHERS: tuple[Any, ...] = ("none", "newborn", "more")
-CURSOR_FILES: tuple[Any, ...] = ("good", "damaged", "missing", "ahead", "behind")
+CURSOR_FILES: tuple[Any, ...] = ("good", "damaged", "missing", "ahead", "behind", "passed")
 UNREAD: tuple[Any, ...] = ("unread",)
 PLACES: tuple[Any, ...] = ("at", "gap", "overlap")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.wal import BadName, Log, LogClosed, NotHeld, Subscriber, SubscriberBusy, UnknownSubscriber
 from chaoswal.wal.cursor import Cursor, pack_cursor, parse_cursor
-from chaoswal.wal.manifest import Manifest, pack_manifest, parse_manifest
+from chaoswal.wal.manifest import Loss, Manifest, pack_manifest, parse_manifest
 from tests.wal.disks import files_of, open_log, payload
 
 NUMBERS = st.integers(0, 2**63)
@@ -33,13 +33,14 @@ def numbers(subscriber: Subscriber, count: int) -> list[int]:
 
 @given(NAMES, NUMBERS, st.sets(NUMBERS, max_size=5))
 def test_cursors_parse_back(name: str, position: int, acked: set[int]) -> None:
-    cursor = Cursor(position, tuple(sorted(acked)))
+    cursor = Cursor(position, tuple(sorted(acked)), (1, 5), 7, 8, 9)
     assert parse_cursor(name, pack_cursor(name, cursor)) == cursor
 
 
 @given(NUMBERS, st.sets(NAMES, max_size=5))
 def test_manifests_parse_back(start: int, names: set[str]) -> None:
-    manifest = Manifest(start=start, names=tuple(sorted(names)))
+    losses = (Loss(1, 2, 3), Loss(4, 5, 6))
+    manifest = Manifest(start=start, names=tuple(sorted(names)), epoch=7, dropped=8, losses=losses)
     assert parse_manifest(pack_manifest(manifest)) == manifest
 
 
@@ -168,7 +169,60 @@ def test_a_delete_that_fails_is_tried_again() -> None:
     assert "segment-00000000000000000000.seg" in files_of(vfs)
     failing[0] = False
     assert log.cleanup() == start
+    assert "segment-00000000000000000000.seg" in files_of(vfs)
+    assert log.maintain().waiting > 0
+    log._runtime.sleep(1)
+    assert log.maintain().waiting == 0
     assert "segment-00000000000000000000.seg" not in files_of(vfs)
+
+
+def test_a_rejected_record_is_finished_and_counted_for_ever() -> None:
+    vfs = MemoryVfs()
+    log = log_of(20, vfs)
+    subscriber = log.subscribe("s")
+    numbers(subscriber, 20)
+    subscriber.reject(3)
+    subscriber.reject(3)
+    subscriber.ack(1)
+    subscriber.reject(0)
+    with pytest.raises(NotHeld):
+        subscriber.reject(25)
+    assert (subscriber.counts(), subscriber.rejected, subscriber.position) == ((2, 0), (0, 3), 2)
+    before = open_log(MemoryVfs(vfs.killed())).subscribe("s")
+    assert (before.counts(), numbers(before, 2)) == ((0, 0), [0, 1])
+    subscriber.flush()
+    after = open_log(MemoryVfs(vfs.killed())).subscribe("s")
+    assert (after.counts(), after.rejected, numbers(after, 2)) == ((2, 0), (0, 3), [2, 4])
+    for number in {*range(20)} - {0, 1, 3, 19}:
+        subscriber.ack(number)
+    assert log.cleanup() > 3
+    subscriber.reject(19)
+    assert (subscriber.counts(), subscriber.rejected) == ((3, 0), (19,))
+
+
+def test_a_subscriber_is_registered_taken_up_put_down_and_forgotten() -> None:
+    log = log_of(5)
+    for start in ("resume", "skip"):
+        with pytest.raises(UnknownSubscriber):
+            log.subscribe("s", start)
+    with pytest.raises(ValueError, match="earliest"):
+        log.register("s", "resume")
+    log.register("s", "latest")
+    log.register("s", "earliest")
+    handle = log.subscribe("s", "resume")
+    assert (handle.position, numbers(handle, 9)) == (5, [])
+    log.append(payload(5))
+    assert numbers(handle, 9) == [5]
+    log.deactivate("s")
+    with pytest.raises(LogClosed):
+        handle.ack(5)
+    assert log.subscribers == ("s",)
+    assert numbers(log.subscribe("s", "skip"), 9) == [5]
+    with pytest.raises(UnknownSubscriber):
+        log.deactivate("x")
+    log.unregister("s")
+    with pytest.raises(UnknownSubscriber):
+        log.subscribe("s", "skip")
 
 
 def test_a_flush_without_news_writes_nothing() -> None:

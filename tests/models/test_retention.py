@@ -1,0 +1,82 @@
+"""The model of retention, by examples that can be worked out by hand."""
+
+from chaoswal.models.retention import RECORD_BYTES, SPARE_BYTES, Retention
+from chaoswal.models.subscribers import Subscriber, lost, removable
+
+
+def test_without_options_nothing_may_go() -> None:
+    free = Retention()
+    assert not free.full([10**9])
+    assert free.droppable([10**9] * 3, 1) == 1
+    assert free.late(3, 10**9, 10**9) == 3
+
+
+def test_full_is_what_may_cost_more_than_the_budget() -> None:
+    kept = Retention(budget_bytes=SPARE_BYTES + 2 * (RECORD_BYTES + 10))
+    assert not kept.full([10, 10])
+    assert kept.full([10, 11])
+    assert kept.droppable([10, 11], 0) == 0, "it keeps new ones out and drops none"
+
+
+def test_a_chunk_may_go_that_begins_where_there_is_too_much() -> None:
+    budget = SPARE_BYTES + 2 * (RECORD_BYTES + 10)
+    small = Retention(budget_bytes=budget, drops=True, chunk_bytes=10)
+    assert small.droppable([10] * 5, 0) == 3, "the last three are too much, the last two are not"
+    assert small.droppable([10] * 5, 4) == 4
+    assert Retention(budget_bytes=budget, drops=True, chunk_bytes=25).droppable([10] * 5, 0) == 4
+    assert small.droppable([10] * 5, 0, together={3, 4}) == 5
+
+
+def test_who_is_late() -> None:
+    limits = Retention(lag_records=3, lag_seconds=5)
+    assert limits.late(2, 5, 4.9) == 2
+    assert limits.late(1, 5, 4.9) == 2
+    assert limits.late(1, 5, 5) == 5
+    assert limits.late(5, 5, 99) == 5
+
+
+def test_what_is_skipped_is_finished_and_counted_once() -> None:
+    one = Subscriber(1)
+    one.give([1, 2, 3])
+    one.ack(2)
+    one.reject(3)
+    assert one.counts({1}, 0) == (1, 0)
+    assert one.counts({1, 3}, 2) == (0, 1)
+    one.skip(5)
+    one.skip(5)
+    assert (one.skipped, one.finished(), one.untold) == ({1, 4}, 5, True)
+    assert one.counts((), 6) == (1, 3)
+    one.reject(1)
+    assert one.counts((), 5) == (1, 2)
+
+
+def test_a_skip_is_to_one_position_and_no_further_than_it_may_be() -> None:
+    one = Subscriber(0)
+    one.skippable = 3
+    assert one.may_pass([0, 1], [2, 3])
+    assert not one.may_pass([0, 2], [1, 3])
+    assert not one.may_pass([0, 1, 2, 3], [4])
+    one.adopt({2, 3}, range(4), promise=False)
+    assert (one.skipped, one.acked, one.skippable) == ({0, 1}, {0, 1}, 0)
+
+
+def test_where_a_latest_one_begins_shows_in_what_it_is_given() -> None:
+    for given, start in (([4, 5], 4), ([], 5), ([2], 3)):
+        one = Subscriber(3, 5)
+        one.begin(given, 6)
+        assert one.start == one.start_max == start
+
+
+def test_what_is_lost_and_who_need_not_be_waited_for() -> None:
+    done, behind, late = Subscriber(0), Subscriber(0), Subscriber(3)
+    done.skip(9)
+    behind.skip(2)
+    assert lost([done, behind, late], range(5)) == 3
+    assert lost([], range(5)) == 5
+    assert lost([done], range(5)) == 0
+    behind.optional = True
+    assert removable([done, behind], 1) == 9
+    done.optional = True
+    assert removable([done, behind], 1) == 9
+    behind.optional = False
+    assert removable([done, behind], 1) == 2
