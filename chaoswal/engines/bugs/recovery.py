@@ -75,7 +75,7 @@ def frames_of(tail: Tail) -> Iterator[tuple[bytes, int]]:
         yield tail.data[start + FRAME_BYTES : stop], _COUNT.unpack_from(tail.data, start)[0]
 
 
-@bug("crash-in-recovery-loses-the-wal", kinds="lost", profiles=ANY)
+@bug("crash-in-recovery-loses-the-wal", kinds="lost phantom", profiles=ANY)
 class ReplacesBeforeReplaying(Recovery):
     """The old WAL is replaced by an empty one, and its records appended to that: SlateDB #1625, a crash in replay."""
 
