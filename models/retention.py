@@ -10,7 +10,7 @@ RECORD_BYTES = 192
 """A record costs at most so much besides its payload: a frame, an entry in an index, and a segment of its own."""
 
 SPARE_BYTES = 256
-"""The empty WAL, and the room that is kept for finishing it."""
+"""The empty WAL, and the room that is kept for finishing it and beginning another."""
 
 
 class Retention:

@@ -15,6 +15,8 @@ another's.
 
 A cursor names durable records only: subscribers see no others. So one that is ahead of the log proves that durable
 records are missing.
+
+Version 1, which is read and no longer written, has none of the three counts and no rejected.
 """
 
 import struct
@@ -28,8 +30,10 @@ from chaoswal.wal.errors import CorruptLog
 from chaoswal.wal.files import Birth, cursor_name
 
 MAGIC = b"CWlogC2\n"
+MAGIC_1 = b"CWlogC1\n"
 
 _HEAD = struct.Struct("<8sQQQQII")
+_HEAD_1 = struct.Struct("<8sQI")
 _CRC = struct.Struct("<I")
 
 
@@ -65,12 +69,14 @@ def pack_cursor(name: str, cursor: Cursor) -> bytes:
 def parse_cursor(name: str, data: bytes) -> Cursor:
     """The cursor in the bytes of the file; CorruptLog if it is damaged."""
     body = data[:-4]
-    if len(body) < _HEAD.size or crc32c(body, crc32c(name.encode("ascii"))) != _CRC.unpack_from(data, len(body))[0]:
+    head = _HEAD_1 if body.startswith(MAGIC_1) else _HEAD
+    if len(body) < head.size or crc32c(body, crc32c(name.encode("ascii"))) != _CRC.unpack_from(data, len(body))[0]:
         raise CorruptLog(cursor_name(name), 0, 0, -1, f"the progress of subscriber {name!r} is damaged")
-    magic, position, rejections, skipped, untold, acked, rejected = _HEAD.unpack_from(body)
-    if magic != MAGIC or len(body) != _HEAD.size + 8 * (acked + rejected):
+    magic, position, *counts = head.unpack_from(body)
+    rejections, skipped, untold, acked, rejected = counts if head is _HEAD else (0, 0, 0, *counts, 0)
+    if magic not in (MAGIC, MAGIC_1) or len(body) != head.size + 8 * (acked + rejected):
         raise CorruptLog(cursor_name(name), 0, 0, -1, "the progress is of another version or another file")
-    numbers = struct.unpack_from(f"<{acked + rejected}Q", body, _HEAD.size)
+    numbers = struct.unpack_from(f"<{acked + rejected}Q", body, head.size)
     return Cursor(position, numbers[:acked], numbers[acked:], rejections, skipped, untold)
 
 

@@ -214,7 +214,7 @@ class Log(Upkeep):
             raise RecordTooLarge(length, PAYLOAD_BYTES_MAX)
         frame_bytes = self._codec.size(length)
         if self.options.budget_bytes:
-            self._make_room(frame_bytes)
+            self._make_room(frame_bytes, count or 1)
         if self._wal.size + frame_bytes > self._wal_limit:
             self._turn_over(frame_bytes)
         if expected is not None:  # looked at only now: whoever makes room may have had to wait for others

@@ -21,7 +21,8 @@ recovery; and an oldest segment or a subscriber's file that has vanished is dama
 not finished, ``dropped`` is the start that this made, and the segments, records and bytes lost are counted, in the same
 replacement: what is lost is counted once, whatever crashes. A subscriber behind the start is one that was left behind
 by that, and it is skipped ahead, while ``dropped`` and ``start`` are the same. Cleanup moves ``start`` only when the
-progress of all is durable; so a subscriber behind any other start is damaged.
+progress of all is durable; so a subscriber behind any other start is damaged. Version 1, which is read and no longer
+written, has none of the four.
 """
 
 import struct
@@ -34,10 +35,12 @@ from chaoswal.wal.errors import CorruptLog
 from chaoswal.wal.files import MANIFEST_NAME, Birth
 
 MAGIC = b"CWlogM2\n"
+MAGIC_1 = b"CWlogM1\n"
 REASONS = ("budget", "age")
 """Why segments may be dropped that somebody has not finished."""
 
 _HEAD = struct.Struct("<8sQQQ6QI")
+_HEAD_1 = struct.Struct("<8sQI")
 _U32 = struct.Struct("<I")
 
 
@@ -97,17 +100,19 @@ def pack_manifest(manifest: Manifest) -> bytes:
 def parse_manifest(data: bytes) -> Manifest:
     """The manifest in the bytes of the file; CorruptLog if it is damaged."""
     body = data[:-4]
-    if len(body) < _HEAD.size or crc32c(body) != _U32.unpack_from(data, len(body))[0]:
+    head = _HEAD_1 if body.startswith(MAGIC_1) else _HEAD
+    if len(body) < head.size or crc32c(body) != _U32.unpack_from(data, len(body))[0]:
         raise CorruptLog(MANIFEST_NAME, 0, 0, -1, "the manifest is damaged")
-    magic, start, epoch, dropped, *losses, count = _HEAD.unpack_from(body)
-    if magic != MAGIC:
+    magic, start, *counts, count = head.unpack_from(body)
+    if magic not in (MAGIC, MAGIC_1):
         raise CorruptLog(MANIFEST_NAME, 0, 0, -1, "the manifest is of another version or another file")
     names = []
-    at = _HEAD.size
+    at = head.size
     for _ in range(count):
         (length,) = _U32.unpack_from(body, at)
         names.append(body[at + 4 : at + 4 + length].decode("ascii"))
         at += 4 + length
+    epoch, dropped, *losses = counts or [0] * 8
     lost = (Loss(*losses[:3]), Loss(*losses[3:]))
     return Manifest(start=start, names=tuple(names), epoch=epoch, dropped=dropped, losses=lost)
 

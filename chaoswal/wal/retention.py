@@ -60,9 +60,10 @@ class Cleaner:
         return min(positions)
 
     def expired(self, segments: Sequence[Segment], age_seconds: float, now: float) -> int:
-        """How many of the oldest segments are older than that."""
+        """How many of the oldest segments are older than that; one without a time, of format 1, is not."""
         count = 0
-        while count < len(segments) and now - segments[count].finished_at / 1000 >= age_seconds > 0:
+        limit = (now - age_seconds) * 1000
+        while age_seconds and count < len(segments) and 0 < segments[count].finished_at <= limit:
             count += 1
         return count
 

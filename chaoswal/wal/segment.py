@@ -17,7 +17,8 @@ checksums seeded anew. Behind the frames come an index and, at the very end, a f
 
 ``first`` and ``end`` bound the record numbers (``end`` is the first one not in it), ``count`` is the number of
 frames, and of index entries. ``finished at`` is the time, in milliseconds since the epoch, at which the segment was
-made. ``crc`` is the CRC-32C of the 44 bytes before it.
+made. ``crc`` is the CRC-32C of the 44 bytes before it. A footer of version 1, which is read and no longer written, is
+the same without that time.
 
 Opening reads the footer only, whatever the size. A segment is never empty; header, frames, index and footer fill the
 file exactly. A reader begins at the first frame, or where it stopped, or looks the frame up by binary search in the
@@ -46,11 +47,14 @@ from chaoswal.wal.reading import Opener, Readable, read_frames
 
 FOOTER_MAGIC = b"CWsegF2\n"
 FOOTER_BYTES = 56
+FOOTER_MAGIC_1 = b"CWsegF1\n"
+FOOTER_BYTES_1 = 48
 ENTRY_BYTES = 16
 PIECE_BYTES = 1 << 20
 """A segment is written in pieces of about this size."""
 
 _FOOTER = struct.Struct("<QQQQIII")
+_FOOTER_1 = struct.Struct("<QQQIII")
 _SEAL = struct.Struct("<I8s")
 _ENTRY = struct.Struct("<QQ")
 
@@ -88,7 +92,8 @@ class Segment:
     @property
     def size(self) -> int:
         """Of the file, in bytes."""
-        return self.index_offset + ENTRY_BYTES * self.count + FOOTER_BYTES
+        footer_bytes = FOOTER_BYTES if self.finished_at else FOOTER_BYTES_1
+        return self.index_offset + ENTRY_BYTES * self.count + footer_bytes
 
     def read(self, files: Opener, codec: Codec, sequence: int, max_bytes: int) -> list[Record]:
         """Records from number ``sequence`` on, at least one, about ``max_bytes`` of them."""
@@ -152,24 +157,29 @@ def load_segment(vfs: Vfs, first: int) -> Segment:
     file = vfs.open(name)
     try:
         size = file.size()
-        footer = file.read(size - FOOTER_BYTES, FOOTER_BYTES) if size >= FOOTER_BYTES else b""
+        footer = file.read(max(0, size - FOOTER_BYTES), FOOTER_BYTES)
     finally:
         file.close()
     return parse_footer(name, first, size, footer)
 
 
 def parse_footer(name: str, first: int, size: int, footer: bytes) -> Segment:
-    """The segment that a footer describes."""
-    at = max(0, size - FOOTER_BYTES)
-    if len(footer) < FOOTER_BYTES:
+    """The segment that a footer describes: the last bytes of the file, as many as the longest footer has."""
+    old = footer.endswith(FOOTER_MAGIC_1)
+    layout, magic, length = (
+        (_FOOTER_1, FOOTER_MAGIC_1, FOOTER_BYTES_1) if old else (_FOOTER, FOOTER_MAGIC, FOOTER_BYTES)
+    )
+    at = max(0, size - length)
+    if len(footer) < length:
         raise CorruptLog(name, at, first, first, "the file is shorter than its footer")
-    crc, magic = _SEAL.unpack_from(footer, _FOOTER.size)
-    if magic != FOOTER_MAGIC or crc32c(footer[: _FOOTER.size]) != crc:
+    body = footer[len(footer) - length :]
+    if _SEAL.unpack_from(body, layout.size) != (crc32c(body[: layout.size]), magic):
         raise CorruptLog(name, at, first, first, "the footer is damaged or missing")
-    found, end, index_offset, finished_at, count, index_crc, seed = _FOOTER.unpack_from(footer)
-    if found != first or index_offset + ENTRY_BYTES * count + FOOTER_BYTES != size:
+    found, end, index_offset, *time, count, index_crc, seed = layout.unpack_from(body)
+    segment = Segment(first, end, index_offset, time[0] if time else 0, count, index_crc, seed)
+    if found != first or segment.size != size:
         raise CorruptLog(name, at, first, first, "the footer is that of another file, or of another size of it")
-    return Segment(first, end, index_offset, finished_at, count, index_crc, seed)
+    return segment
 
 
 class SegmentBirth(Birth):

@@ -144,9 +144,10 @@ class Upkeep(ABC):
 
     # -- the budget ------------------------------------------------------------------------------------------
 
-    def _make_room(self, frame_bytes: int) -> None:
-        """See to it that one more frame fits into the budget, as the policy says; AtCapacity if that cannot be."""
-        budget, needed = self.options.budget_bytes, frame_bytes + ENTRY_BYTES + HEADER_BYTES + FOOTER_BYTES
+    def _make_room(self, frame_bytes: int, count: int) -> None:
+        """Make room in the budget for one more frame of so many records, as the policy says; AtCapacity if there is none."""
+        budget = self.options.budget_bytes
+        needed = frame_bytes + ENTRY_BYTES * count + 2 * HEADER_BYTES + FOOTER_BYTES  # two rotations, at most
         used = self.used_bytes
         if used + needed <= budget:
             return

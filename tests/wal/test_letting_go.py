@@ -99,7 +99,7 @@ class _TellsNobody(Feed):
 
 
 class _FullTooEarly(Log):
-    def _make_room(self, frame_bytes: int) -> None:
+    def _make_room(self, frame_bytes: int, count: int) -> None:
         if self.used_bytes > self.options.budget_bytes // 4:
             raise AtCapacity(frame_bytes, self.used_bytes, self.options.budget_bytes)
 

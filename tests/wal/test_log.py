@@ -363,6 +363,7 @@ def test_counters_say_what_was_done_and_what_there_is() -> None:
         segments_written=1,
         segments_active=1,
         segments_cleaned=0,
+        segments_dropped=0,
     )
     subscriber = log.subscribe("s")
     appended(log, 5)

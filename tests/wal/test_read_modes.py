@@ -13,6 +13,7 @@ from chaoswal.vfs.runtime import RealRuntime
 from chaoswal.wal import CorruptLog, Log, Options
 from chaoswal.wal.frames import Record
 from chaoswal.wal.reading import MAPS_KEPT
+from chaoswal.wal.segment import FOOTER_BYTES
 from tests.wal.disks import Files, disk_of, files_of, open_log, payload
 
 MODES = ("plain", "mmap")
@@ -54,7 +55,7 @@ def test_both_modes_show_the_same(batches: list[list[bytes]], frame: str, starts
 def test_both_modes_find_the_same_damage(batches: list[list[bytes]], frame: str, draw: st.DataObject) -> None:
     files = logged([*batches, [bytes(300)]], frame)
     name = draw.draw(st.sampled_from([name for name in files if name.endswith(".seg")]))
-    at = draw.draw(st.integers(0, len(files[name]) - 49))  # a damaged footer keeps the log from opening
+    at = draw.draw(st.integers(0, len(files[name]) - FOOTER_BYTES - 1))  # a damaged footer keeps the log from opening
     files[name] = files[name][:at] + bytes([files[name][at] ^ 64]) + files[name][at + 1 :]
     starts = [0, draw.draw(st.integers(0, 20))]
     assert seen(files, "plain", starts) == seen(files, "mmap", starts)

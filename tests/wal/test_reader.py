@@ -18,6 +18,7 @@ from chaoswal.vfs.real import RealVfs
 from chaoswal.vfs.runtime import RealRuntime
 from chaoswal.wal import CorruptLog, ForeignFile, Log, LogReader, Options, RecordGone
 from chaoswal.wal.files import wal_name
+from chaoswal.wal.segment import FOOTER_BYTES
 from tests.wal.disks import disk_of, files_of, filled, open_log, payload
 
 # -- what it shows -------------------------------------------------------------------------------------------------
@@ -269,7 +270,9 @@ def test_every_damage_is_reported_or_beyond_what_it_shows() -> None:
                 shown = list(LogReader(disk_of({**files, name: bytes(damaged)})).records())
             except CorruptLog:
                 continue  # reported
-            index = name.endswith(".seg") and offset >= len(damaged) - 48 - 5 * 16  # not needed to read in order
+            index = (
+                name.endswith(".seg") and offset >= len(damaged) - FOOTER_BYTES - 5 * 16
+            )  # not needed to read in order
             assert shown == sound or (name.endswith(".wal") and shown == sound[: len(shown)]), (name, offset)
             assert not name.endswith(".wal") or offset >= len(damaged) - 52, offset  # the frame nobody testifies for
             assert index or name.endswith(".wal"), (name, offset)
