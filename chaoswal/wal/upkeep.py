@@ -145,7 +145,7 @@ class Upkeep(ABC):
     # -- the budget ------------------------------------------------------------------------------------------
 
     def _make_room(self, frame_bytes: int, count: int) -> None:
-        """Make room in the budget for one more frame of so many records, as the policy says; AtCapacity if there is none."""
+        """See that one more frame of so many records fits the budget, as the policy says; else AtCapacity."""
         budget = self.options.budget_bytes
         needed = frame_bytes + ENTRY_BYTES * count + 2 * HEADER_BYTES + FOOTER_BYTES  # two rotations, at most
         used = self.used_bytes
