@@ -56,6 +56,9 @@ class Loss:
         return Loss(self.segments + other.segments, self.records + other.records, self.size_bytes + other.size_bytes)
 
 
+NOTHING_LOST = (Loss(), Loss())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """The first record that is left, who is registered, sorted, and what was lost, for each of REASONS."""
@@ -64,7 +67,7 @@ class Manifest:
     names: tuple[str, ...] = ()
     epoch: int = 0
     dropped: int = 0
-    losses: tuple[Loss, ...] = (Loss(), Loss())
+    losses: tuple[Loss, ...] = NOTHING_LOST
 
     def with_start(self, start: int) -> "Manifest":
         """The same with another start."""
@@ -113,7 +116,7 @@ def parse_manifest(data: bytes) -> Manifest:
         names.append(body[at + 4 : at + 4 + length].decode("ascii"))
         at += 4 + length
     epoch, dropped, *losses = counts or [0] * 8
-    lost = (Loss(*losses[:3]), Loss(*losses[3:]))
+    lost = (Loss(*losses[:3]), Loss(*losses[3:])) if any(losses) else NOTHING_LOST
     return Manifest(start=start, names=tuple(names), epoch=epoch, dropped=dropped, losses=lost)
 
 
