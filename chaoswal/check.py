@@ -15,7 +15,7 @@ from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, in_flight, plan
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.image import Image, ImageKey
 from chaoswal.disk.profiles import Profile
-from chaoswal.disk.volume import Volume
+from chaoswal.disk.volume import Cut, Torn, Volume
 from chaoswal.engines.registry import Factory
 from chaoswal.oracle import History, Observed
 from chaoswal.run import Run, Session
@@ -128,6 +128,7 @@ def check(
     history.errors_allowed = run.faulty
     inside = _Sample(depth, seed) if depth and depth.levels else None
     volume = Volume(run.start, profile)
+    listed = _Listed(volume, bound, seed)
     seen: set[object] = set()
     for point in range(len(run.events) + 1):
         fault = _move_on(run, point, volume, history)
@@ -135,7 +136,7 @@ def check(
             return Found(fault=fault, crashes=())
         if points is not None and point not in points:
             continue
-        for crash, sight in _states(run, point, volume, history, judge, seen, bound, seed):
+        for crash, sight in _states(run, point, history, judge, seen, listed):
             fault = history.judge(sight.observed) or sight.fault
             if fault:
                 return Found(fault=fault, crashes=(crash(),), observed=sight.observed)
@@ -160,28 +161,42 @@ def _move_on(run: Run, point: int, volume: Volume, history: History) -> Fault | 
 
 
 def _states(
-    run: Run,
-    point: int,
-    volume: Volume,
-    history: History,
-    judge: Judge,
-    seen: set[object],
-    bound: Bound,
-    seed: int,
+    run: Run, point: int, history: History, judge: Judge, seen: set[object], listed: "_Listed"
 ) -> Iterator[tuple[Callable[[], Crash], Sight]]:
     """Each pair of image and history that this crash point adds, with what recovery shows on it."""
     allowed, names = history.key(), tuple(history.subscribers)
     for taken in in_flight(run.events[point]) if point < len(run.events) else ():
         crash = Crash(point=point, power=False, taken=taken)
-        image = crashed(run.start, run.events, crash, volume.profile).view
+        image = crashed(run.start, run.events, crash, listed.volume.profile).view
         if (image.key, allowed) not in seen:
             seen.add((image.key, allowed))
             yield partial(_same, crash), judge.sight(image.key, lambda image=image: image, names)  # type: ignore[misc]
-    for cut, torn in cuts(volume, bound, seed):
-        key = volume.key(cut, torn)
+    for key, (cut, torn) in listed.states().items():
         if (key, allowed) not in seen:
             seen.add((key, allowed))
-            yield partial(plan, point, cut, torn), judge.sight(key, partial(volume.image, cut, torn), names)
+            image_of = partial(listed.volume.image, cut, torn)
+            yield partial(plan, point, cut, torn), judge.sight(key, image_of, names)
+
+
+class _Listed:
+    """The images a power cut now may leave, each with its first cut: listed anew only after an event that counts."""
+
+    def __init__(self, volume: Volume, bound: Bound, seed: int) -> None:
+        self.volume = volume
+        self._bound = bound
+        self._seed = seed
+        self._version = -1
+        self._states: dict[ImageKey, tuple[Cut, Torn | None]] = {}
+
+    def states(self) -> dict[ImageKey, tuple[Cut, Torn | None]]:
+        """By key, in the order of ``cuts``."""
+        volume = self.volume
+        if self._version != volume.version:
+            self._version = volume.version
+            self._states = {}
+            for cut, torn in cuts(volume, self._bound, self._seed):
+                self._states.setdefault(volume.key(cut, torn), (cut, torn))
+        return self._states
 
 
 def _same(crash: Crash) -> Crash:

@@ -126,6 +126,7 @@ class Volume:
         self.profile = profile
         self.chains: dict[Hashable, Chain] = {}
         self.index = 0
+        self.version = 0  # how often an event has changed what a crash could leave
         self._names = dict(disk.image.names)
         self._files = {inode: _File(content) for inode, content in disk.image.contents.items()}
         self._name_effects: list[Effect] = []
@@ -138,8 +139,11 @@ class Volume:
 
     # -- moving on ---------------------------------------------------------------------------------------------
 
-    def apply(self, event: Event) -> bool:
-        """Let one more event happen; True where that changed what a crash could leave."""
+    def apply(self, event: Event) -> None:
+        """Let one more event happen."""
+        self.version += self._apply(event)
+
+    def _apply(self, event: Event) -> bool:
         index = self.index
         self.index += 1
         match event:
@@ -297,7 +301,10 @@ class Volume:
         groups, inodes = paths = self._tree(cut)[1]
         if torn:
             return key_of(paths, {inode: self._bytes(inode, cut, torn) for inode in inodes})
-        return groups, tuple([self._bytes(inode, cut, None) for inode in inodes])
+        files = self._files
+        return groups, tuple(
+            [self._bytes(inode, cut, None) if files[inode].effects else files[inode].base for inode in inodes]
+        )
 
     def image(self, cut: Cut, torn: Torn | None = None) -> Image:
         """The disk that a power cut now leaves."""

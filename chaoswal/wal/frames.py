@@ -132,6 +132,13 @@ def split_batch(payload: bytes, count: int) -> list[bytes]:
 class Codec:
     """Encodes and recognises frames. ``seed`` is always the one of the file, ``base`` the offset of ``data`` in it."""
 
+    _direct = True
+    """Whether a scan may test frames without calling: what it is built of is as it stands here."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._direct = cls.checksum is Codec.checksum and cls.plausible is Codec.plausible
+
     def __init__(self, frame: str = "1") -> None:
         """``frame``: the version to write; all are read. MissingPackage if version 2 cannot be."""
         self._digest = blake3_digest() if frame == "2" else None
@@ -162,20 +169,25 @@ class Codec:
 
     def scan(self, data: bytes, seed: int, sequence: int, at: int, base: int = 0) -> Scan:
         """The good frames from ``data[at:]`` on, up to the first bad one or the end. Offsets are those in ``data``."""
-        checksum, plausible = self.checksum, self.plausible
+        checksum, plausible, direct = self.checksum, self.plausible, self._direct
         found = Scan(at, sequence)
         offsets, sequences = found.offsets, found.sequences
         last = len(data) - FRAME_BYTES
         while at <= last:
             header = _unpack_header(data, at)
-            if not plausible(header, sequence, last - at):
-                break
-            magic, crc, length, count, _, _ = header
+            magic, crc, length, count, number, synced = header
             end = at + FRAME_BYTES + length
-            if magic != MAGIC:
-                end += HASH_BYTES
-            if checksum(data[at + 8 : end], seed, base + at) != crc:
-                break
+            # The commonest frame is tested where it stands: calls would be half the time of every opening.
+            if direct and magic == MAGIC and number == sequence and synced <= number and length <= last - at:
+                if crc32c(data[at + 8 : end], seed ^ (base + at & 0xFFFFFFFF)) != crc:
+                    break
+            else:
+                if not plausible(header, sequence, last - at):
+                    break
+                if magic != MAGIC:
+                    end += HASH_BYTES
+                if checksum(data[at + 8 : end], seed, base + at) != crc:
+                    break
             if count or magic != MAGIC:
                 if not self.adds_up(data, end - length, end, magic, count):
                     break
