@@ -67,7 +67,7 @@ def timed(act: Callable[[], int]) -> tuple[int, float]:
 
 
 def workload(group: int) -> list[Operation]:
-    """Twenty records of 100 bytes, and one subscriber; after each ``group`` of records a sync, and some of them read."""
+    """Twenty records of 100 bytes and one subscriber: after each ``group`` of records a sync, then some are read."""
     steps: list[Operation] = [Subscribe(name="s")]
     for number in range(1, RECORDS + 1):
         steps.append(Append(size=RECORD_BYTES))
