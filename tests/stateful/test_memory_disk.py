@@ -30,7 +30,7 @@ LETS_GO = {
 """What lets records go, keeps them out, or moves subscribers on."""
 
 LIFE = settings(
-    max_examples=150,
+    max_examples=120,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
