@@ -3,14 +3,15 @@
 Theory of operation. An anonymous shared mapping survives the process that writes it. Notes stand one behind the
 other, each a plain tuple in the form of ``marshal`` (both ends are forks of one interpreter)::
 
-    0        4        8
-    +--------+--------+---------------
-    | length | CRC-32 | body
-    +--------+--------+---------------
+    0        4               8        12
+    +--------+---------------+--------+---------------
+    | length | length ^ seed | CRC-32 | body
+    +--------+---------------+--------+---------------
 
-The checksum covers the body and starts from a value that follows from the round and from the place of the note. A
+The checksum covers the body and starts from a seed that follows from the round and from the place of the note. A
 note is there once all its bytes are: a note that a kill has cut short, and whatever an earlier round has left behind
-it, do not match, and reading ends there. No byte order, no fence and no cleaning is relied upon.
+it, do not match, and reading ends there. No byte order, no fence and no cleaning is relied upon. The length says
+twice what it is, so that what an earlier round has left is not taken for a note of many megabytes and summed up.
 """
 
 import marshal
@@ -27,7 +28,7 @@ Note: TypeAlias = tuple[Any, ...]
 NOTES_BYTES = 64 << 20
 """Room for one child's notes; only pages that are written to take memory."""
 
-_HEAD = struct.Struct("<II")
+_HEAD = struct.Struct("<III")
 _SPREAD = 0x9E3779B1
 
 
@@ -60,19 +61,20 @@ class Notes:
         at, end = self._at, self._at + _HEAD.size + len(body)
         if end > self._size:
             raise NotesFull(f"a child noted more than {self._size} bytes before it was killed")
-        self._memory[at:end] = _HEAD.pack(len(body), zlib.crc32(body, self._seed(at))) + body
+        seed = self._seed(at)
+        self._memory[at:end] = _HEAD.pack(len(body), len(body) ^ seed, zlib.crc32(body, seed)) + body
         self._at = end
 
     def read(self) -> Iterator[Note]:
         """The notes of this round, as far as they are whole."""
         at = 0
         while at + _HEAD.size <= self._size:
-            length, checksum = _HEAD.unpack_from(self._memory, at)
-            end = at + _HEAD.size + length
-            if not length or end > self._size:
+            length, again, checksum = _HEAD.unpack_from(self._memory, at)
+            seed, end = self._seed(at), at + _HEAD.size + length
+            if not length or length ^ seed != again or end > self._size:
                 return
             body = self._memory[at + _HEAD.size : end]
-            if zlib.crc32(body, self._seed(at)) != checksum:
+            if zlib.crc32(body, seed) != checksum:
                 return
             yield marshal.loads(body)
             at = end
