@@ -131,7 +131,9 @@ def check(
     listed = _Listed(volume, bound, seed)
     seen: set[object] = set()
     for point in range(len(run.events) + 1):
-        fault = _move_on(run, point, volume, history)
+        if point:
+            volume.apply(run.events[point - 1])
+        fault = advance(run, point, history)
         if fault:
             return Found(fault=fault, crashes=())
         if points is not None and point not in points:
@@ -147,17 +149,11 @@ def check(
     return _check_inside(run, inside, judge, profile) if inside else None
 
 
-def _move_on(run: Run, point: int, volume: Volume, history: History) -> Fault | None:
-    """Let the event before this crash point happen; a fault where what the engine showed is already wrong."""
+def advance(run: Run, point: int, history: History) -> Fault | None:
+    """Let the event before this crash point count; a fault where what the engine showed is already wrong."""
     event = run.events[point - 1] if point else None
-    if isinstance(event, Begin | End):
-        volume.apply(event)
-        fault = history.apply(event)
-        if fault:
-            return fault
-    elif event is not None:
-        volume.apply(event)
-    return history.open(run.observed) if point == run.opened else None
+    fault = history.apply(event) if isinstance(event, Begin | End) else None
+    return history.open(run.observed) if not fault and point == run.opened else fault
 
 
 def _states(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chaoswal.anchors import crash_of
-from chaoswal.check import Depth, Found, Judge, check
+from chaoswal.check import Depth, Found, Judge, advance, check
 from chaoswal.disk.crashes import Bound, Crash, crashed
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
@@ -21,7 +21,6 @@ from chaoswal.ops import Operation
 from chaoswal.oracle import History, Traits
 from chaoswal.program import CrashStep, Step, operations_of, segments
 from chaoswal.run import Run, record
-from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.runtime import StillRuntime
@@ -115,10 +114,7 @@ def pass_through(run: Run, history: History, end: int) -> Fault | None:
     """Move a history over the first ``end`` events of a run, its opening included."""
     history.errors_allowed = run.faulty
     for point in range(end + 1):
-        event = run.events[point - 1] if point else None
-        fault = history.apply(event) if isinstance(event, Begin | End) else None
-        if not fault and point == run.opened:
-            fault = history.open(run.observed)
+        fault = advance(run, point, history)
         if fault:
             return fault
     return None

@@ -30,10 +30,6 @@ class Task(Protocol):
         """Wait for its end."""
 
 
-class Mutex(AbstractContextManager[object], Protocol):
-    """A lock for threads; not reentrant."""
-
-
 class Runtime(Protocol):
     """What an engine may know of time and chance, and how it runs threads."""
 
