@@ -42,6 +42,20 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Explored:
+    """How far an exploration has come."""
+
+    seconds: float
+    programs: int
+    judged: int
+    """Pairs of image and allowed history, each recovered, recovered again, and compared."""
+    nested: int
+    """The same of crashes inside a recovery."""
+    distinct: int
+    """Different images among the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """One violation."""
 
@@ -49,13 +63,22 @@ class Found:
     kind: str
     explanation: str
     profile: str
+    """The strongest it was seen under."""
     site: str
+    """The guilty call, as ``path.py:LINE``; empty where none is known."""
     operations: tuple[str, ...]
     """The program of the directory it was found in, one line each, crashes among them."""
     deviations: tuple[str, ...]
     """What the last crash lost, one line each."""
-    worker: int
-    cycle: int
+    profiles: tuple[str, ...] = ()
+    """All it was seen under, where they were tried."""
+    severity: str = "error"
+    """``error``; or ``warning``: only ``posix`` allows it, or nothing had been promised yet."""
+    fingerprint: str = ""
+    """What findings of one cause have in common."""
+    seed: int = 0
+    worker: int = 0
+    cycle: int = 0
     stderr: str = ""
     file: str = ""
     """The corpus file; empty where there is none."""
@@ -71,7 +94,6 @@ class Finished:
     reasons: tuple[str, ...]
     engine: str
     seed: int
-    progress: Progress
     exhaustive: str
     """What was covered, in words and numbers."""
     command: str
@@ -79,5 +101,19 @@ class Finished:
     findings: tuple[Found, ...] = ()
 
 
-Notice: TypeAlias = Started | Progress | Found | Finished
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillLoopFinished(Finished):
+    """A kill loop has ended."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExploreFinished(Finished):
+    """An exploration has ended."""
+
+    progress: Explored
+
+
+Notice: TypeAlias = Started | Progress | Explored | Found | Finished
 Listener: TypeAlias = Callable[[Notice], None]

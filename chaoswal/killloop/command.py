@@ -22,7 +22,7 @@ from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import Exit, UsageError
 from chaoswal.killloop.loop import Settings, Tally, directory_of
 from chaoswal.killloop.workers import Workers, interruptible, signals_held, try_out
-from chaoswal.notices import Finished, Found, Listener, Progress, Started
+from chaoswal.notices import Found, KillLoopFinished, Listener, Progress, Started
 from chaoswal.report.killloop import listener
 from chaoswal.verdict import Verdict
 
@@ -263,7 +263,7 @@ class _Run:
         for found in self._findings:
             self._listen(found)
         self._listen(
-            Finished(
+            KillLoopFinished(
                 verdict=verdict,
                 reasons=(reason,),
                 engine=str(campaign.engine),

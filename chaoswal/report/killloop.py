@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from tabulate import tabulate
 
-from chaoswal.notices import Finished, Found, Listener, Notice, Progress, Started
+from chaoswal.notices import Found, KillLoopFinished, Listener, Notice, Progress, Started
 
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.5, 10.0
 _OPERATIONS_SHOWN = 40
@@ -24,7 +24,7 @@ def listener(*, as_json: bool) -> Listener:
 
     def both(notice: Notice) -> None:
         text(notice)
-        if isinstance(notice, Finished):
+        if isinstance(notice, KillLoopFinished):
             print(json.dumps(summary(notice)))
 
     return both
@@ -47,7 +47,7 @@ class Text:
                 self._progress(notice)
             case Found():
                 self._say(finding(notice))
-            case Finished():
+            case KillLoopFinished():
                 self._say(finished(notice))
 
     def _say(self, words: str) -> None:
@@ -106,7 +106,7 @@ def finding(found: Found) -> str:
     return "\n".join([*head, *rows, *tail])
 
 
-def finished(notice: Finished) -> str:
+def finished(notice: KillLoopFinished) -> str:
     """The verdict, and the table of kills by place and fault."""
     progress = notice.progress
     faults = sorted({fault for _, fault in progress.kills})
@@ -133,7 +133,7 @@ def finished(notice: Finished) -> str:
     return "\n".join(lines)
 
 
-def summary(notice: Finished) -> dict[str, Any]:
+def summary(notice: KillLoopFinished) -> dict[str, Any]:
     """The object that programs read."""
     progress = notice.progress
     return {
