@@ -190,7 +190,7 @@ DETERMINISTIC = (
     "chaoswal/check.py",
     "chaoswal/disk",
     "chaoswal/ops.py",
-    "chaoswal/oracle.py",
+    "chaoswal/oracle",
     "chaoswal/program.py",
     "chaoswal/run.py",
     "chaoswal/shrink.py",

@@ -1,0 +1,49 @@
+"""What is allowed at one moment: the models of the log and its subscribers, and what is known beside them."""
+
+from collections.abc import Hashable, Sequence
+from typing import Self
+
+from chaoswal.models.log import Log
+from chaoswal.models.retention import Retention
+from chaoswal.models.subscribers import Subscriber
+from chaoswal.ops import Operation
+from chaoswal.oracle.sight import Traits
+
+
+class Allowed:
+    """What was promised, what may be gone, and who is owed what."""
+
+    def __init__(self, operations: Sequence[Operation], traits: Traits) -> None:
+        self.operations = operations
+        self.traits = traits
+        self.errors_allowed = False  # whether faults are injected, so that an operation may fail
+        self.log = Log()
+        self.subscribers: dict[str, Subscriber] = {}
+        self.first = 0
+        self.retention = Retention(**dict(traits.retention))
+        self.lost = 0  # records that went before all had finished them
+        self.exact = True  # whether that, and what was skipped, is known for certain: no operation has failed
+        self.seconds = 0.0
+        self.ages: list[tuple[float, int]] = []  # when there were how many records
+        self.progress: dict[str, float] = {}  # when a subscriber last finished anything
+        self.strict: set[str] = set()  # subscribers whose handle refuses to skip
+        self.asked: dict[int, list[int]] = {}  # what an operation under way will promise when it returns
+
+    def copy(self) -> Self:
+        """An independent copy."""
+        other = type(self)(self.operations, self.traits)
+        other.errors_allowed = self.errors_allowed
+        other.log = self.log.copy()
+        other.subscribers = {name: subscriber.copy() for name, subscriber in self.subscribers.items()}
+        other.first, other.lost, other.exact, other.seconds = self.first, self.lost, self.exact, self.seconds
+        other.ages, other.progress = self.ages[:], dict(self.progress)
+        other.strict, other.asked = set(self.strict), dict(self.asked)
+        return other
+
+    def key(self) -> Hashable:
+        """Equal for two moments of one run only where the same is allowed. What only grows goes by its size."""
+        log = self.log
+        cursors = [
+            (name, len(s.acked), len(s.promised), len(s.unsure), *s.marks()) for name, s in self.subscribers.items()
+        ]
+        return log.changes, log.promised, log.shown, log.removed, log.removable, self.lost, self.exact, tuple(cursors)

@@ -1,0 +1,83 @@
+"""The slow comparison: which violation it is, once it is known to be one."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from chaoswal.models.log import Log
+from chaoswal.oracle.sight import Observed
+from chaoswal.verdict import Fault, Violation
+
+
+def wrong_deliveries(name: str, given: list[int], expected: list[int]) -> Fault:
+    """What is wrong with these positions, given to a subscriber that others were due to."""
+    kind = Violation.CURSOR_AHEAD
+    if len(set(given)) < len(given):
+        kind = Violation.DUPLICATED
+    elif given != sorted(given):
+        kind = Violation.REORDERED
+    elif given and expected and given[0] < expected[0]:
+        kind = Violation.DUPLICATED
+    return Fault(kind=kind, explanation=f"subscriber {name} was given {given}; due were {expected}")
+
+
+def explain_log(log: Log, observed: Observed) -> Fault:
+    """Which violation it is, once it is known to be one. The first that applies is the worst."""
+    shown = observed.records
+    places: dict[bytes, list[int]] = {}
+    for position, payload in enumerate(log.records):
+        places.setdefault(payload, []).append(position)
+    unknown = [payload for payload in shown if payload not in places]
+    if unknown:
+        back = unknown[0] in log.buried
+        kind = Violation.RESURRECTED if back else Violation.INVENTED
+        what = "cut by an earlier recovery" if back else "never appended"
+        return Fault(kind=kind, explanation=f"a record that was {what} is served: {_brief(unknown[0])}")
+    return _explain_positions(log, _positions(places, shown, log.removed), observed.next_position)
+
+
+def _positions(places: dict[bytes, list[int]], shown: Sequence[bytes], first: int) -> list[int]:
+    """Where the records that are shown were appended; of equal ones, those that are next in order."""
+    found: list[int] = []
+    for payload in shown:
+        after = found[-1] + 1 if found else first
+        found.append(next((place for place in places[payload] if place >= after), places[payload][0]))
+    return found
+
+
+def _explain_positions(log: Log, positions: list[int], next_position: int | None) -> Fault:
+    shown = _spans(positions)
+    starts, ends = f"{log.removed} <= c <= {log.removable}", f"{log.floor} <= n <= {len(log.records)}"
+    repeated = [position for position, count in Counter(positions).items() if count > 1]
+    end = positions[-1] + 1 if positions else log.removable
+    missing = sorted(set(range(positions[0], end)).difference(positions)) if positions else []
+    rules = (
+        (bool(repeated), Violation.DUPLICATED, f"records {repeated} are served more than once"),
+        (positions != sorted(positions), Violation.REORDERED, f"records come in the order {positions}"),
+        (bool(positions) and positions[0] < log.removed, Violation.RESURRECTED, f"{shown} came back after cleanup"),
+        (bool(missing), Violation.HOLE, f"{_spans(missing)} are missing before later ones"),
+        (end < log.promised, Violation.LOST, f"{_spans(range(end, log.promised))} were promised and are missing"),
+        (end < log.shown, Violation.PHANTOM, f"{_spans(range(end, log.shown))} were served and are gone"),
+        (bool(positions) and positions[0] > log.removable > 0, Violation.EARLY_CLEANUP, f"only {shown} are left"),
+        (bool(positions) and positions[0] > log.removable, Violation.HOLE, f"only {shown} are left"),
+        (end in log.halves, Violation.HOLE, f"half a batch is served: {shown}"),
+        ((next_position or 0) > end, Violation.HOLE, f"the next sequence number is {next_position}, beyond {shown}"),
+        (True, Violation.DUPLICATED, f"the next sequence number is {next_position} behind {shown}"),
+    )
+    kind, what = next((kind, what) for applies, kind, what in rules if applies)
+    return Fault(kind=kind, explanation=f"{what}; allowed are records[c:n] with {starts}, {ends}")
+
+
+def _spans(positions: Sequence[int]) -> str:
+    """``records 0-3, 7``."""
+    runs: list[list[int]] = []
+    for position in positions:
+        if runs and position == runs[-1][1] + 1:
+            runs[-1][1] = position
+        else:
+            runs.append([position, position])
+    words = [f"{start}" if start == stop else f"{start}-{stop}" for start, stop in runs]
+    return f"records {', '.join(words)}" if words else "no record"
+
+
+def _brief(payload: bytes) -> str:
+    return f"{len(payload)} bytes {payload[:24]!r}" + ("…" if len(payload) > 24 else "")

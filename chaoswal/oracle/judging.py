@@ -1,0 +1,104 @@
+"""The quick comparison: whether what a recovered engine shows is allowed."""
+
+from chaoswal.engines.adapter import Record
+from chaoswal.models.subscribers import Subscriber, lost
+from chaoswal.oracle.allowed import Allowed
+from chaoswal.oracle.explaining import explain_log, wrong_deliveries
+from chaoswal.oracle.sight import Observed
+from chaoswal.verdict import Fault, Violation
+
+
+def judge(allowed: Allowed, observed: Observed) -> Fault | None:
+    """The violation in what a recovered engine shows, if there is one."""
+    if observed.fault:
+        return observed.fault
+    log = allowed.log.settled(observed.records, observed.next_position)
+    span = log.allows(observed.records, observed.next_position) if log else None
+    if log is None or span is None:
+        return explain_log(allowed.log, observed)
+    fault = _judge_names(allowed, observed)
+    if fault:
+        return fault
+    for name, given in observed.deliveries.items():
+        if name in allowed.subscribers:
+            subscriber = _begun(allowed.subscribers[name], given, span[1])
+            fault = _judge_deliveries(name, subscriber, log.records, range(*span), given)
+            fault = fault or _judge_counts(allowed, name, subscriber, observed, span)
+            if fault:
+                return fault
+    return _judge_losses(allowed, observed, span[0])
+
+
+def _judge_names(allowed: Allowed, observed: Observed) -> Fault | None:
+    if observed.registered is None:
+        return None
+    missing = [name for name, s in allowed.subscribers.items() if not s.optional and name not in observed.registered]
+    if missing:
+        return Fault(kind=Violation.CURSOR_LOST, explanation=f"subscribers {missing} are not registered any more")
+    back = [name for name in observed.registered if name not in allowed.subscribers]
+    if back:
+        return Fault(kind=Violation.RESURRECTED, explanation=f"subscribers {back} were unregistered and are back")
+    return None
+
+
+def _judge_counts(
+    allowed: Allowed, name: str, subscriber: Subscriber, observed: Observed, span: tuple[int, int]
+) -> Fault | None:
+    told = observed.counts.get(name)
+    if told is None or not allowed.exact:
+        return None
+    delivered = {position for position, _ in observed.deliveries[name]}
+    passed = subscriber.passed(delivered, range(*span))
+    right = subscriber.counts(delivered, max([span[0], *(p + 1 for p in passed)]))
+    if told == right:
+        return None
+    why = "subscriber {} says it rejected {} records and skipped {}; it was {} and {}"
+    return Fault(kind=Violation.DISHONEST, explanation=why.format(name, *told, *right))
+
+
+def _judge_losses(allowed: Allowed, observed: Observed, first: int) -> Fault | None:
+    if observed.lost is None or not allowed.exact:
+        return None
+    right = allowed.lost + lost(allowed.subscribers.values(), range(allowed.first, first))
+    if observed.lost == right:
+        return None
+    why = f"{observed.lost} records are said to have been dropped unfinished; it was {right}"
+    return Fault(kind=Violation.DISHONEST, explanation=why)
+
+
+def _begun(subscriber: Subscriber, given: list[Record], stop: int) -> Subscriber:
+    """The subscriber; a copy that knows where it begins, if only what it is given tells."""
+    if subscriber.start_max == subscriber.start:
+        return subscriber
+    copy = subscriber.copy()
+    copy.begin([position for position, _ in given], stop)
+    return copy
+
+
+def _judge_deliveries(
+    name: str, subscriber: Subscriber, records: list[bytes], visible: range, given: list[Record]
+) -> Fault | None:
+    """The violation in what a subscriber is given after a recovery, if there is one."""
+    seen = range(max(visible.start, subscriber.start), visible.stop)
+    if given == [(p, records[p]) for p in seen if p not in subscriber.acked]:
+        return None
+    positions = [position for position, _ in given]
+    if positions != sorted(set(positions)):
+        return wrong_deliveries(name, positions, list(seen))
+    for position, payload in given:
+        if position not in visible or payload != records[position]:
+            why = f"subscriber {name} is given record {position}, which is not what was appended there"
+            return Fault(kind=Violation.INVENTED, explanation=why)
+    if subscriber.vague:
+        return None
+    if positions and positions[0] < seen.start:
+        return wrong_deliveries(name, positions, list(seen))
+    forgotten = sorted(subscriber.promised.intersection(positions))
+    if forgotten:
+        why = f"subscriber {name} is given {forgotten} again, whose acknowledgements were promised"
+        return Fault(kind=Violation.CURSOR_LOST, explanation=why)
+    skipped = sorted(subscriber.passed(positions, seen))
+    if not subscriber.may_pass(skipped, positions):
+        why = f"subscriber {name} is not given {skipped}, which it never acknowledged"
+        return Fault(kind=Violation.CURSOR_AHEAD, explanation=why)
+    return None

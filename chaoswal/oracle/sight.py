@@ -1,0 +1,55 @@
+"""What an engine promises, what a recovered one shows, and the words for both."""
+
+from dataclasses import dataclass, field
+
+from chaoswal.engines.adapter import Record
+from chaoswal.ops import Append, Batch, Operation, Reopen, Unsubscribe
+from chaoswal.verdict import Fault
+
+ERROR = "error "
+"""How the result of an operation that raised begins; the rest is the error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What an engine promises, as its adapter states it."""
+
+    promise: frozenset[str]
+    promise_reads: bool = False
+    capabilities: frozenset[str] = frozenset()
+    retention: tuple[tuple[str, float], ...] = ()
+    """The arguments of the model's ``Retention``."""
+    refusals: frozenset[str] = frozenset()
+    """The errors by which it refuses an operation and changes nothing."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Observed:
+    """What a recovered engine shows."""
+
+    records: list[bytes] = field(default_factory=list)
+    next_position: int | None = None
+    deliveries: dict[str, list[Record]] = field(default_factory=dict)
+    registered: tuple[str, ...] | None = None
+    """The subscribers, where the engine names them."""
+    counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """What each subscriber says it has rejected and skipped, where it does."""
+    lost: int | None = None
+    """The records it says were dropped before all had finished them, where it does."""
+    fault: Fault | None = None
+    """It could not be opened or read, or did not come to an end."""
+
+    def differs(self, other: "Observed") -> str:
+        """In what two sights differ, or the empty string."""
+        for name in ("fault", "records", "next_position", "deliveries", "registered", "counts", "lost"):
+            if getattr(self, name) != getattr(other, name):
+                return name
+        return ""
+
+
+_WORDS = {Append: "append", Batch: "append_batch", Reopen: "close", Unsubscribe: "unregister"}
+
+
+def promise_word(operation: Operation) -> str:
+    """The adapter's method that an operation calls, as a promise names it."""
+    return _WORDS.get(type(operation), type(operation).__name__.lower())
