@@ -7,7 +7,7 @@ again, and compared. Pairs of crashes inside a recovery are counted apart.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,6 +23,10 @@ from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault, Violation
 
 
+FEWER = 6
+"""So many times fewer recoveries are crashed inside at each further level: their number would multiply."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
     """How recoveries are crashed in their turn."""
@@ -30,7 +34,8 @@ class Depth:
     levels: int = 1
     """How many crashes may follow upon each other."""
     samples: int = 8
-    """How many recoveries from a kill, and how many from a power cut, are crashed inside, drawn by the seed."""
+    """How many recoveries from a kill, and how many from a power cut, are crashed inside, drawn by the seed; further
+    down ``FEWER``."""
     bound: Bound = field(default_factory=lambda: Bound(random_states=1))
     """How far each of these is explored."""
 
@@ -119,17 +124,19 @@ def check(
     depth: Depth | None = None,
     seed: int = 0,
     points: range | None = None,
+    seen: set[Hashable] | None = None,
 ) -> Found | None:
     """Explore every crash state of a run within the bound; the first violation, or None.
 
     ``points``: only crashes after so many events (default: all). ``history`` is what was allowed when the run began;
-    it is moved on to what is allowed at the run's end.
+    it is moved on to what is allowed at the run's end. ``seen``: the pairs of image and allowed history of this very
+    run that were judged under another profile, and need not be again; those judged here are added.
     """
     history.errors_allowed = run.faulty
     inside = _Sample(depth, seed) if depth and depth.levels else None
     volume = Volume(run.start, profile)
     listed = _Listed(volume, bound, seed)
-    seen: set[object] = set()
+    seen = set() if seen is None else seen
     for point in range(len(run.events) + 1):
         if point:
             volume.apply(run.events[point - 1])
@@ -157,7 +164,7 @@ def advance(run: Run, point: int, history: History) -> Fault | None:
 
 
 def _states(
-    run: Run, point: int, history: History, judge: Judge, seen: set[object], listed: "_Listed"
+    run: Run, point: int, history: History, judge: Judge, seen: set[Hashable], listed: "_Listed"
 ) -> Iterator[tuple[Callable[[], Crash], Sight]]:
     """Each pair of image and history that this crash point adds, with what recovery shows on it."""
     allowed, names = history.key(), tuple(history.subscribers)
@@ -241,7 +248,7 @@ class _Reservoir:
 def _check_inside(run: Run, inside: _Sample, judge: Judge, profile: Profile) -> Found | None:
     """Crash the recoveries of these crashes in their turn."""
     depth = inside.depth
-    deeper = Depth(levels=depth.levels - 1, samples=depth.samples, bound=depth.bound)
+    deeper = Depth(levels=depth.levels - 1, samples=max(1, depth.samples // FEWER), bound=depth.bound)
     judged = judge.coverage.judged
     try:
         for crash, history in inside.chosen:

@@ -1,0 +1,256 @@
+"""The hunt: from a seed and a number to a program, and from that to the first violation in any of its crash states.
+
+Theory of operation
+-------------------
+What is drawn for number ``n`` follows from the seed and ``n`` alone: the engine's options, the shape of the program,
+its operations, and how many lives it has. Each life but the last ends in a drawn crash; what is explored is the last
+one, which finds bugs that need a recovery, more records, and one more crash. Diversity beats the number of states, so
+shapes differ widely (``SHAPES``): the first numbers are short programs, in which what is found is small already; some
+are long and run without a crash, since some bugs need none.
+
+A program of one life is recorded once and explored under each profile, strongest first: a pair of image and allowed
+history that was judged under one of them is not judged again under the next. The first violation ends the program.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from chaoswal.anchors import step_of
+from chaoswal.check import Coverage, Depth, Found, Judge, check
+from chaoswal.disk.crashes import Bound, Crash, cuts, plan
+from chaoswal.disk.profiles import Profile
+from chaoswal.disk.volume import Volume
+from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.errors import UsageError
+from chaoswal.ops import Ack, Append, Cleanup, Operation, Poll, Reopen, Rotate, Subscribe
+from chaoswal.oracle import Traits
+from chaoswal.program import Step
+from chaoswal.replay import Played, play_to_last_run, simulated
+from chaoswal.shrink import crash_steps
+from chaoswal.verdict import Fault
+from chaoswal.workload import Generator
+
+BOUND = Bound(random_states=2, states_per_point=60)
+DEPTH = Depth(levels=2, samples=6, bound=Bound(random_states=1, states_per_point=20))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What a program is like."""
+
+    name: str
+    lengths: tuple[int, ...]
+    """Operations of one life."""
+    lives: tuple[int, ...] = (1,)
+    plain: bool = False
+    """Records of one size and nothing else."""
+    reopen_every: int = 0
+    """A reopening after so many operations; 0: as drawn."""
+    crashes: bool = True
+    """Whether it is explored; otherwise it runs to its end, and only that is judged."""
+
+
+SHAPES: Mapping[Shape, int] = {
+    Shape(name="usual", lengths=(5, 10, 10, 30), lives=(1, 2)): 12,
+    Shape(name="plain", lengths=(2, 3, 4, 5, 6), lives=(2,), plain=True): 1,
+    Shape(name="many lives", lengths=(3, 5, 8), lives=(3, 4)): 1,
+    Shape(name="restarts", lengths=(30,), reopen_every=3, crashes=False): 1,
+    Shape(name="long", lengths=(300,), crashes=False): 1,
+}
+"""Each with its weight."""
+
+SHORT = Shape(name="short", lengths=(2, 3, 4, 5))
+"""That of the first programs."""
+
+SHORT_FIRST = 8
+
+_KINDS, _WEIGHTS = list(SHAPES), list(SHAPES.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catch:
+    """A violation, and all that is needed to see it again."""
+
+    engine: EngineRef
+    profile: Profile
+    number: int
+    fault: Fault
+    steps: tuple[Step, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """What came of one program."""
+
+    number: int
+    coverage: Coverage
+    catch: Catch | None = None
+
+
+class Hunter:
+    """Tries programs on one engine under some profiles."""
+
+    def __init__(
+        self,
+        engine: EngineRef,
+        profiles: Sequence[Profile],
+        *,
+        seed: int = 0,
+        bound: Bound = BOUND,
+        depth: Depth | None = DEPTH,
+    ) -> None:
+        """UsageError where the engine cannot be put on a simulated disk."""
+        simulated(engine)
+        self.engine = engine
+        self.profiles = tuple(profiles)
+        self.seed = seed
+        self.bound = bound
+        self.depth = depth
+        self._choices = drawable(engine)
+
+    def configured(self, number: int) -> EngineRef:
+        """The engine with the options drawn for a number: about half of those that the user has not fixed."""
+        chance = random.Random(f"options:{self.seed}:{number}")
+        drawn = {name: chance.choice(values) for name, values in self._choices.items() if chance.random() < 0.5}
+        engine = self.engine.with_options(**drawn)
+        return engine if _opens(engine) else self.engine
+
+    def attempt(self, number: int) -> Attempt:
+        """Draw the program of a number and explore it."""
+        engine = self.configured(number)
+        factory, traits = simulated(engine)
+        judge = Judge(factory)
+        lives = self._lives(number, traits)
+        explored = _Explored(self, number, factory, traits, judge)
+        for profile in self.profiles:
+            found, steps = explored.under(profile, lives)
+            if found:
+                catch = Catch(engine=engine, profile=profile, number=number, fault=found.fault, steps=tuple(steps))
+                return Attempt(number=number, coverage=judge.coverage, catch=catch)
+        return Attempt(number=number, coverage=judge.coverage)
+
+    def shape(self, number: int) -> Shape:
+        """What the program of a number is like."""
+        chance = random.Random(f"shape:{self.seed}:{number}")
+        return SHORT if number < SHORT_FIRST else chance.choices(_KINDS, _WEIGHTS)[0]
+
+    def _lives(self, number: int, traits: Traits) -> list[list[Operation]]:
+        shape = self.shape(number)
+        chance = random.Random(f"lives:{self.seed}:{number}")
+        generator = Generator(chance.randrange(1 << 32), traits.capabilities)
+        size = chance.choice((30, 100, 300))
+        count = chance.choice(shape.lives)
+        lengths = [chance.choice(shape.lengths) for _ in range(count)]
+        if shape.plain:
+            return [[Append(size=size)] * length for length in lengths]
+        return [list(_restarting(_life(generator, chance, length), shape.reopen_every)) for length in lengths]
+
+
+class _Explored:
+    """One program under one profile after the other."""
+
+    def __init__(self, hunter: Hunter, number: int, factory: Factory, traits: Traits, judge: Judge) -> None:
+        self._hunter = hunter
+        self._number = number
+        self._factory, self._traits, self._judge = factory, traits, judge
+        self._seen: set[object] = set()
+        self._steps: list[Step] | None = None
+
+    def under(self, profile: Profile, lives: Sequence[Sequence[Operation]]) -> tuple[Found | None, list[Step]]:
+        """The first violation, and the steps that show it."""
+        steps = self._ended(profile, lives)
+        played = play_to_last_run(self._factory, self._traits, steps, profile)
+        if played.found or played.stale:
+            return played.found, steps
+        if steps != self._steps:
+            self._steps, self._seen = steps, set()
+        found = self._check(played, profile)
+        if not found:
+            return None, steps
+        names = tuple(played.history.subscribers)
+        return found, [*steps, *crash_steps(self._factory, played.run, found, profile, names)]
+
+    def _ended(self, profile: Profile, lives: Sequence[Sequence[Operation]]) -> list[Step]:
+        """The steps, with a drawn crash at the end of each life but the last."""
+        chance = random.Random(f"crashes:{self._hunter.seed}:{self._number}")
+        steps: list[Step] = []
+        for number, life in enumerate(lives):
+            if number:
+                steps.append(drawn_crash(chance, play_to_last_run(self._factory, self._traits, steps, profile), profile))
+            steps += life
+        return steps
+
+    def _check(self, played: Played, profile: Profile) -> Found | None:
+        hunter = self._hunter
+        end = len(played.run.events)
+        crashes = hunter.shape(self._number).crashes
+        return check(
+            played.run,
+            played.history,
+            self._judge,
+            profile,
+            bound=hunter.bound,
+            depth=hunter.depth if crashes else None,
+            seed=self._number,
+            points=None if crashes else range(end, end + 1),
+            seen=self._seen,
+        )
+
+
+def drawn_crash(chance: random.Random, played: Played, profile: Profile) -> Step:
+    """A crash in the run that was played: a kill, or any state of a power cut."""
+    run = played.run
+    point = chance.randint(run.opened, len(run.events))
+    if chance.random() < 0.3:
+        return step_of(run, Crash(point=point, power=False), profile)
+    volume = Volume(run.start.after(run.events[:point]), profile)
+    return step_of(run, chance.choice([plan(point, cut, torn) for cut, torn in cuts(volume, BOUND, seed=0)]), profile)
+
+
+def _life(generator: Generator, chance: random.Random, length: int) -> list[Operation]:
+    program = generator.program(length)
+    names = sorted({step.name for step in program if isinstance(step, Subscribe)})
+    return [spiced for step in program for spiced in _spiced(step, names, chance)]
+
+
+def _spiced(operation: Operation, names: Sequence[str], chance: random.Random) -> list[Operation]:
+    """Now and then a record of no bytes, or of pages; half of the cleanups come when a subscriber has finished all."""
+    if isinstance(operation, Append) and chance.random() < 0.1:
+        return [Append(size=chance.choice((0, 5000, 9000)))]
+    if isinstance(operation, Cleanup) and chance.random() < 0.5:
+        drained = chance.sample(names, chance.randint(1, len(names)))
+        before: list[Operation] = [Rotate()] if chance.random() < 0.5 else [Reopen()]
+        polls: list[Operation] = [Poll(name=name, count=40) for name in drained]
+        return [*before, *polls, *(Ack(name=name, places=tuple(range(40))) for name in drained), operation]
+    return [operation]
+
+
+def _restarting(operations: Sequence[Operation], every: int) -> Iterator[Operation]:
+    for place, operation in enumerate(operations, start=1):
+        yield operation
+        if every and place % every == 0:
+            yield Reopen()
+
+
+def drawable(engine: EngineRef) -> dict[str, tuple[str, ...]]:
+    """The options that may be drawn, each with its values: of those the adapter names in ``draws``, what opens."""
+    table: Mapping[str, Sequence[str]] = getattr(engine.factory().kind, "draws", {})
+    fixed = dict(engine.options)
+    values = {
+        name: tuple(value for value in values if _opens(engine.with_options(**{name: value})))
+        for name, values in table.items()
+        if name not in fixed
+    }
+    return {name: found for name, found in values.items() if found}
+
+
+@lru_cache(4096)
+def _opens(engine: EngineRef) -> bool:
+    """Whether an engine takes its options on a simulated disk: a policy that goes by time, for one, needs threads."""
+    try:
+        simulated(engine)
+    except UsageError:
+        return False
+    return True
