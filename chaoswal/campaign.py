@@ -18,7 +18,7 @@ import datetime as dt
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaoswal import corpus
@@ -26,12 +26,10 @@ from chaoswal.check import Coverage
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import BUG, EngineRef
 from chaoswal.errors import Exit
-from chaoswal.hunt import Attempt, Catch, Hunter
+from chaoswal.findings import ERROR, Concluded, conclude, looks
+from chaoswal.hunt import Attempt, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Started
 from chaoswal.pool import Pool
-from chaoswal.program import CrashStep, operations_of, step_line
-from chaoswal.replay import play, simulated
-from chaoswal.shrink import Shrunk, Target, shrink
 from chaoswal.verdict import Verdict
 
 CANARY = EngineRef(name="wal", options=((BUG, "no-sync-before-ack"),))
@@ -40,8 +38,6 @@ CANARY = EngineRef(name="wal", options=((BUG, "no-sync-before-ack"),))
 LOOKS_MAX = 64
 """So many violations that look different are shrunk."""
 
-_PROGRESS_SECONDS = 0.5
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
@@ -49,66 +45,166 @@ class Campaign:
 
     hunter: Hunter
     states: int | None
-    """So many pairs are judged, those inside recoveries among them; or"""
+    """So many pairs are judged, those inside recoveries among them;"""
     budget_seconds: float | None
-    """so long."""
+    """or it takes so long."""
     workers: int
     strict: bool
+    """Whether a warning is a violation too."""
     corpus: Path | None
     """Where findings are saved; None: nowhere."""
     today: dt.date
     command: str
+    """What runs it again."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One program to try, and what need not be shrunk once more."""
+
+    number: int
+    known: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One program, and the finding it came to, if it was one."""
+    """One program, and the finding it came to, if it came to one that looks new."""
 
     attempt: Attempt
     looks: str = ""
-    shrunk: Shrunk | None = None
+    concluded: Concluded | None = None
 
 
-@dataclass(slots=True)
-class _Task:
-    number: int
-    known: frozenset[str]
+def canary() -> bool:
+    """Whether the plainest of planted bugs is seen, here and now."""
+    return Hunter(CANARY, tuple(PROFILES.values())).attempt(0).catch is not None
 
 
 class Explorer:
     """Runs a campaign."""
 
     def __init__(self, campaign: Campaign, listen: Listener, clock: Callable[[], float] = time.monotonic) -> None:
+        self.findings: dict[str, Found] = {}
+        """By fingerprint."""
+        self.coverage = Coverage()
+        self.programs = 0
         self._campaign = campaign
         self._listen = listen
         self._clock = clock
-        self._started = self._told = clock()
-        self._coverage = Coverage()
-        self._programs = 0
+        self._started = clock()
         self._known: set[str] = set()
-        self._findings: dict[str, Found] = {}
 
     def run(self) -> int:
         """Explore, and tell; the exit code."""
         campaign = self._campaign
         hunter = campaign.hunter
-        self._listen(
-            Started(
-                engine=str(hunter.engine),
-                seed=hunter.seed,
-                profile=", ".join(profile.name for profile in hunter.profiles),
-                faults=hunter.faults,
-                workers=campaign.workers,
-                directory="",
-            )
+        started = Started(
+            engine=str(hunter.engine),
+            seed=hunter.seed,
+            profile=", ".join(profile.name for profile in hunter.profiles),
+            faults=("crash",),
+            workers=campaign.workers,
+            directory="",
         )
-        interrupted = False
+        self._listen(started)
         try:
-            with Pool(self._work, campaign.workers) as pool:
-                for outcome in pool.ordered(self._tasks(), self._tell_progress):
-                    self._take(outcome)
-                    if self._over():
-                        break
+            self._explore()
         except KeyboardInterrupt:
-            interrupted = True
-        return self._finish(interrupted=interrupted)
+            return self._finish(interrupted=True)
+        return self._finish(interrupted=False)
+
+    def _explore(self) -> None:
+        with Pool(self._work, self._campaign.workers) as pool:
+            for outcome in pool.ordered(self._tasks(), self._tell):
+                self._take(outcome)
+                self._tell()
+                if self._over():
+                    return
+
+    def _tasks(self) -> Iterator[Task]:
+        for number in itertools.count():
+            yield Task(number=number, known=frozenset(self._known))
+
+    def _work(self, task: Task) -> Outcome:
+        """In a worker: try one program, and shrink what it shows."""
+        hunter = self._campaign.hunter
+        attempt = hunter.attempt(task.number)
+        seen = looks(attempt.catch) if attempt.catch else ""
+        if attempt.catch is None or seen in task.known or len(task.known) >= LOOKS_MAX:
+            return Outcome(attempt=attempt, looks=seen)
+        concluded = conclude(attempt.catch, seed=hunter.seed, today=self._campaign.today)
+        return Outcome(attempt=attempt, looks=seen, concluded=concluded)
+
+    def _take(self, outcome: Outcome) -> None:
+        """Count an outcome whose turn it is. What looks like an earlier one counts for nothing, shrunk or not."""
+        self.programs += 1
+        self.coverage.add(outcome.attempt.coverage)
+        if outcome.concluded is None or outcome.looks in self._known or len(self._known) >= LOOKS_MAX:
+            return
+        self._known.add(outcome.looks)
+        found = outcome.concluded.found
+        if found.fingerprint not in self.findings:
+            if self._campaign.corpus is not None:
+                path = corpus.save(outcome.concluded.finding, self._campaign.corpus)
+                found = replace(found, file=str(path))
+            self.findings[found.fingerprint] = found
+            self._listen(found)
+
+    @property
+    def _seconds(self) -> float:
+        return self._clock() - self._started
+
+    def _over(self) -> bool:
+        campaign = self._campaign
+        enough = campaign.states is not None and self.coverage.judged + self.coverage.nested >= campaign.states
+        return enough or (campaign.budget_seconds is not None and self._seconds >= campaign.budget_seconds)
+
+    def _tell(self) -> None:
+        self._listen(self._explored())
+
+    def _explored(self) -> Explored:
+        coverage = self.coverage
+        return Explored(
+            seconds=self._seconds,
+            programs=self.programs,
+            judged=coverage.judged,
+            nested=coverage.nested,
+            distinct=coverage.distinct,
+        )
+
+    def _finish(self, *, interrupted: bool) -> int:
+        verdict, code, reasons = self._verdict(interrupted=interrupted)
+        finished = ExploreFinished(
+            verdict=verdict,
+            reasons=reasons,
+            engine=str(self._campaign.hunter.engine),
+            seed=self._campaign.hunter.seed,
+            exhaustive=self._exhaustive(),
+            command=self._campaign.command,
+            findings=tuple(self.findings.values()),
+            progress=self._explored(),
+        )
+        self._listen(finished)
+        return code
+
+    def _verdict(self, *, interrupted: bool) -> tuple[Verdict, Exit, tuple[str, ...]]:
+        wrong = [found for found in self.findings.values() if self._campaign.strict or found.severity == ERROR]
+        if wrong:
+            return Verdict.FAIL, Exit.VIOLATION, tuple(f"{found.kind}: {found.explanation}" for found in wrong)
+        if interrupted:
+            return Verdict.UNKNOWN, Exit.INTERRUPTED, ("interrupted before the end; no violation until then",)
+        if not self.coverage.judged:
+            return Verdict.UNKNOWN, Exit.NOTHING_RAN, ("nothing was judged",)
+        if not canary():
+            why = f"the planted bug {CANARY} was not seen here: a clean result would mean nothing"
+            return Verdict.UNKNOWN, Exit.INCONCLUSIVE, (why,)
+        warned = f", with {len(self.findings)} warnings" if self.findings else ""
+        return Verdict.PASS, Exit.CLEAN, (f"no violation{warned}",)
+
+    def _exhaustive(self) -> str:
+        bound, depth = self._campaign.hunter.bound, self._campaign.hunter.depth
+        inside = f"{depth.levels} crashes inside recoveries, sampled" if depth else "no crash inside a recovery"
+        return (
+            f"no: programs are drawn; of each, crashes after every event, up to {bound.states_per_point} states at each "
+            f"with at most {bound.deviations} deviations; {inside}"
+        )

@@ -8,7 +8,7 @@ again, and compared. Pairs of crashes inside a recovery are counted apart.
 
 import random
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, in_flight, plan
@@ -21,7 +21,6 @@ from chaoswal.oracle import History, Observed
 from chaoswal.run import Run, Session
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault, Violation
-
 
 FEWER = 6
 """So many times fewer recoveries are crashed inside at each further level: their number would multiply."""
@@ -62,6 +61,8 @@ class Found:
     fault: Fault
     crashes: tuple[Crash, ...]
     observed: Observed | None = None
+    at_creation: bool = False
+    """Whether it lies in the window before the first promise, and takes nothing from anybody."""
 
 
 @dataclass(slots=True)
@@ -128,6 +129,8 @@ def check(
 ) -> Found | None:
     """Explore every crash state of a run within the bound; the first violation, or None.
 
+    One that lies before the first promise is returned only where there is no other.
+
     ``points``: only crashes after so many events (default: all). ``history`` is what was allowed when the run began;
     it is moved on to what is allowed at the run's end. ``seen``: the pairs of image and allowed history of this very
     run that were judged under another profile, and need not be again; those judged here are added.
@@ -137,6 +140,7 @@ def check(
     volume = Volume(run.start, profile)
     listed = _Listed(volume, bound, seed)
     seen = set() if seen is None else seen
+    early: Found | None = None
     for point in range(len(run.events) + 1):
         if point:
             volume.apply(run.events[point - 1])
@@ -148,12 +152,26 @@ def check(
         for crash, sight in _states(run, point, history, judge, seen, listed):
             fault = history.judge(sight.observed) or sight.fault
             if fault:
-                return Found(fault=fault, crashes=(crash(),), observed=sight.observed)
-            if inside and sight.wrote:
+                early_too = at_creation(fault, history)
+                found = Found(fault=fault, crashes=(crash(),), observed=sight.observed, at_creation=early_too)
+                if not early_too:
+                    return found
+                early = early or found
+            elif inside and sight.wrote:
                 inside.offer_cut(crash, history)
         if inside and volume.chains:
             inside.offer_kill(point, history)
-    return _check_inside(run, inside, judge, profile) if inside else None
+    found = _check_inside(run, inside, judge, profile) if inside else None
+    return early if early and (not found or found.at_creation) else found
+
+
+def at_creation(fault: Fault, history: History) -> bool:
+    """Whether a violation lies before the first promise: whoever finds it can begin again, and has lost nothing."""
+    return fault.kind in _WINDOW and not history.owes
+
+
+_WINDOW = {Violation.UNOPENABLE, Violation.UNSTABLE, Violation.STUCK, Violation.HUNG}
+"""What may be wrong with an engine that holds nothing."""
 
 
 def advance(run: Run, point: int, history: History) -> Fault | None:
@@ -250,15 +268,18 @@ def _check_inside(run: Run, inside: _Sample, judge: Judge, profile: Profile) -> 
     depth = inside.depth
     deeper = Depth(levels=depth.levels - 1, samples=max(1, depth.samples // FEWER), bound=depth.bound)
     judged = judge.coverage.judged
+    early: Found | None = None
     try:
         for crash, history in inside.chosen:
             disk = crashed(run.start, run.events, crash, profile)
             names = tuple(history.subscribers)
             recovery = Session(judge.factory, disk, generation=judge.generation, names=names).run()
             found = check(recovery, history, judge, profile, bound=depth.bound, depth=deeper, seed=inside.seed)
-            if found:
-                return Found(fault=found.fault, crashes=(crash, *found.crashes), observed=found.observed)
-        return None
+            found = found and replace(found, crashes=(crash, *found.crashes))
+            if found and not found.at_creation:
+                return found
+            early = early or found
+        return early
     finally:
         judge.coverage.nested += judge.coverage.judged - judged
         judge.coverage.judged = judged

@@ -178,7 +178,9 @@ class _Explored:
         steps: list[Step] = []
         for number, life in enumerate(lives):
             if number:
-                steps.append(drawn_crash(chance, play_to_last_run(self._factory, self._traits, steps, profile), profile))
+                steps.append(
+                    drawn_crash(chance, play_to_last_run(self._factory, self._traits, steps, profile), profile)
+                )
             steps += life
         return steps
 

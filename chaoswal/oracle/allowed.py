@@ -40,6 +40,12 @@ class Allowed:
         other.strict, other.asked = set(self.strict), dict(self.asked)
         return other
 
+    @property
+    def owes(self) -> bool:
+        """Whether anything has been promised yet."""
+        log = self.log
+        return bool(log.floor or log.removed or any(not s.optional for s in self.subscribers.values()))
+
     def key(self) -> Hashable:
         """Equal for two moments of one run only where the same is allowed. What only grows goes by its size."""
         log = self.log

@@ -1,0 +1,43 @@
+"""Words of the command line that more than one command takes: counts, times, lists; wrong ones are usage errors."""
+
+import argparse
+import re
+from collections.abc import Collection
+
+from chaoswal.errors import UsageError
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def count(word: str) -> int:
+    """A number from 1 on; underscores may stand between its digits."""
+    digits = word.replace("_", "")
+    if not digits.isdecimal() or int(digits) == 0:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number from 1 on")
+    return int(digits)
+
+
+def whole(word: str) -> int:
+    """A number from 0 on."""
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number from 0 on")
+    return int(word)
+
+
+def seconds(word: str) -> float:
+    """A time in seconds, from ``60s``, ``5m``, ``1h`` or a bare number of seconds."""
+    match = _DURATION.fullmatch(word)
+    found = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if not found:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a time: expected 60s, 5m, 1h, or seconds")
+    return found
+
+
+def listed(option: str, words: str, known: Collection[str]) -> tuple[str, ...]:
+    """The words of a list with commas, in the order of ``known``; UsageError where one is not among those."""
+    asked = [word.strip() for word in words.split(",") if word.strip()]
+    found = tuple(word for word in known if word in asked)
+    if not found or not set(asked) <= set(known):
+        raise UsageError(f"{option} {words}: expected some of {', '.join(known)}, with commas between")
+    return found

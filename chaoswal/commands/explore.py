@@ -1,0 +1,132 @@
+"""``explore``: drawn programs, every crash state within a bound, and each violation shrunk to a file."""
+
+import argparse
+import datetime as dt
+import json
+import os
+import secrets
+import shlex
+import sys
+from pathlib import Path
+
+from chaoswal import arguments as words
+from chaoswal import corpus
+from chaoswal.campaign import Campaign, Explorer
+from chaoswal.check import Depth
+from chaoswal.disk.crashes import Bound
+from chaoswal.disk.profiles import PROFILES
+from chaoswal.engines.registry import EngineRef
+from chaoswal.errors import UsageError
+from chaoswal.explain import explain
+from chaoswal.hunt import BOUND, DEPTH, Hunter
+from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Notice, Started
+from chaoswal.processes import interruptible
+from chaoswal.report import explore as report
+from chaoswal.report.finding import render
+from chaoswal.report.terminal import Terminal
+
+BUDGET_SECONDS = 60.0
+CORPUS = Path("corpus")
+
+_EPILOG = """examples:
+  chaoswal explore                                 the builtin log, for a minute, on all cores
+  chaoswal explore wal -o bug=no-checksum          the same with a planted bug
+  chaoswal explore my_engine.py:Engine --budget 5m
+  chaoswal explore --states 1_000_000 --seed 7     the same states and findings on every machine
+  chaoswal explore --profile ext4-ordered,posix    these file systems only
+
+A finding that a kill, a prefix of the events or a named file system allows is an error; one that only posix allows, or
+that lies before the first promise, is a warning, and a violation only with --strict.
+
+exit code: 0 clean, 1 violation, 2 usage, 3 internal error, 4 inconclusive, 5 nothing ran, 130 interrupted"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.epilog = _EPILOG
+    parser.add_argument("engine", metavar="ENGINE", nargs="?", default="wal", help="a name, or path/to/file.py:Class")
+    parser.add_argument("-o", dest="options", metavar="KEY=VALUE", action="append", default=[], help="engine option")
+    parser.add_argument("--profile", default=",".join(PROFILES), metavar="LIST", help="file systems (default: all)")
+    parser.add_argument("--bound", type=words.whole, default=BOUND.deviations, metavar="K", help="deviations (1)")
+    parser.add_argument("--depth", type=words.whole, default=DEPTH.levels, metavar="N", help="crashes in recovery (2)")
+    parser.add_argument("--budget", type=words.seconds, metavar="TIME", help="so long: 60s, 5m, 1h (default: 60s)")
+    parser.add_argument("--states", type=words.count, metavar="N", help="so many judged states instead")
+    parser.add_argument("--seed", type=words.whole, metavar="N", help="what is drawn follows from it (default: random)")
+    parser.add_argument("--workers", type=words.count, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--strict", action="store_true", help="a warning is a violation too")
+    parser.add_argument("--corpus", type=Path, default=CORPUS, metavar="DIR", help=f"for findings (default: {CORPUS})")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Explore; the exit code."""
+    campaign = _plan(arguments)
+    with interruptible():
+        return Explorer(campaign, _listener(campaign, as_json=arguments.json)).run()
+
+
+def _plan(arguments: argparse.Namespace) -> Campaign:
+    """The campaign, or a UsageError that says what is wrong with it."""
+    profiles = words.listed("--profile", arguments.profile, PROFILES)
+    engine = EngineRef.of(arguments.engine, arguments.options)
+    seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
+    if arguments.corpus.exists() and not arguments.corpus.is_dir():
+        raise UsageError(f"--corpus {arguments.corpus}: is not a directory")
+    return Campaign(
+        hunter=Hunter(
+            engine,
+            [PROFILES[name] for name in profiles],
+            seed=seed,
+            bound=Bound(
+                deviations=arguments.bound,
+                random_states=BOUND.random_states,
+                states_per_point=BOUND.states_per_point * max(1, arguments.bound),
+            ),
+            depth=Depth(levels=arguments.depth, samples=DEPTH.samples, bound=DEPTH.bound) if arguments.depth else None,
+        ),
+        states=arguments.states,
+        budget_seconds=arguments.budget or (None if arguments.states else BUDGET_SECONDS),
+        workers=arguments.workers or os.cpu_count() or 1,
+        strict=arguments.strict,
+        corpus=arguments.corpus / engine_folder(engine),
+        today=dt.datetime.now(tz=dt.UTC).date(),
+        command=_command(arguments, seed),
+    )
+
+
+def engine_folder(engine: EngineRef) -> str:
+    """The folder of an engine's findings."""
+    return Path(engine.name.rpartition(":")[0] or engine.name).stem
+
+
+def _command(arguments: argparse.Namespace, seed: int) -> str:
+    """What runs the same exploration again."""
+    line = ["python", "-m", "chaoswal", "explore", arguments.engine]
+    line += [word for option in arguments.options for word in ("-o", option)]
+    line += ["--seed", str(seed), "--bound", str(arguments.bound), "--depth", str(arguments.depth)]
+    line += ["--profile", arguments.profile] if arguments.profile != ",".join(PROFILES) else []
+    line += ["--states", str(arguments.states)] if arguments.states else []
+    line += ["--budget", f"{arguments.budget:g}"] if arguments.budget else []
+    line += ["--strict"] if arguments.strict else []
+    return shlex.join(line)
+
+
+def _listener(campaign: Campaign, *, as_json: bool) -> Listener:
+    """Whoever listens to an exploration on this terminal."""
+    terminal = Terminal(sys.stderr)
+
+    def listen(notice: Notice) -> None:
+        match notice:
+            case Started():
+                terminal.say(report.started(notice))
+            case Explored():
+                terminal.progress(report.progress_line(notice))
+            case Found(file=file):
+                finding = corpus.load(Path(file))
+                terminal.say(render(finding, explain(finding), Path(file)))
+            case ExploreFinished():
+                terminal.say(report.finished(notice))
+                if as_json:
+                    print(json.dumps(report.summary(notice)))
+
+    return listen

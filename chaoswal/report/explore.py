@@ -1,0 +1,74 @@
+"""An exploration as people and programs read it."""
+
+from typing import Any
+
+from chaoswal.notices import Explored, ExploreFinished, Found, Started
+
+
+def started(notice: Started) -> str:
+    """What is about to happen."""
+    return (
+        f"explore: {notice.engine} · faults {', '.join(notice.faults)} · profiles {notice.profile}"
+        f" · {notice.workers} {'worker' if notice.workers == 1 else 'workers'} · seed {notice.seed}"
+    )
+
+
+def progress_line(progress: Explored) -> str:
+    """How far it is, on one line."""
+    states = progress.judged + progress.nested
+    rate = states / progress.seconds if progress.seconds else 0.0
+    return (
+        f"{progress.seconds:.0f} s · {progress.programs} programs · {states:,} states judged ({rate:,.0f}/s)"
+        f" · {progress.distinct:,} distinct images"
+    )
+
+
+def finished(notice: ExploreFinished) -> str:
+    """The verdict, and what it rests on."""
+    progress = notice.progress
+    lines = [
+        f"{progress_line(progress)}; {progress.nested:,} of the states inside recoveries",
+        f"exhaustive: {notice.exhaustive}",
+        f"{notice.verdict}  {'; '.join(notice.reasons)}",
+        f"  again       {notice.command}",
+    ]
+    return "\n".join(lines)
+
+
+def summary(notice: ExploreFinished) -> dict[str, Any]:
+    """The object that programs read."""
+    progress = notice.progress
+    return {
+        "verdict": str(notice.verdict),
+        "reasons": list(notice.reasons),
+        "engine": notice.engine,
+        "seed": notice.seed,
+        "seconds": round(progress.seconds, 3),
+        "states": {
+            "judged": progress.judged + progress.nested,
+            "inside_recoveries": progress.nested,
+            "distinct": progress.distinct,
+        },
+        "programs": progress.programs,
+        "exhaustive": notice.exhaustive,
+        "findings": [finding(found) for found in notice.findings],
+        "command": notice.command,
+    }
+
+
+def finding(found: Found) -> dict[str, Any]:
+    """One finding, for programs."""
+    return {
+        "id": found.id,
+        "kind": found.kind,
+        "severity": found.severity,
+        "explanation": found.explanation,
+        "profile": found.profile,
+        "profiles": list(found.profiles),
+        "site": found.site,
+        "fingerprint": found.fingerprint,
+        "operations": list(found.operations),
+        "deviations": list(found.deviations),
+        "file": found.file,
+        "seen_on": [],
+    }
