@@ -203,8 +203,8 @@ class Explorer:
 
     def _exhaustive(self) -> str:
         bound, depth = self._campaign.hunter.bound, self._campaign.hunter.depth
-        inside = f"{depth.levels} crashes inside recoveries, sampled" if depth else "no crash inside a recovery"
+        inside = f"to depth {depth.levels}, sampled" if depth else "none"
         return (
-            f"no: programs are drawn; of each, crashes after every event, up to {bound.states_per_point} states at each "
-            f"with at most {bound.deviations} deviations; {inside}"
+            f"nothing: programs are drawn; of each, crashes after every event, at most {bound.states_per_point} states "
+            f"there and {bound.deviations} deviations; crashes inside recoveries: {inside}"
         )

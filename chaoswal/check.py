@@ -152,17 +152,21 @@ def check(
         for crash, sight in _states(run, point, history, judge, seen, listed):
             fault = history.judge(sight.observed) or sight.fault
             if fault:
-                early_too = at_creation(fault, history)
-                found = Found(fault=fault, crashes=(crash(),), observed=sight.observed, at_creation=early_too)
-                if not early_too:
+                found = Found(
+                    fault=fault,
+                    crashes=(crash(),),
+                    observed=sight.observed,
+                    at_creation=at_creation(fault, history),
+                )
+                if not found.at_creation:
                     return found
                 early = early or found
             elif inside and sight.wrote:
                 inside.offer_cut(crash, history)
         if inside and volume.chains:
             inside.offer_kill(point, history)
-    found = _check_inside(run, inside, judge, profile) if inside else None
-    return early if early and (not found or found.at_creation) else found
+    deeper = _check_inside(run, inside, judge, profile) if inside else None
+    return early if early and (deeper is None or deeper.at_creation) else deeper
 
 
 def at_creation(fault: Fault, history: History) -> bool:

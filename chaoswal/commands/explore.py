@@ -62,7 +62,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Explore; the exit code."""
     campaign = _plan(arguments)
     with interruptible():
-        return Explorer(campaign, _listener(campaign, as_json=arguments.json)).run()
+        return Explorer(campaign, _listener(as_json=arguments.json)).run()
 
 
 def _plan(arguments: argparse.Namespace) -> Campaign:
@@ -111,7 +111,7 @@ def _command(arguments: argparse.Namespace, seed: int) -> str:
     return shlex.join(line)
 
 
-def _listener(campaign: Campaign, *, as_json: bool) -> Listener:
+def _listener(*, as_json: bool) -> Listener:
     """Whoever listens to an exploration on this terminal."""
     terminal = Terminal(sys.stderr)
 
