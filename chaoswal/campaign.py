@@ -15,7 +15,6 @@ No verdict is green unless a planted bug, the plainest there is, was seen in thi
 """
 
 import datetime as dt
-import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import BUG, EngineRef
 from chaoswal.errors import Exit
 from chaoswal.findings import ERROR, Concluded, conclude, looks
-from chaoswal.hunt import Attempt, Hunter
+from chaoswal.hunt import Attempt, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Started
 from chaoswal.pool import Pool
 from chaoswal.verdict import Verdict
@@ -43,7 +42,7 @@ LOOKS_MAX = 64
 class Campaign:
     """What is asked for."""
 
-    hunter: Hunter
+    hunter: Hunter | Given
     states: int | None
     """So many pairs are judged, those inside recoveries among them;"""
     budget_seconds: float | None
@@ -122,7 +121,7 @@ class Explorer:
                     return
 
     def _tasks(self) -> Iterator[Task]:
-        for number in itertools.count():
+        for number in self._campaign.hunter.numbers():
             yield Task(number=number, known=frozenset(self._known))
 
     def _work(self, task: Task) -> Outcome:
@@ -179,7 +178,7 @@ class Explorer:
             reasons=reasons,
             engine=str(self._campaign.hunter.engine),
             seed=self._campaign.hunter.seed,
-            exhaustive=self._exhaustive(),
+            exhaustive=self._campaign.hunter.covered(self.coverage),
             command=self._campaign.command,
             findings=tuple(self.findings.values()),
             progress=self._explored(),
@@ -200,11 +199,3 @@ class Explorer:
             return Verdict.UNKNOWN, Exit.INCONCLUSIVE, (why,)
         warned = f", with {len(self.findings)} warnings" if self.findings else ""
         return Verdict.PASS, Exit.CLEAN, (f"no violation{warned}",)
-
-    def _exhaustive(self) -> str:
-        bound, depth = self._campaign.hunter.bound, self._campaign.hunter.depth
-        inside = f"to depth {depth.levels}, sampled" if depth else "none"
-        return (
-            f"nothing: programs are drawn; of each, crashes after every event, at most {bound.states_per_point} states "
-            f"there and {bound.deviations} deviations; crashes inside recoveries: {inside}"
-        )

@@ -21,7 +21,7 @@ from pathlib import Path
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import UsageError
-from chaoswal.program import Step, parse_step, step_line
+from chaoswal.program import Step, parse_step, step_line, without_last_crashes
 from chaoswal.verdict import Violation
 
 MAGIC = "chaoswal-finding 1"
@@ -102,8 +102,25 @@ def _steps(lines: Sequence[tuple[int, str]], name: str) -> Iterable[Step]:
 
 def load(path: Path) -> Finding:
     """Read one file; UsageError where it is not there or not a finding."""
+    return loads(_read(path), str(path))
+
+
+def load_program(path: Path) -> tuple[EngineRef | None, list[Step]]:
+    """The program of a finding, without the crashes at its end, and its engine; or the steps of a file of steps."""
+    content = _read(path)
+    if content.startswith(MAGIC):
+        finding = loads(content, str(path))
+        return finding.engine, without_last_crashes(finding.steps)
+    lines = [(number, line.strip()) for number, line in enumerate(content.splitlines(), start=1)]
+    steps = list(_steps([(number, line) for number, line in lines if line and not line.startswith("#")], str(path)))
+    if not steps:
+        raise UsageError(f"{path}: holds no step: expected lines like 'append 100', 'sync', 'rotate'")
+    return None, steps
+
+
+def _read(path: Path) -> str:
     try:
-        return loads(path.read_text(encoding="utf-8"), str(path))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise UsageError(f"no such file: {path}") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -12,8 +12,10 @@ A program of one life is recorded once and explored under each profile, stronges
 history that was judged under one of them is not judged again under the next. The first violation ends the program.
 """
 
+import itertools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -131,6 +133,18 @@ class Hunter:
                 return Attempt(number=number, coverage=judge.coverage, catch=catch)
         return Attempt(number=number, coverage=judge.coverage)
 
+    def numbers(self) -> Iterable[int]:
+        """The programs there are: no end of them."""
+        return itertools.count()
+
+    def covered(self, _coverage: Coverage) -> str:
+        """What was exhaustive, in words."""
+        inside = f"to depth {self.depth.levels}, sampled" if self.depth else "none"
+        return (
+            f"nothing: programs are drawn; of each, crashes after every event, at most {self.bound.states_per_point} "
+            f"states there and {self.bound.deviations} deviations; crashes inside recoveries: {inside}"
+        )
+
     def shape(self, number: int) -> Shape:
         """What the program of a number is like."""
         chance = random.Random(f"shape:{self.seed}:{number}")
@@ -146,6 +160,59 @@ class Hunter:
         if shape.plain:
             return [[Append(size=size)] * length for length in lengths]
         return [list(_restarting(_life(generator, chance, length), shape.reopen_every)) for length in lengths]
+
+
+class Given:
+    """One given program, explored whole: its last life, every crash state within a bound, under each profile."""
+
+    def __init__(
+        self,
+        engine: EngineRef,
+        steps: Sequence[Step],
+        profiles: Sequence[Profile],
+        *,
+        deviations: int = 1,
+        depth: Depth | None = None,
+        seed: int = 0,
+    ) -> None:
+        """UsageError where the engine cannot be put on a simulated disk."""
+        self._factory, self._traits = simulated(engine)
+        self.engine = engine
+        self.steps = list(steps)
+        self.profiles = tuple(profiles)
+        self.seed = seed
+        self.depth = depth
+        self.bound = Bound(deviations=deviations, random_states=0, states_per_point=sys.maxsize)
+
+    def numbers(self) -> Iterable[int]:
+        """One number for each profile."""
+        return range(len(self.profiles))
+
+    def attempt(self, number: int) -> Attempt:
+        """Explore under one profile."""
+        profile = self.profiles[number]
+        judge = Judge(self._factory)
+        played = play_to_last_run(self._factory, self._traits, self.steps, profile)
+        if played.stale:
+            raise UsageError(f"the program's crash {played.step} finds no such event under {profile.name}")
+        found = played.found or check(
+            played.run, played.history, judge, profile, bound=self.bound, depth=self.depth, seed=self.seed
+        )
+        catch = None
+        if found:
+            names = tuple(played.history.subscribers)
+            steps = [*self.steps, *crash_steps(self._factory, played.run, found, profile, names)]
+            catch = Catch(engine=self.engine, profile=profile, number=number, fault=found.fault, steps=tuple(steps))
+        return Attempt(number=number, coverage=judge.coverage, catch=catch)
+
+    def covered(self, coverage: Coverage) -> str:
+        """What was exhaustive, in words and numbers."""
+        inside = f"; crashes inside {self.depth.samples} kills and as many power cuts" if self.depth else ""
+        return (
+            f"at most {self.bound.deviations} deviations after each event, up to the first violation, under each of "
+            f"{', '.join(profile.name for profile in self.profiles)}: {coverage.judged:,} states, "
+            f"{coverage.distinct:,} distinct images{inside}"
+        )
 
 
 class _Explored:

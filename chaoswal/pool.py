@@ -1,8 +1,8 @@
 """Worker processes that do tasks in any order and give the results in the order of the tasks.
 
 What is drawn from a pool does not depend on how many workers it has. Each worker is given a task only when it has
-nothing to do, but for one in advance, so that a task can be made with what is known by then. One worker is none: its
-tasks are done here.
+nothing to do, but for one in advance, so that a task can be made with what is known by then. With no workers the tasks
+are done here.
 """
 
 import os
@@ -29,7 +29,7 @@ class Pool(Generic[Task, Result]):
     def __init__(self, work: Callable[[Task], Result], workers: int) -> None:
         self._work = work
         self._workers: dict[Any, _Worker] = {}
-        self._count = workers if workers > 1 else 0
+        self._count = workers
 
     def __enter__(self) -> "Pool[Task, Result]":
         context = multiprocess.get_context("fork")
@@ -99,9 +99,7 @@ class _Worker:
         except (EOFError, OSError) as error:
             self._process.join(2)
             status = self._process.exitcode
-            raise HarnessFault(
-                f"a worker died while the engine ran in it (status {status}): with --workers 1 it runs in this process"
-            ) from error
+            raise HarnessFault(f"a worker died while the engine ran in it (status {status})") from error
         self.busy -= 1
         if isinstance(result, ChaoswalError):
             raise result

@@ -163,3 +163,11 @@ def segments(steps: Sequence[Step]) -> list[tuple[list[Operation | Fault], Crash
         else:
             operations.append(step)
     return found if found[-1][0] or len(found) == 1 else found[:-1]
+
+
+def without_last_crashes(steps: Sequence[Step]) -> list[Step]:
+    """The program up to what was done before the crashes at its end."""
+    body = list(steps)
+    while body and isinstance(body[-1], CrashStep):
+        body.pop()
+    return body

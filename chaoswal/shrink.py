@@ -15,7 +15,7 @@ from chaoswal.disk.profiles import Profile
 from chaoswal.engines.registry import Factory
 from chaoswal.ops import Ack, Append, Batch, Defer, Operation, Poll, Reject
 from chaoswal.oracle import Traits
-from chaoswal.program import CrashStep, Step, operations_of
+from chaoswal.program import CrashStep, Step, operations_of, without_last_crashes
 from chaoswal.replay import Played, pass_through, play, play_to_last_run
 from chaoswal.run import Run, Session
 from chaoswal.verdict import Violation
@@ -100,7 +100,7 @@ def _bytes(operation: Operation) -> int:
 
 def _smaller(steps: Sequence[Step]) -> Iterator[list[Step]]:
     """Shorter programs without their last crashes, the shortest first, then the same with smaller payloads."""
-    body = _without_last_crashes(steps)
+    body = without_last_crashes(steps)
     chunk = len(body)
     while chunk:
         for start in range(0, len(body), chunk):
@@ -109,13 +109,6 @@ def _smaller(steps: Sequence[Step]) -> Iterator[list[Step]]:
     for place, step in enumerate(body):
         for smaller in _simpler(step):
             yield [*body[:place], smaller, *body[place + 1 :]]
-
-
-def _without_last_crashes(steps: Sequence[Step]) -> list[Step]:
-    body = list(steps)
-    while body and isinstance(body[-1], CrashStep):
-        body.pop()
-    return body
 
 
 def _simpler(step: Step) -> Iterator[Step]:

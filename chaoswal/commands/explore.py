@@ -14,11 +14,11 @@ from chaoswal import corpus
 from chaoswal.campaign import Campaign, Explorer
 from chaoswal.check import Depth
 from chaoswal.disk.crashes import Bound
-from chaoswal.disk.profiles import PROFILES
+from chaoswal.disk.profiles import PROFILES, Profile
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import UsageError
 from chaoswal.explain import explain
-from chaoswal.hunt import BOUND, DEPTH, Hunter
+from chaoswal.hunt import BOUND, DEPTH, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Notice, Started
 from chaoswal.processes import interruptible
 from chaoswal.report import explore as report
@@ -33,6 +33,7 @@ _EPILOG = """examples:
   chaoswal explore wal -o bug=no-checksum          the same with a planted bug
   chaoswal explore my_engine.py:Engine --budget 5m
   chaoswal explore --states 1_000_000 --seed 7     the same states and findings on every machine
+  chaoswal explore --program FILE --bound 2        every state within two deviations of one program, or of a finding
   chaoswal explore --profile ext4-ordered,posix    these file systems only
 
 A finding that a kill, a prefix of the events or a named file system allows is an error; one that only posix allows, or
@@ -44,11 +45,14 @@ exit code: 0 clean, 1 violation, 2 usage, 3 internal error, 4 inconclusive, 5 no
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.epilog = _EPILOG
-    parser.add_argument("engine", metavar="ENGINE", nargs="?", default="wal", help="a name, or path/to/file.py:Class")
+    parser.add_argument("engine", metavar="ENGINE", nargs="?", help="a name, or path/to/file.py:Class (default: wal)")
     parser.add_argument("-o", dest="options", metavar="KEY=VALUE", action="append", default=[], help="engine option")
     parser.add_argument("--profile", default=",".join(PROFILES), metavar="LIST", help="file systems (default: all)")
     parser.add_argument("--bound", type=words.whole, default=BOUND.deviations, metavar="K", help="deviations (1)")
     parser.add_argument("--depth", type=words.whole, default=DEPTH.levels, metavar="N", help="crashes in recovery (2)")
+    parser.add_argument(
+        "--program", type=Path, metavar="FILE", help="explore one program whole: a finding, or its steps"
+    )
     parser.add_argument("--budget", type=words.seconds, metavar="TIME", help="so long: 60s, 5m, 1h (default: 60s)")
     parser.add_argument("--states", type=words.count, metavar="N", help="so many judged states instead")
     parser.add_argument("--seed", type=words.whole, metavar="N", help="what is drawn follows from it (default: random)")
@@ -67,31 +71,47 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace) -> Campaign:
     """The campaign, or a UsageError that says what is wrong with it."""
-    profiles = words.listed("--profile", arguments.profile, PROFILES)
-    engine = EngineRef.of(arguments.engine, arguments.options)
-    seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
     if arguments.corpus.exists() and not arguments.corpus.is_dir():
         raise UsageError(f"--corpus {arguments.corpus}: is not a directory")
+    if arguments.program and (arguments.budget or arguments.states):
+        raise UsageError("--program is explored whole: it takes neither --budget nor --states")
+    seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
+    hunter = _given(arguments, seed) if arguments.program else _hunter(arguments, seed)
+    unbounded = arguments.states or arguments.program
     return Campaign(
-        hunter=Hunter(
-            engine,
-            [PROFILES[name] for name in profiles],
-            seed=seed,
-            bound=Bound(
-                deviations=arguments.bound,
-                random_states=BOUND.random_states,
-                states_per_point=BOUND.states_per_point * max(1, arguments.bound),
-            ),
-            depth=Depth(levels=arguments.depth, samples=DEPTH.samples, bound=DEPTH.bound) if arguments.depth else None,
-        ),
+        hunter=hunter,
         states=arguments.states,
-        budget_seconds=arguments.budget or (None if arguments.states else BUDGET_SECONDS),
+        budget_seconds=arguments.budget or (None if unbounded else BUDGET_SECONDS),
         workers=arguments.workers or os.cpu_count() or 1,
         strict=arguments.strict,
-        corpus=arguments.corpus / engine_folder(engine),
+        corpus=arguments.corpus / engine_folder(hunter.engine),
         today=dt.datetime.now(tz=dt.UTC).date(),
         command=_command(arguments, seed),
     )
+
+
+def _profiles(arguments: argparse.Namespace) -> list[Profile]:
+    return [PROFILES[name] for name in words.listed("--profile", arguments.profile, PROFILES)]
+
+
+def _depth(arguments: argparse.Namespace) -> Depth | None:
+    return Depth(levels=arguments.depth, samples=DEPTH.samples, bound=DEPTH.bound) if arguments.depth else None
+
+
+def _hunter(arguments: argparse.Namespace, seed: int) -> Hunter:
+    engine = EngineRef.of(arguments.engine or "wal", arguments.options)
+    states = BOUND.states_per_point * max(1, arguments.bound)
+    bound = Bound(deviations=arguments.bound, random_states=BOUND.random_states, states_per_point=states)
+    return Hunter(engine, _profiles(arguments), seed=seed, bound=bound, depth=_depth(arguments))
+
+
+def _given(arguments: argparse.Namespace, seed: int) -> Given:
+    """The program of a file: a finding's without its last crashes, or plain steps."""
+    path: Path = arguments.program
+    engine, steps = corpus.load_program(path)
+    if arguments.engine or engine is None:
+        engine = EngineRef.of(arguments.engine or "wal", arguments.options)
+    return Given(engine, steps, _profiles(arguments), deviations=arguments.bound, depth=_depth(arguments), seed=seed)
 
 
 def engine_folder(engine: EngineRef) -> str:
@@ -101,10 +121,11 @@ def engine_folder(engine: EngineRef) -> str:
 
 def _command(arguments: argparse.Namespace, seed: int) -> str:
     """What runs the same exploration again."""
-    line = ["python", "-m", "chaoswal", "explore", arguments.engine]
+    line = ["python", "-m", "chaoswal", "explore", *([arguments.engine] if arguments.engine else [])]
     line += [word for option in arguments.options for word in ("-o", option)]
     line += ["--seed", str(seed), "--bound", str(arguments.bound), "--depth", str(arguments.depth)]
     line += ["--profile", arguments.profile] if arguments.profile != ",".join(PROFILES) else []
+    line += ["--program", str(arguments.program)] if arguments.program else []
     line += ["--states", str(arguments.states)] if arguments.states else []
     line += ["--budget", f"{arguments.budget:g}"] if arguments.budget else []
     line += ["--strict"] if arguments.strict else []
