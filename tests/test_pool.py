@@ -1,0 +1,85 @@
+"""A pool gives results in the order of its tasks, tells who died, and leaves no process behind."""
+
+import os
+import signal
+from collections.abc import Iterator
+from itertools import count, islice
+
+import pytest
+
+from chaoswal.errors import HarnessFault, UsageError
+from chaoswal.pool import Pool
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def slow_at_first(number: int) -> int:
+    """Later tasks are done before earlier ones."""
+    return sum(range(200_000 if number % 4 == 0 else 1)) * 0 + number
+
+
+def pid(_number: int) -> int:
+    return os.getpid()
+
+
+def dies(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def refuses(_number: int) -> int:
+    raise UsageError("no such thing")
+
+
+def breaks(_number: int) -> int:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_results_come_in_the_order_of_the_tasks(workers: int) -> None:
+    with Pool(slow_at_first, workers) as pool:
+        assert list(islice(pool.ordered(count()), 40)) == list(range(40))
+
+
+def test_an_end_of_tasks_is_an_end_of_results() -> None:
+    with Pool(square, 2) as pool:
+        assert list(pool.ordered(iter(range(5)))) == [0, 1, 4, 9, 16]
+        assert list(pool.ordered(iter([]))) == []
+
+
+def test_tasks_are_made_no_further_ahead_than_workers_need() -> None:
+    made = []
+
+    def tasks() -> Iterator[int]:
+        for number in count():
+            made.append(number)
+            yield number
+
+    with Pool(square, 2) as pool:
+        next(pool.ordered(tasks()))
+    assert len(made) <= 6
+
+
+def test_who_dies_is_told_and_nobody_is_left() -> None:
+    pids: list[int] = []
+    with Pool(pid, 2) as pool:
+        pids = list(pool.ordered(iter(range(8))))
+    for one in set(pids):
+        with pytest.raises(ProcessLookupError):
+            os.kill(one, 0)
+    with Pool(dies, 2) as pool, pytest.raises(HarnessFault, match="died"):
+        list(pool.ordered(iter(range(8))))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_of_the_checker_comes_through(workers: int) -> None:
+    with Pool(refuses, workers) as pool, pytest.raises(UsageError, match="no such thing"):
+        list(pool.ordered(iter(range(2))))
+
+
+def test_an_error_of_ours_is_told_with_its_place() -> None:
+    with Pool(breaks, 2) as pool, pytest.raises(HarnessFault, match=r"test_pool.py:\d+: ZeroDivisionError"):
+        list(pool.ordered(iter(range(2))))
