@@ -18,6 +18,10 @@ COMMANDS = {
     "inspect": ("chaoswal.commands.inspect", "list every file of a log and verify every checksum"),
     "tail": ("chaoswal.commands.tail", "show the last records of a log, and follow it"),
     "doctor": ("chaoswal.commands.doctor", "say what is wrong with a log and what recovery would do, without doing it"),
+    "selftest": (
+        "chaoswal.commands.selftest",
+        "hunt every planted bug: all must be found, and none in the sound engine",
+    ),
     "bench": ("chaoswal.commands.bench", "measure the checker, as ratios within one run"),
 }
 """Each command's module, which has ``configure(parser)`` and ``execute(arguments)``, and what it is for."""

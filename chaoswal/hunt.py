@@ -35,7 +35,7 @@ from chaoswal.verdict import Fault
 from chaoswal.workload import Generator
 
 BOUND = Bound(random_states=2, states_per_point=60)
-DEPTH = Depth(levels=2, samples=6, bound=Bound(random_states=1, states_per_point=20))
+DEPTH = Depth(levels=2, samples=3, bound=Bound(random_states=1, states_per_point=20))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

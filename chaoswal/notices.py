@@ -115,5 +115,37 @@ class ExploreFinished(Finished):
     progress: Explored
 
 
-Notice: TypeAlias = Started | Progress | Explored | Found | Finished
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hunted:
+    """What came of the hunt for one planted bug."""
+
+    bug: str
+    seed: int
+    group: str
+    """The part of the zoo it is from."""
+    seconds: float
+    """Until the violation was seen; what shrinking took is not counted."""
+    states: int
+    programs: int
+    found: Found | None = None
+    kind_right: bool = False
+    site_right: bool | None = None
+    """Whether the right line is blamed; None where the zoo names none."""
+
+    @property
+    def operations(self) -> int:
+        """How many are left after shrinking."""
+        return len(self.found.operations) if self.found else 0
+
+    @property
+    def deviations(self) -> int:
+        """How many pieces its crashes lose, cut or tear."""
+        return sum(map(_pieces, self.found.deviations)) if self.found else 0
+
+
+def _pieces(crash: str) -> int:
+    return crash.count(", ") + 1 if " lose " in crash or " tear " in crash or " inside " in crash else 0
+
+
+Notice: TypeAlias = Started | Progress | Explored | Found | Finished | Hunted
 Listener: TypeAlias = Callable[[Notice], None]

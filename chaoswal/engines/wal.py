@@ -67,6 +67,19 @@ class WalEngine:
         "subscriber-*": "flush",
         "log.manifest*": "manifest",
     }
+    draws = {  # noqa: RUF012  as above; the commonest value stands more than once
+        "sync": ("each", "explicit", "bytes"),
+        "sync_bytes": ("64", "1000"),
+        "wal_bytes": ("300", "300", "1000", "100000"),
+        "preallocate_bytes": ("256", "4096"),
+        "frame": ("1", "2"),
+        "read_mode": ("plain", "mmap"),
+        "budget_bytes": ("0", "0", "0", "6000"),
+        "budget_policy": ("backpressure", "drop-oldest"),
+        "age_seconds": ("0", "0", "30"),
+        "lag_records": ("0", "0", "0", "5"),
+        "slow": ("skip", "unregister"),
+    }
     log_class: type[Log] = Log
 
     def __init__(
