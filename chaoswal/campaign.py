@@ -11,11 +11,17 @@ A program that shows a violation is shrunk by the worker that found it, unless a
 outside (``looks``) is known already: nine in ten of them would come to the same. Of those that are shrunk, one of each
 fingerprint is kept.
 
+Feedback: a program whose recoveries ran lines, or came to decisions, that none had before is fruitful, and every third
+program takes after a fruitful one. Only those that had their turn ``LEAD`` programs before count, so that this, too, is
+the same for any number of workers.
+
 No verdict is green unless a planted bug, the plainest there is, was seen in this process just before (``canary``).
 """
 
 import datetime as dt
+import random
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,11 +34,15 @@ from chaoswal.errors import Exit
 from chaoswal.findings import ERROR, Concluded, conclude, looks
 from chaoswal.hunt import Attempt, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Started
-from chaoswal.pool import Pool
+from chaoswal.pool import LEAD, Pool
+from chaoswal.reach import Reach
+from chaoswal.text import spans
 from chaoswal.verdict import Verdict
 
 CANARY = EngineRef(name="wal", options=((BUG, "no-sync-before-ack"),))
 """What must be caught before anything is called clean: an append that is acknowledged and never synced."""
+
+FEEDBACK_EVERY = 3
 
 LOOKS_MAX = 64
 """So many violations that look different are shrunk."""
@@ -63,6 +73,8 @@ class Task:
 
     number: int
     known: frozenset[str]
+    parent: int | None = None
+    """The program it takes after."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +103,9 @@ class Explorer:
         self._listen = listen
         self._clock = clock
         self._started = clock()
+        self.reach = Reach()
         self._known: set[str] = set()
+        self._fruitful: list[int] = []
 
     def run(self) -> int:
         """Explore, and tell; the exit code."""
@@ -122,12 +136,18 @@ class Explorer:
 
     def _tasks(self) -> Iterator[Task]:
         for number in self._campaign.hunter.numbers():
-            yield Task(number=number, known=frozenset(self._known))
+            yield Task(number=number, known=frozenset(self._known), parent=self._parent(number))
+
+    def _parent(self, number: int) -> int | None:
+        fruitful = self._fruitful[: bisect_right(self._fruitful, number - LEAD)]
+        if number % FEEDBACK_EVERY or not fruitful:
+            return None
+        return random.Random(f"parent:{self._campaign.hunter.seed}:{number}").choice(fruitful)
 
     def _work(self, task: Task) -> Outcome:
         """In a worker: try one program, and shrink what it shows."""
         hunter = self._campaign.hunter
-        attempt = hunter.attempt(task.number)
+        attempt = hunter.attempt(task.number, task.parent)
         seen = looks(attempt.catch) if attempt.catch else ""
         if attempt.catch is None or seen in task.known or len(task.known) >= LOOKS_MAX:
             return Outcome(attempt=attempt, looks=seen)
@@ -138,6 +158,8 @@ class Explorer:
         """Count an outcome whose turn it is. What looks like an earlier one counts for nothing, shrunk or not."""
         self.programs += 1
         self.coverage.add(outcome.attempt.coverage)
+        if self.reach.add(outcome.attempt.reach):
+            self._fruitful.append(outcome.attempt.number)
         if outcome.concluded is None or outcome.looks in self._known or len(self._known) >= LOOKS_MAX:
             return
         self._known.add(outcome.looks)
@@ -181,10 +203,18 @@ class Explorer:
             exhaustive=self._campaign.hunter.covered(self.coverage),
             command=self._campaign.command,
             findings=tuple(self.findings.values()),
+            recovery_lines=(len(self.reach.ran), len(self.reach.possible)),
+            unreached=self._unreached(),
             progress=self._explored(),
         )
         self._listen(finished)
         return code
+
+    def _unreached(self) -> tuple[str, ...]:
+        """Decisions that recovery never came to, then lines it never ran."""
+        decisions = getattr(self._campaign.hunter.engine.factory().kind, "decisions", ())
+        missed = [decision for decision in decisions if decision not in self.reach.decided]
+        return (*missed, *(f"{file}: {spans(lines)}" for file, lines in self.reach.unreached.items()))
 
     def _verdict(self, *, interrupted: bool) -> tuple[Verdict, Exit, tuple[str, ...]]:
         wrong = [found for found in self.findings.values() if self._campaign.strict or found.severity == ERROR]

@@ -8,6 +8,7 @@ again, and compared. Pairs of crashes inside a recovery are counted apart.
 
 import random
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -18,6 +19,7 @@ from chaoswal.disk.profiles import Profile
 from chaoswal.disk.volume import Cut, Torn, Volume
 from chaoswal.engines.registry import Factory
 from chaoswal.oracle import History, Observed
+from chaoswal.reach import Reach
 from chaoswal.run import Run, Session
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault, Violation
@@ -77,8 +79,11 @@ class Sight:
 class Judge:
     """Recovers images with one engine and remembers what it saw."""
 
-    def __init__(self, factory: Factory, *, generation: int = 1) -> None:
+    def __init__(self, factory: Factory, *, generation: int = 1, reach: Reach | None = None) -> None:
+        """``reach``: what is to be told of the lines that recovery runs, of a few openings among all."""
         self.factory = factory
+        self._reach = reach
+        self._looks = 0
         self.generation = generation
         self.coverage = Coverage()
         self._sights: dict[tuple[ImageKey, tuple[str, ...]], Sight] = {}
@@ -94,7 +99,10 @@ class Judge:
         return known
 
     def _look(self, image: Image, names: tuple[str, ...]) -> Sight:
-        first = Session(self.factory, Disk(image=image), generation=self.generation, names=names)
+        self._looks += 1
+        watched = self._reach is not None and self._looks & (self._looks - 1) == 0  # the 1st, 2nd, 4th, 8th …
+        with self._reach.watching() if self._reach and watched else nullcontext():
+            first = Session(self.factory, Disk(image=image), generation=self.generation, names=names)
         if first.observed.fault:
             return Sight(first.observed, None, wrote=first.vfs.changed())
         wrote = first.vfs.changed()

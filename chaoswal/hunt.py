@@ -16,7 +16,7 @@ import itertools
 import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from chaoswal.anchors import step_of
@@ -29,6 +29,7 @@ from chaoswal.errors import UsageError
 from chaoswal.ops import Ack, Append, Cleanup, Operation, Poll, Reopen, Rotate, Subscribe
 from chaoswal.oracle import Traits
 from chaoswal.program import Step
+from chaoswal.reach import Reach
 from chaoswal.replay import Played, play_to_last_run, simulated
 from chaoswal.shrink import crash_steps
 from chaoswal.verdict import Fault
@@ -67,6 +68,8 @@ SHORT = Shape(name="short", lengths=(1, 2, 3, 4))
 """That of the first programs, which all begin with an append: most of what is wrong shows in one."""
 
 SHORT_FIRST = 8
+DEEP_EVERY = 3
+"""Of so many programs the recoveries of one are crashed in their turn: more programs find more than deeper ones."""
 
 _KINDS, _WEIGHTS = list(SHAPES), list(SHAPES.values())
 
@@ -89,6 +92,8 @@ class Attempt:
     number: int
     coverage: Coverage
     catch: Catch | None = None
+    reach: Reach = field(default_factory=Reach)
+    """What recovery ran, of a few openings."""
 
 
 class Hunter:
@@ -113,25 +118,27 @@ class Hunter:
         self._choices = drawable(engine)
 
     def configured(self, number: int) -> EngineRef:
-        """The engine with the options drawn for a number: about half of those that the user has not fixed."""
+        """The engine with the options that go with a number: about half of those that the user has not fixed."""
         chance = random.Random(f"options:{self.seed}:{number}")
         drawn = {name: chance.choice(values) for name, values in self._choices.items() if chance.random() < 0.5}
         engine = self.engine.with_options(**drawn)
         return engine if _opens(engine) else self.engine
 
-    def attempt(self, number: int) -> Attempt:
-        """Draw the program of a number and explore it."""
-        engine = self.configured(number)
+    def attempt(self, number: int, parent: int | None = None) -> Attempt:
+        """Draw the program of a number and explore it; options, shape and rhythm are those of its parent, if any."""
+        like = number if parent is None else parent
+        engine = self.configured(like)
         factory, traits = simulated(engine)
-        judge = Judge(factory)
-        lives = self._lives(number, traits)
-        explored = _Explored(self, number, factory, traits, judge)
+        reach = Reach()
+        judge = Judge(factory, reach=reach)
+        lives = self._lives(number, like, traits)
+        explored = _Explored(self, number, self.shape(like), factory, traits, judge)
         for profile in self.profiles:
             found, steps = explored.under(profile, lives)
             if found:
                 catch = Catch(engine=engine, profile=profile, number=number, fault=found.fault, steps=tuple(steps))
-                return Attempt(number=number, coverage=judge.coverage, catch=catch)
-        return Attempt(number=number, coverage=judge.coverage)
+                return Attempt(number=number, coverage=judge.coverage, catch=catch, reach=reach)
+        return Attempt(number=number, coverage=judge.coverage, reach=reach)
 
     def numbers(self) -> Iterable[int]:
         """The programs there are: no end of them."""
@@ -150,10 +157,11 @@ class Hunter:
         chance = random.Random(f"shape:{self.seed}:{number}")
         return SHORT if number < SHORT_FIRST else chance.choices(_KINDS, _WEIGHTS)[0]
 
-    def _lives(self, number: int, traits: Traits) -> list[list[Operation]]:
-        shape = self.shape(number)
+    def _lives(self, number: int, like: int, traits: Traits) -> list[list[Operation]]:
+        shape = self.shape(like)
         chance = random.Random(f"lives:{self.seed}:{number}")
-        generator = Generator(chance.randrange(1 << 32), traits.capabilities)
+        rhythm = random.Random(f"rhythm:{self.seed}:{like}").randrange(1 << 32)
+        generator = Generator(rhythm, traits.capabilities, chance=chance)
         size = chance.choice((30, 100, 300))
         count = chance.choice(shape.lives)
         lengths = [chance.choice(shape.lengths) for _ in range(count)]
@@ -189,10 +197,11 @@ class Given:
         """One number for each profile."""
         return range(len(self.profiles))
 
-    def attempt(self, number: int) -> Attempt:
+    def attempt(self, number: int, _parent: int | None = None) -> Attempt:
         """Explore under one profile."""
         profile = self.profiles[number]
-        judge = Judge(self._factory)
+        reach = Reach()
+        judge = Judge(self._factory, reach=reach)
         played = play_to_last_run(self._factory, self._traits, self.steps, profile)
         if played.stale:
             raise UsageError(f"the program's crash {played.step} finds no such event under {profile.name}")
@@ -204,7 +213,7 @@ class Given:
             names = tuple(played.history.subscribers)
             steps = [*self.steps, *crash_steps(self._factory, played.run, found, profile, names)]
             catch = Catch(engine=self.engine, profile=profile, number=number, fault=found.fault, steps=tuple(steps))
-        return Attempt(number=number, coverage=judge.coverage, catch=catch)
+        return Attempt(number=number, coverage=judge.coverage, catch=catch, reach=reach)
 
     def covered(self, coverage: Coverage) -> str:
         """What was exhaustive, in words and numbers."""
@@ -219,9 +228,13 @@ class Given:
 class _Explored:
     """One program under one profile after the other."""
 
-    def __init__(self, hunter: Hunter, number: int, factory: Factory, traits: Traits, judge: Judge) -> None:
+    def __init__(
+        self, hunter: Hunter, number: int, shape: Shape, factory: Factory, traits: Traits, judge: Judge
+    ) -> None:
         self._hunter = hunter
         self._number = number
+        self._crashes = shape.crashes
+        self._deep = shape.crashes and number % DEEP_EVERY == 0
         self._factory, self._traits, self._judge = factory, traits, judge
         self._seen: set[object] = set()
         self._steps: list[Step] | None = None
@@ -255,16 +268,15 @@ class _Explored:
     def _check(self, played: Played, profile: Profile) -> Found | None:
         hunter = self._hunter
         end = len(played.run.events)
-        crashes = hunter.shape(self._number).crashes
         return check(
             played.run,
             played.history,
             self._judge,
             profile,
             bound=hunter.bound,
-            depth=hunter.depth if crashes else None,
+            depth=hunter.depth if self._deep else None,
             seed=self._number,
-            points=None if crashes else range(end, end + 1),
+            points=None if self._crashes else range(end, end + 1),
             seen=self._seen,
         )
 

@@ -113,6 +113,10 @@ class ExploreFinished(Finished):
     """An exploration has ended."""
 
     progress: Explored
+    recovery_lines: tuple[int, int] = (0, 0)
+    """How many lines of the engine's recovery have run, of how many, as far as openings were watched."""
+    unreached: tuple[str, ...] = ()
+    """Decisions recovery never came to, and lines it never ran."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,9 @@ from chaoswal.processes import deafen, die_with, signals_held
 AHEAD = 2
 """How many tasks a worker has at a time: the one it does, and the next."""
 
+LEAD = 64
+"""No task is given out before the one so many before it has had its turn: what is known by then, a task may use."""
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -53,10 +56,10 @@ class Pool(Generic[Task, Result]):
             yield from map(self._work, tasks)
             return
         done: dict[int, Result] = {}
-        numbered = enumerate(tasks)
+        numbered = _Counted(tasks)
         following = 0
         while True:
-            self._feed(numbered)
+            self._feed(numbered, following + LEAD)
             if not any(worker.busy for worker in self._workers.values()) and following not in done:
                 return
             done.update(self._collect(0.0 if following in done else 0.2))
@@ -65,10 +68,10 @@ class Pool(Generic[Task, Result]):
                 yield done.pop(following)
                 following += 1
 
-    def _feed(self, tasks: Iterator[tuple[int, Task]]) -> None:
+    def _feed(self, tasks: "_Counted[Task]", end: int) -> None:
         for _ in range(AHEAD):
             for worker in self._workers.values():
-                if worker.busy < AHEAD:
+                if worker.busy < AHEAD and tasks.count < end:
                     task = next(tasks, None)
                     if task is None:
                         return
@@ -77,6 +80,19 @@ class Pool(Generic[Task, Result]):
     def _collect(self, seconds: float) -> dict[int, Result]:
         ready = wait(list(self._workers), seconds)
         return dict(self._workers[connection].take() for connection in ready)
+
+
+class _Counted(Iterator[tuple[int, Task]]):
+    """Tasks with their numbers, and how many there were."""
+
+    def __init__(self, tasks: Iterator[Task]) -> None:
+        self.count = 0
+        self._tasks = tasks
+
+    def __next__(self) -> tuple[int, Task]:
+        task = next(self._tasks)
+        self.count += 1
+        return self.count - 1, task
 
 
 class _Worker:

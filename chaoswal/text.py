@@ -9,7 +9,7 @@ shell would, numbers are decimal digits, bytes are hexadecimal, and an empty val
 import dataclasses
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from chaoswal.errors import UsageError
@@ -91,3 +91,14 @@ def _build(kind: type[T], values: list[str], text: str) -> T:
     if rest:
         raise UsageError(f"cannot read {text!r}: {' '.join(rest)!r} is too much")
     return kind(**arguments)
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Numbers in their order, runs of them short: ``0-3, 7``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(f"{start}" if start == stop else f"{start}-{stop}" for start, stop in runs)

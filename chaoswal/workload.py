@@ -244,8 +244,18 @@ class Generator:
     once in another. So each program draws its own rhythm first.
     """
 
-    def __init__(self, seed: int, capabilities: frozenset[str], *, reopen: bool = True, waits: bool = False) -> None:
-        """``waits``: whether the clock may be moved on, which a simulated one can be."""
+    def __init__(
+        self,
+        seed: int,
+        capabilities: frozenset[str],
+        *,
+        reopen: bool = True,
+        waits: bool = False,
+        chance: random.Random | None = None,
+    ) -> None:
+        """``waits``: whether the clock may be moved on, which a simulated one can be. ``chance``: what draws the
+        operations once the seed has drawn the rhythm.
+        """
         self._chance = random.Random(f"program:{seed}")
         self._names = ["s", "t"][: self._chance.choice([0, 1, 1, 2])] if "subscribe" in capabilities else []
         self._sizes = self._chance.choice([(0, 10, 40), (30, 100, 120), (100,), (5, 300, 700), (1, 1500)])
@@ -260,6 +270,7 @@ class Generator:
         if waits:
             weights["wait"] = self._chance.choice([0, 2])
         self._words, self._weights = list(weights), list(weights.values())
+        self._chance = chance or self._chance
 
     def _rarer(self, capabilities: frozenset[str]) -> dict[str, float]:
         """What not every engine offers, in some programs."""

@@ -90,7 +90,7 @@ def test_a_planted_bug_is_found_shrunk_and_saved(tmp_path: Path) -> None:
 
 
 def test_what_is_found_does_not_depend_on_who_works(tmp_path: Path) -> None:
-    results = []
+    results: list[tuple[object, ...]] = []
     for workers in (0, 1, 2, 2):
         place = tmp_path / str(len(results))
         code, heard = explored(hunter("no-sync-before-ack"), place, states=1500, workers=workers)
@@ -140,7 +140,7 @@ def test_an_interruption_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     one = hunter()
     attempt = one.attempt
 
-    def interrupted(number: int) -> object:
+    def interrupted(number: int, _parent: int | None) -> object:
         if number == 2:
             raise KeyboardInterrupt
         return attempt(number)

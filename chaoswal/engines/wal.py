@@ -10,6 +10,7 @@ from chaoswal.vfs.real import RealVfs
 from chaoswal.vfs.runtime import RealRuntime, Runtime
 from chaoswal.wal.log import Log
 from chaoswal.wal.options import Options
+from chaoswal.wal.recovery import CURSOR_ROWS, LOG_ROWS, SEGMENT_ROWS, WAL_ROWS
 from chaoswal.wal.subscriber import Subscriber
 
 OPTIONS_HELP = """\
@@ -67,6 +68,7 @@ class WalEngine:
         "subscriber-*": "flush",
         "log.manifest*": "manifest",
     }
+    decisions = tuple(row.label for rows in (SEGMENT_ROWS, WAL_ROWS, CURSOR_ROWS, LOG_ROWS) for row in rows)
     draws = {  # noqa: RUF012  as above; the commonest value stands more than once
         "sync": ("each", "explicit", "bytes"),
         "sync_bytes": ("64", "1000"),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from chaoswal.models.log import Log
 from chaoswal.oracle.sight import Observed
+from chaoswal.text import spans
 from chaoswal.verdict import Fault, Violation
 
 
@@ -69,14 +70,7 @@ def _explain_positions(log: Log, positions: list[int], next_position: int | None
 
 def _spans(positions: Sequence[int]) -> str:
     """``records 0-3, 7``."""
-    runs: list[list[int]] = []
-    for position in positions:
-        if runs and position == runs[-1][1] + 1:
-            runs[-1][1] = position
-        else:
-            runs.append([position, position])
-    words = [f"{start}" if start == stop else f"{start}-{stop}" for start, stop in runs]
-    return f"records {', '.join(words)}" if words else "no record"
+    return f"records {spans(positions)}" if positions else "no record"
 
 
 def _brief(payload: bytes) -> str:

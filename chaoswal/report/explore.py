@@ -4,6 +4,8 @@ from typing import Any
 
 from chaoswal.notices import Explored, ExploreFinished, Found, Started
 
+UNREACHED_SHOWN = 12
+
 
 def started(notice: Started) -> str:
     """What is about to happen."""
@@ -26,8 +28,12 @@ def progress_line(progress: Explored) -> str:
 def finished(notice: ExploreFinished) -> str:
     """The verdict, and what it rests on."""
     progress = notice.progress
+    ran, possible = notice.recovery_lines
     lines = [
         f"{progress_line(progress)}; {progress.nested:,} of the states inside recoveries",
+        f"recovery ran {ran} of {possible} lines" + ("; never:" if notice.unreached else ""),
+        *(f"  {missed}" for missed in notice.unreached[:UNREACHED_SHOWN]),
+        *([f"  and {left} more (--json lists all)"] if (left := len(notice.unreached) - UNREACHED_SHOWN) > 0 else []),
         f"exhaustive: {notice.exhaustive}",
         f"{notice.verdict}  {'; '.join(notice.reasons)}",
         f"  again       {notice.command}",
@@ -50,6 +56,8 @@ def summary(notice: ExploreFinished) -> dict[str, Any]:
             "distinct": progress.distinct,
         },
         "programs": progress.programs,
+        "recovery_lines": {"ran": notice.recovery_lines[0], "of": notice.recovery_lines[1]},
+        "unreached": list(notice.unreached),
         "exhaustive": notice.exhaustive,
         "findings": [finding(found) for found in notice.findings],
         "command": notice.command,
