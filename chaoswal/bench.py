@@ -156,6 +156,9 @@ def _expect(count: int) -> None:
 # -- recording ---------------------------------------------------------------------------------------------------------
 
 
+NOTHING = "a call of min()"
+
+
 def recording(calls: int = 20_000) -> dict[str, Round]:
     """Rounds of recorded calls on the simulated disk."""
     data = bytes(RECORD_BYTES)
@@ -173,7 +176,23 @@ def recording(calls: int = 20_000) -> dict[str, Round]:
             file.sync(data_only=True)
         return calls
 
-    return {"write": lambda: timed(writes), "write, then fdatasync": lambda: timed(appends_and_syncs)}
+    def nothing() -> int:
+        calls_made = 0
+        for number in range(calls):
+            calls_made += min(number, 1)
+        return calls
+
+    return {
+        NOTHING: lambda: timed(nothing),
+        "write": lambda: timed(writes),
+        "write, then fdatasync": lambda: timed(appends_and_syncs),
+    }
+
+
+def recorded(rounds: int) -> list[Measured]:
+    """Recorded calls a second, beside a loop of calls that record nothing."""
+    rates = interleaved(recording(), rounds)
+    return [Measured(name=name, per_second=rate, note=f"{1e6 / rate:.2f} us") for name, rate in rates.items()]
 
 
 def states(rounds: int, profile: str) -> list[Measured]:

@@ -2,76 +2,110 @@
 
 import argparse
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tabulate import tabulate
 
-from chaoswal import bench, bench_wal
+from chaoswal import arguments as words
+from chaoswal import bench, bench_saved, bench_wal
 from chaoswal.bench import Measured, Recovered
 from chaoswal.errors import Exit, UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a benchmark shows: a table for people, an object for programs, and the ratios to be compared."""
+
+    table: str
+    found: Any
+    ratios: dict[str, float]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.epilog = (
         "examples:\n  chaoswal bench states       judged (image, history) pairs a second, beside others' reopening\n"
-        "  chaoswal bench recording    microseconds a recorded call\n"
+        "  chaoswal bench recording    microseconds a recorded call, beside a loop that does nothing\n"
         "  chaoswal bench recovery     milliseconds to open a log, by segments and records in the WAL\n"
-        "  chaoswal bench wal          the builtin log beside a bare loop and other engines, on a real disk\n\n"
-        "A figure is the median of interleaved rounds; compare ratios, not times."
+        "  chaoswal bench wal          the builtin log beside a bare loop and other engines, on a real disk\n"
+        "  chaoswal bench states --save FILE; chaoswal bench states --compare FILE\n\n"
+        "A figure is the median of interleaved rounds; compare ratios, not times.\n"
+        "exit code: 0, or with --compare 1 where a ratio has fallen by more than a fifth; 2 usage"
     )
     parser.add_argument("what", choices=["states", "recording", "recovery", "wal"], help="what to measure")
-    parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds (default: 9)")
+    parser.add_argument("--rounds", type=words.count, default=9, help="interleaved rounds (default: 9)")
     parser.add_argument("--profile", default="posix", help="the file system judged under (default: posix)")
     parser.add_argument("--dir", type=Path, metavar="DIR", help="wal: where to write (default: temporary, on a disk)")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="keep the ratios, to be compared with later")
+    parser.add_argument("--compare", type=Path, metavar="FILE", help="compare with ratios that were kept")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Measure; the exit code."""
-    rounds = max(1, arguments.rounds)
-    if arguments.what == "recovery":
-        return _recovery(bench.recovery(rounds), json_wanted=arguments.json)
-    if arguments.what == "wal":
-        return _wal(rounds, arguments.dir, as_json=arguments.json)
-    if arguments.what == "states":
-        found = bench.states(rounds, arguments.profile)
-    else:
-        rates = bench.interleaved(bench.recording(), rounds)
-        found = [Measured(name=name, per_second=rate, note=f"{1e6 / rate:.2f} us") for name, rate in rates.items()]
+    before = bench_saved.load(arguments.compare, arguments.what) if arguments.compare else None
+    shown = _measure(arguments)
+    changes = bench_saved.compare(before, shown.ratios) if before is not None else []
+    if arguments.save:
+        bench_saved.save(arguments.save, arguments.what, shown.ratios)
     if arguments.json:
-        print(json.dumps({line.name: {"per_second": round(line.per_second), "note": line.note} for line in found}))
+        print(json.dumps({"figures": shown.found, "changes": [_change(change) for change in changes]}))
     else:
-        rows = [(line.name, f"{line.per_second:,.0f}", line.note) for line in found]
-        print(tabulate(rows, ["", "per second", ""], disable_numparse=True, colalign=("left", "right", "left")))
-    return Exit.CLEAN
+        print(shown.table + (f"\n\n{_compared(changes)}" if changes else ""))
+    return Exit.VIOLATION if any(change.fell(bench_saved.TOLERANCE) for change in changes) else Exit.CLEAN
 
 
-def _recovery(found: list[Recovered], *, json_wanted: bool) -> int:
-    if json_wanted:
-        print(json.dumps([asdict(line) for line in found]))
-    else:
-        rows = [(line.segments, line.wal_records, f"{line.milliseconds:.1f}", f"{line.peak_mib:.1f}") for line in found]
-        heads = ["segments", "records in the WAL", "ms to open", "MiB at most"]
-        print(tabulate(rows, heads, disable_numparse=True, tablefmt="github", colalign=("right",) * 4))
-    return Exit.CLEAN
+def _measure(arguments: argparse.Namespace) -> Shown:
+    match arguments.what:
+        case "recovery":
+            return _recovery(bench.recovery(arguments.rounds))
+        case "wal":
+            return _wal(arguments.rounds, arguments.dir)
+        case "states":
+            return _rates(bench.states(arguments.rounds, arguments.profile), base="reopen sqlite3")
+        case _:
+            return _rates(bench.recorded(arguments.rounds), base=bench.NOTHING)
 
 
-def _wal(rounds: int, directory: Path | None, *, as_json: bool) -> int:
+def _rates(found: Sequence[Measured], base: str) -> Shown:
+    rows = [(line.name, f"{line.per_second:,.0f}", line.note) for line in found]
+    rates = {line.name: line.per_second for line in found if line.per_second}
+    return Shown(
+        table=tabulate(rows, ["", "per second", ""], disable_numparse=True, colalign=("left", "right", "left")),
+        found={line.name: {"per_second": round(line.per_second), "note": line.note} for line in found},
+        ratios={name: rate / rates[base] for name, rate in rates.items()},
+    )
+
+
+def _recovery(found: Sequence[Recovered]) -> Shown:
+    rows = [(line.segments, line.wal_records, f"{line.milliseconds:.1f}", f"{line.peak_mib:.1f}") for line in found]
+    heads = ["segments", "records in the WAL", "ms to open", "MiB at most"]
+    base = found[0].milliseconds
+    return Shown(
+        table=tabulate(rows, heads, disable_numparse=True, tablefmt="github", colalign=("right",) * 4),
+        found=[asdict(line) for line in found],
+        ratios={f"{line.segments} segments, {line.wal_records} records": base / line.milliseconds for line in found},
+    )
+
+
+def _wal(rounds: int, directory: Path | None) -> Shown:
     where = directory if directory is not None else bench_wal.real_directory()
     if not where.is_dir():
         raise UsageError(f"--dir: {where} is not a directory")
     lines = bench_wal.measure(rounds, where)
-    if as_json:
-        print(json.dumps({"file_system": bench_wal.file_system(where), "lines": [_object(line) for line in lines]}))
-        return Exit.CLEAN
     rows = [(line.what, line.name, *_figures(line)) for line in lines]
     heads = ["", "", "per second", "half of the rounds", "ratio"]
     align = ("left", "left", "right", "right", "right")
-    print(tabulate(rows, heads, tablefmt="pipe", disable_numparse=True, colalign=align))
-    print(f"\n{rounds} interleaved rounds on {bench_wal.file_system(where)}; the ratio is that of the medians")
-    return Exit.CLEAN
+    table = tabulate(rows, heads, tablefmt="pipe", disable_numparse=True, colalign=align)
+    file_system = bench_wal.file_system(where)
+    return Shown(
+        table=f"{table}\n\n{rounds} interleaved rounds on {file_system}; the ratio is that of the medians",
+        found={"file_system": file_system, "lines": [_object(line) for line in lines]},
+        ratios={f"{line.what}: {line.name}": line.median / line.base for line in lines if line.rates},
+    )
 
 
 def _figures(line: bench_wal.Line) -> tuple[str, str, str]:
@@ -87,3 +121,19 @@ def _object(line: bench_wal.Line) -> dict[str, object]:
     low, high = map(round, line.quartiles)
     ratio = round(line.median / line.base, 3)
     return {"what": line.what, "name": line.name, "per_second": round(line.median), "half": [low, high], "ratio": ratio}
+
+
+def _compared(changes: Sequence[bench_saved.Change]) -> str:
+    rows = [
+        (change.name, _ratio(change.before), _ratio(change.now), "SLOWER" if change.fell(bench_saved.TOLERANCE) else "")
+        for change in changes
+    ]
+    return tabulate(rows, ["ratio of", "before", "now", ""], disable_numparse=True, tablefmt="simple")
+
+
+def _ratio(value: float | None) -> str:
+    return "UNKNOWN" if value is None else f"{value:.3f}"
+
+
+def _change(change: bench_saved.Change) -> dict[str, object]:
+    return {**asdict(change), "slower": change.fell(bench_saved.TOLERANCE)}
