@@ -7,12 +7,12 @@ losses leave out of account (an event that the engine did not use to have) is ke
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from chaoswal.disk.crashes import Crash, Loss, Tearing
+from chaoswal.disk.crashes import Crash, Loss, Tearing, loss_of
 from chaoswal.disk.disk import Disk, apply_name
-from chaoswal.disk.profiles import KILL, Profile
+from chaoswal.disk.profiles import KILL, Profile, Tear
 from chaoswal.disk.volume import Volume
 from chaoswal.program import END, START, Anchor, AnchoredLoss, CrashStep
 from chaoswal.run import Run
@@ -135,9 +135,10 @@ def step_of(run: Run, crash: Crash, profile: Profile) -> CrashStep:
     base = len(run.start.events)
     operation, after = _point(told, base, crash)
     volume = Volume(run.start.after(run.events[: crash.point]), profile)
-    pending = {Loss(event=effect.index, part=effect.part) for effect in volume.pending()}
+    pending = {loss_of(effect) for effect in volume.pending()}
     lost = set(crash.losses)
-    gone, left = _anchored(told, lost, pending), _anchored(told, pending - lost, pending)
+    kept = pending - lost
+    gone, left = _anchored(told, first_losses(volume, lost), lost, pending), _anchored(told, kept, kept, pending)
     all_but = crash.power and len(left) + 1 < len(gone)
     return CrashStep(
         power=crash.power and profile is not KILL,
@@ -162,11 +163,21 @@ def _point(told: list[Told], base: int, crash: Crash) -> tuple[int, Anchor]:
     return last.operation, last.in_operation
 
 
-def _anchored(told: list[Told], losses: set[Loss], pending: set[Loss]) -> list[AnchoredLoss]:
-    """The losses in order, an event that is lost whole without its parts."""
+def first_losses(volume: Volume, lost: Collection[Loss]) -> set[Loss]:
+    """Of what is lost, the first of each chain: that what comes after it is lost too, goes without saying."""
+    firsts = (
+        next((loss for loss in map(loss_of, chain.effects) if loss in lost), None) for chain in volume.chains.values()
+    )
+    return {loss for loss in firsts if loss}
+
+
+def _anchored(
+    told: list[Told], named: Collection[Loss], of: Collection[Loss], pending: Collection[Loss]
+) -> list[AnchoredLoss]:
+    """What is named of these losses in order, an event that is lost whole without its parts."""
     found: dict[tuple[int, str], AnchoredLoss] = {}
-    for loss in losses:
-        whole = all(other in losses for other in pending if other.event == loss.event)
+    for loss in named:
+        whole = all(other in of for other in pending if other.event == loss.event)
         part = "" if whole else loss.part
         found[loss.event, part] = AnchoredLoss(anchor=told[loss.event].on_disk, part=part)
     return [found[key] for key in sorted(found)]
@@ -177,7 +188,10 @@ def _anchored_part(told: list[Told], loss: Loss) -> AnchoredLoss:
 
 
 def crash_of(run: Run, step: CrashStep, profile: Profile) -> Crash | None:
-    """The crash plan that a step means in this run; None where it is stale: an anchor is not there."""
+    """The crash plan that a step means in this run; None where it is stale: an anchor is not there.
+
+    Or where it tears a write, and the profile does not.
+    """
     told = tell(run.start, run.events)
     point = _find_point(told, len(run.start.events), run, step)
     if point is None:
@@ -185,15 +199,25 @@ def crash_of(run: Run, step: CrashStep, profile: Profile) -> Crash | None:
     if not step.power:
         return Crash(point=point, power=False, taken=step.taken)
     volume = Volume(run.start.after(run.events[:point]), profile)
-    pending = {Loss(event=effect.index, part=effect.part) for effect in volume.pending()}
+    pending = {loss_of(effect) for effect in volume.pending()}
     named = _find_losses(told, step.losses, pending)
     torn = _find_losses(told, (step.torn,), pending) if step.torn else set()
-    if named is None or torn is None:
+    if named is None or torn is None or (torn and profile.tear is not Tear.BYTE_AND_GARBAGE):
         return None
-    lost = pending - named if step.all_but else named
+    lost = _with_later(volume, pending - named if step.all_but else named)
     tearing = Tearing(loss=torn.pop(), keep=step.keep, garbage=step.garbage) if torn else None
     ordered = tuple(sorted(lost, key=lambda loss: (loss.event, loss.part)))
     return Crash(point=point, power=True, losses=ordered, torn=tearing)
+
+
+def _with_later(volume: Volume, lost: Collection[Loss]) -> set[Loss]:
+    """These losses, and what comes after them in their chains."""
+    found: set[Loss] = set()
+    for chain in volume.chains.values():
+        losses = [loss_of(effect) for effect in chain.effects]
+        first = next((place for place, loss in enumerate(losses) if loss in lost), len(losses))
+        found.update(losses[first:])
+    return found
 
 
 def _find_point(told: list[Told], base: int, run: Run, step: CrashStep) -> int | None:

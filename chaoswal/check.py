@@ -134,6 +134,7 @@ def check(
     seed: int = 0,
     points: range | None = None,
     seen: set[Hashable] | None = None,
+    wanted: Callable[[Found], bool] = lambda _: True,
 ) -> Found | None:
     """Explore every crash state of a run within the bound; the first violation, or None.
 
@@ -141,7 +142,8 @@ def check(
 
     ``points``: only crashes after so many events (default: all). ``history`` is what was allowed when the run began;
     it is moved on to what is allowed at the run's end. ``seen``: the pairs of image and allowed history of this very
-    run that were judged under another profile, and need not be again; those judged here are added.
+    run that were judged under another profile, and need not be again; those judged here are added. ``wanted``: other
+    violations are passed over, but for one that needs no crash: behind it no history tells what is allowed.
     """
     history.errors_allowed = run.faulty
     inside = _Sample(depth, seed) if depth and depth.levels else None
@@ -154,7 +156,8 @@ def check(
             volume.apply(run.events[point - 1])
         fault = advance(run, point, history)
         if fault:
-            return Found(fault=fault, crashes=())
+            found = Found(fault=fault, crashes=())
+            return found if wanted(found) else None
         if points is not None and point not in points:
             continue
         for crash, sight in _states(run, point, history, judge, seen, listed):
@@ -166,14 +169,14 @@ def check(
                     observed=sight.observed,
                     at_creation=at_creation(fault, history),
                 )
-                if not found.at_creation:
+                if wanted(found) and not found.at_creation:
                     return found
-                early = early or found
+                early = early or (found if wanted(found) else None)
             elif inside and sight.wrote:
                 inside.offer_cut(crash, history)
         if inside and volume.chains:
             inside.offer_kill(point, history)
-    deeper = _check_inside(run, inside, judge, profile) if inside else None
+    deeper = _check_inside(run, inside, judge, profile, wanted) if inside else None
     return early if early and (deeper is None or deeper.at_creation) else deeper
 
 
@@ -275,7 +278,9 @@ class _Reservoir:
             self.kept[place : place + 1] = [(crash(), history.copy())]
 
 
-def _check_inside(run: Run, inside: _Sample, judge: Judge, profile: Profile) -> Found | None:
+def _check_inside(
+    run: Run, inside: _Sample, judge: Judge, profile: Profile, wanted: Callable[[Found], bool]
+) -> Found | None:
     """Crash the recoveries of these crashes in their turn."""
     depth = inside.depth
     deeper = Depth(levels=depth.levels - 1, samples=max(1, depth.samples // FEWER), bound=depth.bound)
@@ -286,7 +291,9 @@ def _check_inside(run: Run, inside: _Sample, judge: Judge, profile: Profile) -> 
             disk = crashed(run.start, run.events, crash, profile)
             names = tuple(history.subscribers)
             recovery = Session(judge.factory, disk, generation=judge.generation, names=names).run()
-            found = check(recovery, history, judge, profile, bound=depth.bound, depth=deeper, seed=inside.seed)
+            found = check(
+                recovery, history, judge, profile, bound=depth.bound, depth=deeper, seed=inside.seed, wanted=wanted
+            )
             found = found and replace(found, crashes=(crash, *found.crashes))
             if found and not found.at_creation:
                 return found

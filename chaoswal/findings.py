@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chaoswal import corpus
-from chaoswal.check import Judge, at_creation
 from chaoswal.disk.profiles import POSIX
+from chaoswal.errors import HarnessFault
 from chaoswal.hunt import Catch
 from chaoswal.notices import Found
 from chaoswal.program import CrashStep, step_line
-from chaoswal.replay import play, simulated
 from chaoswal.shrink import Target, shrink
 
 ERROR, WARNING = "error", "warning"
@@ -38,30 +37,29 @@ def looks(catch: Catch) -> str:
 
 def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
     """Shrink a catch, and say all there is to say about it."""
-    factory, traits = simulated(catch.engine)
-    target = Target(factory=factory, traits=traits, profile=catch.profile, kind=catch.fault.kind)
-    steps = shrink(target, catch.steps)
-    played = play(factory, traits, steps, catch.profile, Judge(factory))
+    target = Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind)
+    small = shrink(target, catch.steps)
+    if not small:
+        raise HarnessFault(f"what was caught in program {catch.number} of {catch.engine} is not seen again")
     finding = corpus.Finding(
-        engine=catch.engine,
-        profile=catch.profile.name,
-        expect=catch.fault.kind,
+        engine=small.engine,
+        profile=small.profile.name,
+        expect=small.fault.kind,
         found=today.isoformat(),
         seed=seed,
-        steps=tuple(steps),
+        steps=small.steps,
     )
-    fault = played.found.fault if played.found else catch.fault
     found = Found(
         id=finding.id,
-        kind=fault.kind,
-        explanation=fault.explanation,
+        kind=small.fault.kind,
+        explanation=small.fault.explanation,
         profile=finding.profile,
-        profiles=(finding.profile,),
+        profiles=small.profiles,
         site="",
-        severity=severity((finding.profile,), early=at_creation(fault, played.history)),
+        severity=severity(small.profiles, early=small.at_creation),
         fingerprint=finding.id,
-        operations=tuple(step_line(step) for step in steps if not isinstance(step, CrashStep)),
-        deviations=tuple(step_line(step) for step in steps if isinstance(step, CrashStep)),
+        operations=tuple(step_line(step) for step in small.steps if not isinstance(step, CrashStep)),
+        deviations=tuple(step_line(step) for step in small.steps if isinstance(step, CrashStep)),
         seed=seed,
     )
     return Concluded(finding=finding, found=found)

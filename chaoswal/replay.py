@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chaoswal.anchors import crash_of
-from chaoswal.check import Depth, Found, Judge, advance, check
+from chaoswal.check import Depth, Found, Judge, advance, at_creation, check
 from chaoswal.disk.crashes import Bound, Crash, crashed
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
@@ -70,7 +70,11 @@ def simulated(engine: EngineRef) -> tuple[Factory, Traits]:
 
 def play(factory: Factory, traits: Traits, steps: Sequence[Step], profile: Profile, judge: Judge) -> Played:
     """Play a program to its last crash (or its end) and judge what the engine shows then."""
-    played = play_to_last_run(factory, traits, steps, profile)
+    return conclude(play_to_last_run(factory, traits, steps, profile), profile, judge)
+
+
+def conclude(played: Played, profile: Profile, judge: Judge) -> Played:
+    """Go on to the last crash of a program that was played to its last run, and judge what the engine shows then."""
     if played.found or played.stale:
         return played
     run, history = played.run, played.history
@@ -124,7 +128,10 @@ def _judge_last(disk: Disk, history: History, judge: Judge, crash: Crash) -> Fou
     view = disk.view
     sight = judge.sight(view.key, lambda: view, tuple(history.subscribers))
     fault = history.judge(sight.observed) or sight.fault
-    return Found(fault=fault, crashes=(crash,), observed=sight.observed) if fault else None
+    if not fault:
+        return None
+    early = at_creation(fault, history)
+    return Found(fault=fault, crashes=(crash,), observed=sight.observed, at_creation=early)
 
 
 def replay(engine: EngineRef, steps: Sequence[Step], profile: Profile) -> tuple[Status, Played]:

@@ -45,6 +45,11 @@ class Loss:
     part: str
 
 
+def loss_of(effect: Effect) -> Loss:
+    """The loss of one effect."""
+    return Loss(event=effect.index, part=effect.part)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tearing:
     """A piece of a write of which a crash kept only the first ``keep`` bytes, with garbage behind or not."""
@@ -70,16 +75,10 @@ class Crash:
 
 def plan(point: int, cut: Cut, torn: Torn | None) -> Crash:
     """The description of one state of a power cut."""
-    losses = [
-        Loss(event=effect.index, part=effect.part)
-        for chain, moment in cut.items()
-        for effect in chain.effects
-        if effect.moment >= moment
-    ]
+    losses = [loss_of(effect) for chain, moment in cut.items() for effect in chain.effects if effect.moment >= moment]
     tearing = None
     if torn:
-        piece = Loss(event=torn.effect.index, part=torn.effect.part)
-        tearing = Tearing(loss=piece, keep=torn.keep, garbage=torn.garbage)
+        tearing = Tearing(loss=loss_of(torn.effect), keep=torn.keep, garbage=torn.garbage)
     ordered = tuple(sorted(losses, key=lambda loss: (loss.event, loss.part)))
     return Crash(point=point, power=True, losses=ordered, torn=tearing)
 
@@ -91,7 +90,7 @@ def crashed(start: Disk, events: list[Event], crash: Crash, profile: Profile) ->
         partial = [] if not crash.taken else [_partial(events[crash.point], crash.taken)]
         return start.after([*happened, *partial])
     volume = Volume(start.after(happened), profile)
-    effects = {Loss(event=effect.index, part=effect.part): effect for effect in volume.pending()}
+    effects = {loss_of(effect): effect for effect in volume.pending()}
     try:
         cut: dict[Chain, int] = {}
         for loss in crash.losses:

@@ -11,7 +11,7 @@ The corpus of the zoo is made anew, from the top of the checkout, by::
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from chaoswal import corpus
@@ -25,9 +25,9 @@ from chaoswal.engines.bugs import ENTRIES
 from chaoswal.engines.bugs.entry import Entry
 from chaoswal.engines.registry import EngineRef
 from chaoswal.ops import Ack, Append, Cleanup, Operation, Poll, Reopen, Rotate, Subscribe
-from chaoswal.program import END, Anchor, CrashStep, Step
+from chaoswal.program import Step
 from chaoswal.replay import Played, play_to_last_run, simulated
-from chaoswal.shrink import Target, crash_steps, shrink
+from chaoswal.shrink import Shrunk, Target, crash_steps, shrink
 from chaoswal.verdict import Fault
 from chaoswal.workload import Generator
 
@@ -171,35 +171,27 @@ def catches(entry: Entry, seeds: Iterable[int], wanted: int) -> list[Catch]:
     return sorted(found, key=lambda catch: entry.kinds.index(catch.fault.kind))[:wanted]
 
 
-def smallest(entry: Entry, seeds: Iterable[int], tries: int = 2) -> tuple[Catch, list[Step]]:
-    """The first catches of a bug, shrunk: the one with the fewest steps."""
+def smallest(entry: Entry, seeds: Iterable[int], tries: int = 2) -> tuple[Catch, Shrunk]:
+    """The first catches of a bug, shrunk under the profile they were made under: the one with the fewest steps."""
     found = []
     for catch in catches(entry, seeds, tries):
-        factory, traits = simulated(catch.engine)
-        target = Target(factory=factory, traits=traits, profile=catch.profile, kind=catch.fault.kind)
-        found.append((catch, settled(target, shrink(target, catch.steps))))
-    return min(found, key=lambda pair: (len(pair[1]), len(str(pair[1]))))
-
-
-def settled(target: Target, steps: list[Step]) -> list[Step]:
-    """The same with the last crash at the end of its operation, an anchor that any engine has, if that is enough."""
-    last = steps[-1] if steps else None
-    if isinstance(last, CrashStep) and last.operation and not last.taken:
-        later = [*steps[:-1], replace(last, after=Anchor(call=END))]
-        return later if target.plays(later) else steps
-    return steps
+        target = Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind)
+        shrunk = shrink(target, catch.steps, [catch.profile])
+        assert shrunk, f"{entry.name}: what was found is not seen again"
+        found.append((catch, shrunk))
+    return min(found, key=lambda pair: (len(pair[1].steps), len(str(pair[1].steps))))
 
 
 def regenerate(*names: str, directory: Path = Path("corpus/zoo")) -> None:
     """Write the corpus files of these bugs (default: all of the zoo) anew."""
     for name in names or ENTRIES:
-        catch, steps = smallest(ENTRIES[name], range(400))
+        catch, shrunk = smallest(ENTRIES[name], range(400))
         finding = corpus.Finding(
-            engine=catch.engine,
-            profile=catch.profile.name,
+            engine=shrunk.engine,
+            profile=shrunk.profile.name,
             expect=catch.fault.kind,
             found="2026-11-20",
             seed=catch.seed,
-            steps=tuple(steps),
+            steps=shrunk.steps,
         )
         corpus.save(finding, directory, name)

@@ -1,0 +1,83 @@
+"""Crashes like a given one that lose less, lose whole events, or strike later."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from chaoswal.anchors import first_losses
+from chaoswal.disk.crashes import Crash, Loss, loss_of, plan
+from chaoswal.disk.profiles import Profile
+from chaoswal.disk.volume import Chain, Effect, Volume
+from chaoswal.run import Run
+from chaoswal.trace import Change, End
+
+
+def milder(run: Run, crash: Crash, profile: Profile) -> Iterator[Crash]:
+    """The same with one lost event restored, the last first, and all that must be there for it."""
+    volume = _volume(run, crash.point, profile)
+    cut = _cut(volume, crash.losses)
+    for event in sorted({loss.event for loss in crash.losses}, reverse=True):
+        yield _with(crash, {chain: _restored(chain, effect, event) for chain, effect in cut.items()})
+
+
+def _restored(chain: Chain, lost: Effect, event: int) -> Effect | None:
+    """The first effect of a chain that is lost when this event is not."""
+    mine = [place for place, effect in enumerate(chain.effects) if effect.index == event]
+    if lost.index > event or not mine:
+        return lost
+    return next(iter(chain.effects[mine[-1] + 1 :]), None)
+
+
+def whole(run: Run, crash: Crash, profile: Profile) -> Iterator[Crash]:
+    """The same with all of an event lost of which a part is, where that takes no other event with it."""
+    volume = _volume(run, crash.point, profile)
+    events = {loss.event for loss in crash.losses}
+    for event in sorted(events):
+        parts = {loss_of(effect) for effect in volume.pending() if effect.index == event}
+        more = _with(crash, _cut(volume, (*crash.losses, *parts)))
+        if more.losses != crash.losses and {loss.event for loss in more.losses} == events:
+            yield more
+
+
+def later(run: Run, crash: Crash, profile: Profile) -> Iterator[Crash]:
+    """The same at later points of the same operation, the last first, as long as all that is lost can be lost.
+
+    Points behind a change or the end, that is: a sync of something else that comes or goes must not move a crash.
+    """
+    for point in range(_end_of_operation(run, crash.point), crash.point, -1):
+        if not isinstance(run.events[point - 1], Change | End) and point != run.opened:
+            continue
+        if not crash.power:
+            yield Crash(point=point, power=False)
+            continue
+        volume = _volume(run, point, profile)
+        pending = {loss_of(effect) for effect in volume.pending()}
+        torn = {crash.torn.loss} if crash.torn else set()
+        if first_losses(_volume(run, crash.point, profile), crash.losses) | torn <= pending:
+            yield _with(replace(crash, point=point), _cut(volume, crash.losses))
+
+
+def _volume(run: Run, point: int, profile: Profile) -> Volume:
+    return Volume(run.start.after(run.events[:point]), profile)
+
+
+def _cut(volume: Volume, losses: tuple[Loss, ...]) -> dict[Chain, Effect]:
+    """The first lost effect of each chain that loses something."""
+    lost = set(losses)
+    return {
+        chain: first
+        for chain in volume.chains.values()
+        if (first := next((effect for effect in chain.effects if loss_of(effect) in lost), None))
+    }
+
+
+def _with(crash: Crash, cut: Mapping[Chain, Effect | None]) -> Crash:
+    moments = {chain: effect.moment for chain, effect in cut.items() if effect}
+    return replace(plan(crash.point, moments, None), torn=crash.torn)
+
+
+def _end_of_operation(run: Run, point: int) -> int:
+    """The point behind the End of the operation under way at a point, or behind the opening."""
+    if point <= run.opened:
+        return run.opened
+    ends = (number for number in range(point, len(run.events) + 1) if isinstance(run.events[number - 1], End))
+    return next(ends, len(run.events))
