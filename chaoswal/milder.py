@@ -43,7 +43,7 @@ def later(run: Run, crash: Crash, profile: Profile) -> Iterator[Crash]:
 
     Points behind a change or the end, that is: a sync of something else that comes or goes must not move a crash.
     """
-    for point in range(_end_of_operation(run, crash.point), crash.point, -1):
+    for point in range(end_of_operation(run, crash.point), crash.point, -1):
         if not isinstance(run.events[point - 1], Change | End) and point != run.opened:
             continue
         if not crash.power:
@@ -75,7 +75,7 @@ def _with(crash: Crash, cut: Mapping[Chain, Effect | None]) -> Crash:
     return replace(plan(crash.point, moments, None), torn=crash.torn)
 
 
-def _end_of_operation(run: Run, point: int) -> int:
+def end_of_operation(run: Run, point: int) -> int:
     """The point behind the End of the operation under way at a point, or behind the opening."""
     if point <= run.opened:
         return run.opened

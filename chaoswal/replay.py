@@ -5,7 +5,7 @@ every crash point around it. STALE: an anchor of the program is gone, and nothin
 played at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,11 +13,9 @@ from chaoswal.anchors import crash_of
 from chaoswal.check import Depth, Found, Judge, advance, at_creation, check
 from chaoswal.disk.crashes import Bound, Crash, crashed
 from chaoswal.disk.disk import Disk
-from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.profiles import Profile
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
-from chaoswal.ops import Operation
 from chaoswal.oracle import History, Traits
 from chaoswal.program import CrashStep, Step, operations_of, segments
 from chaoswal.run import Run, record
@@ -56,6 +54,22 @@ class Played:
     """What was wrong at the end, or on the way."""
 
 
+@dataclass(slots=True, kw_only=True)
+class Lived:
+    """From one opening of the engine to the crash that ends it."""
+
+    run: Run
+    history: History
+    """What is allowed at the start of the run."""
+    step: CrashStep | None
+    crash: Crash | None = None
+    """The plan that the step means."""
+    fault: Fault | None = None
+    """What was wrong before that crash."""
+    stale: bool = False
+    """The anchor of the crash was not found."""
+
+
 def simulated(engine: EngineRef) -> tuple[Factory, Traits]:
     """The engine ready for the simulated disk, and what it promises; UsageError where it cannot be put on one."""
     factory = engine.factory()
@@ -92,26 +106,40 @@ def conclude(played: Played, profile: Profile, judge: Judge) -> Played:
 
 def play_to_last_run(factory: Factory, traits: Traits, steps: Sequence[Step], profile: Profile) -> Played:
     """Play every crash of a program but the last; the history is left where the last run starts."""
+    *_, life = live(factory, traits, steps, profile)
+    found = Found(fault=life.fault, crashes=()) if life.fault else None
+    return Played(run=life.run, history=life.history, step=life.step, stale=life.stale, found=found)
+
+
+def live(
+    factory: Factory,
+    traits: Traits,
+    steps: Sequence[Step],
+    profile: Profile,
+    alter: Callable[[int, Run], Run] = lambda _, run: run,
+) -> Iterator[Lived]:
+    """Each life of a program in its turn, up to one that is stale or wrong.
+
+    The last is left as it began: what its crash leaves is for whoever asks. ``alter`` may change what a life did, by
+    the number of the life, before its crash.
+    """
     history = History(operations_of(steps), traits)
     disk, first = Disk(), 0
-    *before, (last_operations, last_step) = segments(steps)
-
-    def go(operations: Sequence[Operation | DiskFault], step: CrashStep | None, number: int) -> Played:
+    parts = segments(steps)
+    for number, (operations, step) in enumerate(parts, start=1):
         names = tuple(history.subscribers)
-        run = record(factory, operations, disk, first_index=first, generation=number, names=names)
-        return Played(run=run, history=history, step=step)
-
-    for number, (operations, step) in enumerate(before):
-        played = go(operations, step, number)
-        crash = crash_of(played.run, step, profile) if step else None
-        fault = pass_through(played.run, history, crash.point) if crash else None
-        if crash is None or fault:
-            played.stale = crash is None
-            played.found = Found(fault=fault, crashes=()) if fault else None
-            return played
-        disk = crashed(played.run.start, played.run.events, crash, profile)
+        run = record(factory, operations, disk, first_index=first, generation=number - 1, names=names)
+        life = Lived(run=alter(number - 1, run), history=history, step=step)
+        if number < len(parts):
+            life.history = history.copy()
+            life.crash = crash_of(life.run, step, profile) if step else None
+            life.fault = pass_through(life.run, history, life.crash.point) if life.crash else None
+            life.stale = life.crash is None
+        yield life
+        if life.crash is None or life.fault:
+            return
+        disk = crashed(life.run.start, life.run.events, life.crash, profile)
         first += len(operations_of(operations))
-    return go(last_operations, last_step, len(before))
 
 
 def pass_through(run: Run, history: History, end: int) -> Fault | None:

@@ -33,6 +33,7 @@ from chaoswal.trace import (
     Write,
 )
 from chaoswal.vfs.protocol import Copied
+from chaoswal.vfs.sites import site_of
 
 _frame = sys._getframe  # noqa: SLF001 - the cheapest way to a call site; public in all but its name
 
@@ -350,20 +351,3 @@ def _event(entry: tuple[Any, ...]) -> Event:
         values[-2:] = [site_of(values[-2], values[-1])]
     event: Event = kind(**dict(zip(_FIELDS[kind], values, strict=True)))
     return event
-
-
-_sites: dict[tuple[CodeType, int], str] = {}
-
-
-def site_of(code: CodeType, lasti: int) -> str:
-    """``file:line`` of an instruction, the file from its package on (or its bare name)."""
-    site = _sites.get((code, lasti))
-    if site is None:
-        line = list(code.co_positions())[lasti // 2][0]
-        site = _sites[code, lasti] = f"{_short(code.co_filename)}:{line}"
-    return site
-
-
-def _short(filename: str) -> str:
-    parts = filename.split(os.sep)
-    return "/".join(parts[len(parts) - parts[::-1].index("chaoswal") :]) if "chaoswal" in parts else parts[-1]

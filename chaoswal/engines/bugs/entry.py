@@ -27,7 +27,8 @@ class Entry:
     profiles: tuple[str, ...]
     """Under which it must be found; the first is that of its corpus file."""
     site: str
-    """The function whose change a crash loses, as ``Class.function``; empty where none need be lost."""
+    """The function to blame, as ``Class.function``: that whose change a crash loses; where none need be lost, that from
+    whose change on the disk is wrong; where the disk is right, that which recovery ends with. Empty where it varies."""
     faults: bool
     """Whether it shows only where calls fail."""
 

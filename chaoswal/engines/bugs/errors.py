@@ -32,7 +32,7 @@ class SwallowsFinalize(Log):
             self._poisoned = ""
 
 
-@bug("short-write-ignored", kinds="lost stuck hole unopenable", profiles=ANY, faults=True)
+@bug("short-write-ignored", kinds="lost stuck hole unopenable", profiles=ANY, site="WalFile.write", faults=True)
 class IgnoresShortWrite(WalFile):
     """A write that took half of the record is taken for a whole one: intel/psst #3."""
 
@@ -40,7 +40,7 @@ class IgnoresShortWrite(WalFile):
         self.write(self.size, frame)
 
 
-@bug("enospc-leaves-half-frame", kinds="lost stuck unopenable", profiles=ANY, faults=True)
+@bug("enospc-leaves-half-frame", kinds="lost stuck unopenable", profiles=ANY, site="WalFile.write", faults=True)
 class LeavesHalfFrame(WalFile):
     """With the disk full half a frame stays, and later ones go behind it: ScyllaDB #6653."""
 
@@ -48,7 +48,7 @@ class LeavesHalfFrame(WalFile):
         self.size = self.file.size()
 
 
-@bug("eio-on-read-treated-as-end-of-log", kinds="lost", profiles=ANY, faults=True)
+@bug("eio-on-read-treated-as-end-of-log", kinds="lost", profiles=ANY, site="WalBirth.rename", faults=True)
 class TakesErrorForEnd(Surveyor):
     """A WAL that cannot be read is taken for one that ends there: MonetDB #1135."""
 

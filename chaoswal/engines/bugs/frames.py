@@ -20,7 +20,7 @@ class NoChecksum(Codec):
         return 0
 
 
-@bug("length-trusted-before-checksum", kinds="unopenable", profiles="kill ext4-ordered posix")
+@bug("length-trusted-before-checksum", kinds="unopenable", profiles="kill ext4-ordered posix", site="WalFile.write")
 class TrustsLength(Codec):
     """A length that runs past the end of the file is an error and not a torn tail: Pebble #737, DuckDB #8592."""
 
@@ -30,7 +30,7 @@ class TrustsLength(Codec):
         return super().plausible(header, sequence, room)
 
 
-@bug("zero-length-means-end", kinds="lost stuck unopenable", profiles=ANY)
+@bug("zero-length-means-end", kinds="lost stuck unopenable", profiles=ANY, site="WalBirth.rename")
 class ZeroEnds(Codec):
     """A record of no bytes is taken for the end: a reader that stops at the first length of 0, as mysticeti's."""
 
@@ -45,7 +45,7 @@ class ShortSighted(Codec):
         return super().scan(data[:-1], seed, sequence, at, base)
 
 
-@bug("off-by-one-at-the-end-of-file", kinds="lost unopenable", profiles=ANY)
+@bug("off-by-one-at-the-end-of-file", kinds="lost unopenable", profiles=ANY, site="WalBirth.rename")
 class OffByOne(Surveyor):
     """A record that ends exactly where the file does is taken for torn: an end of log as in WiredTiger WT-2356."""
 
@@ -64,6 +64,7 @@ class FirstSectorOnly(Codec):
     "torn-large-frame-accepted",
     kinds="invented hole unopenable",
     profiles="kill ext4-ordered posix",
+    site="WalFile.write",
     parts=Parts(codec=FirstSectorOnly),
 )
 class GrowsFirst(WalFile):
@@ -75,7 +76,7 @@ class GrowsFirst(WalFile):
         return super().write(offset, data)
 
 
-@bug("batch-written-record-by-record", kinds="hole", profiles=ANY)
+@bug("batch-written-record-by-record", kinds="hole", profiles=ANY, site="WalFile.write")
 class RecordByRecord(Log):
     """A batch is a frame for each record, and a crash leaves some of them: SlateDB #762."""
 

@@ -37,7 +37,12 @@ class Resumes(Recovery):
         return self._vfs.open(wal_name(tail.first), write=True)
 
 
-@bug("tail-not-truncated", kinds="lost stuck unopenable unstable", profiles="kill ext4-ordered posix")
+@bug(
+    "tail-not-truncated",
+    kinds="lost stuck unopenable unstable",
+    profiles="kill ext4-ordered posix",
+    site="WalFile.write",
+)
 class AppendsBehindGarbage(Resumes):
     """Appends go behind the torn tail, where no reader comes: DuckDB 1.1.3, cqlite #1390."""
 
@@ -75,7 +80,7 @@ def frames_of(tail: Tail) -> Iterator[tuple[bytes, int]]:
         yield tail.data[start + FRAME_BYTES : stop], _COUNT.unpack_from(tail.data, start)[0]
 
 
-@bug("crash-in-recovery-loses-the-wal", kinds="lost phantom", profiles=ANY)
+@bug("crash-in-recovery-loses-the-wal", kinds="lost phantom", profiles=ANY, site="WalBirth.rename")
 class ReplacesBeforeReplaying(Recovery):
     """The old WAL is replaced by an empty one, and its records appended to that: SlateDB #1625, a crash in replay."""
 
@@ -87,7 +92,7 @@ class ReplacesBeforeReplaying(Recovery):
         return wal
 
 
-@bug("replays-none", kinds="lost", profiles=ANY)
+@bug("replays-none", kinds="lost", profiles=ANY, site="WalBirth.rename")
 class ReplaysNone(Recovery):
     """The WAL is written and never read: SparrowDB #303."""
 
@@ -95,7 +100,7 @@ class ReplaysNone(Recovery):
         return super().settle_tail(REPLACE if verb == FINALIZE else verb, tail, segments)
 
 
-@bug("replays-twice", kinds="duplicated", profiles=ANY)
+@bug("replays-twice", kinds="duplicated", profiles=ANY, site="SegmentBirth.rename")
 class ReplaysTwice(Recovery):
     """A WAL whose segment is there already is replayed once more: Arc #229."""
 
@@ -150,7 +155,12 @@ class AcceptsHalfWritten(Recovery):
         return super().look()
 
 
-@bug("recovers-to-a-different-state-the-second-time", kinds="unstable resurrected unopenable lost", profiles=ANY)
+@bug(
+    "recovers-to-a-different-state-the-second-time",
+    kinds="unstable resurrected unopenable lost",
+    profiles=ANY,
+    site="ManifestBirth.write",
+)
 class BelievesTheTemporary(Surveyor):
     """An unfinished replacement is believed at the first recovery and removed before the second: reth #11801."""
 

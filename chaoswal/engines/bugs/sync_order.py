@@ -89,7 +89,7 @@ class RenamedBeforeSync(SegmentBirth):
         self.sync(file)
 
 
-@bug("unlink-old-before-new-durable", kinds="unopenable lost", profiles=ANY)
+@bug("unlink-old-before-new-durable", kinds="unopenable lost", profiles=ANY, site="UnlinksFirst.make_segment")
 class UnlinksFirst(Finalizer):
     """The old file goes before the new one is there: CPython's dbm.dumb, from ``.dir`` to ``.bak``."""
 
@@ -146,7 +146,7 @@ class PurgesFirst(Finalizer):
         return segment, wal
 
 
-@bug("cursor-durable-before-data", kinds="unopenable lost", profiles=ANY)
+@bug("cursor-durable-before-data", kinds="unopenable lost", profiles=ANY, site="WalBirth.rename")
 class NewWalFirst(Finalizer):
     """The WAL moves on before what it leaves behind is in a segment: known of the logs studied."""
 
