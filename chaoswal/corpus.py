@@ -6,9 +6,14 @@
     rotate
     power-cut in operation 2 after rename of segment-#.seg nth 1 lose rename of segment-#.seg nth 1
 
-The first line names the format, the second the finding, each other line is a step of the program. A line that
-begins with ``#`` is a comment. The parser is strict, a file runs no code, and an engine goes by its registered name
-or its path only.
+The first line names the format, the second the finding, each other line is a step of the program. Between them may
+stand where it comes from, in one or both of these lines, in this order::
+
+    profiles prefix ext4-ordered posix
+    shrunk from 48 operations in 913 states
+
+A line that begins with ``#`` is a comment. The parser is strict, a file runs no code, and an engine goes by its
+registered name or its path only.
 """
 
 import hashlib
@@ -32,6 +37,24 @@ _HEADER = re.compile(
 )
 
 
+_PROFILES = re.compile(r"profiles (?P<names>\S+(?: \S+)*)")
+_ORIGIN = re.compile(r"shrunk from (?P<operations>\d+) operations in (?P<states>\d+) states(?: and (?P<ms>\d+) ms)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a finding was shrunk from, and what that took."""
+
+    operations: int
+    states: int
+    milliseconds: int = 0
+    """0: not measured."""
+
+    def __str__(self) -> str:
+        took = f" and {self.milliseconds} ms" if self.milliseconds else ""
+        return f"shrunk from {self.operations} operations in {self.states} states{took}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One violation, with all that is needed to see it again."""
@@ -43,6 +66,9 @@ class Finding:
     """The date, as 2026-11-20."""
     seed: int
     steps: tuple[Step, ...]
+    profiles: tuple[str, ...] = ()
+    """All it happens under, strongest first; empty where only its own was tried."""
+    origin: Origin | None = None
 
     @property
     def id(self) -> str:
@@ -59,7 +85,9 @@ def dumps(finding: Finding) -> str:
         f"expect {finding.expect}",
         f"found {finding.found} seed {finding.seed}",
     )
-    return "\n".join([MAGIC, "    ".join(fields), *map(step_line, finding.steps), ""])
+    profiles = [f"profiles {' '.join(finding.profiles)}"] if finding.profiles else []
+    origin = [str(finding.origin)] if finding.origin else []
+    return "\n".join([MAGIC, "    ".join(fields), *profiles, *origin, *map(step_line, finding.steps), ""])
 
 
 def loads(content: str, name: str) -> Finding:
@@ -71,17 +99,46 @@ def loads(content: str, name: str) -> Finding:
     header = _HEADER.fullmatch(lines[1][1]) if len(lines) > 1 else None
     if not header:
         raise UsageError(f"{name}: line 2 must read 'engine …    profile …    expect …    found DATE seed N'")
-    if header["profile"] not in PROFILES:
-        raise UsageError(f"{name}: unknown profile {header['profile']!r}; there are: {', '.join(PROFILES)}")
+    _known_profiles([header["profile"]], name)
     if header["expect"] not in list(Violation):
         raise UsageError(f"{name}: unknown kind of violation {header['expect']!r}; there are: {', '.join(Violation)}")
+    rest = lines[2:]
     return Finding(
         engine=_engine(header["engine"], f"{name}, line {lines[1][0]}"),
         profile=header["profile"],
         expect=Violation(header["expect"]),
         found=header["found"],
         seed=int(header["seed"]),
-        steps=tuple(_steps(lines[2:], name)),
+        profiles=_profiles(rest, name),
+        origin=_origin(rest),
+        steps=tuple(_steps(rest, name)),
+    )
+
+
+def _known_profiles(names: Sequence[str], name: str) -> tuple[str, ...]:
+    for profile in names:
+        if profile not in PROFILES:
+            raise UsageError(f"{name}: unknown profile {profile!r}; there are: {', '.join(PROFILES)}")
+    return tuple(names)
+
+
+def _taken(rest: list[tuple[int, str]], form: re.Pattern[str]) -> re.Match[str] | None:
+    """The first of these lines, taken away, if it has this form."""
+    match = form.fullmatch(rest[0][1]) if rest else None
+    if match:
+        del rest[0]
+    return match
+
+
+def _profiles(rest: list[tuple[int, str]], name: str) -> tuple[str, ...]:
+    match = _taken(rest, _PROFILES)
+    return _known_profiles(match["names"].split(" "), name) if match else ()
+
+
+def _origin(rest: list[tuple[int, str]]) -> Origin | None:
+    match = _taken(rest, _ORIGIN)
+    return match and Origin(
+        operations=int(match["operations"]), states=int(match["states"]), milliseconds=int(match["ms"] or 0)
     )
 
 
@@ -135,6 +192,37 @@ def save(finding: Finding, directory: Path, name: str = "") -> Path:
     temporary.write_text(dumps(finding), encoding="utf-8")
     temporary.replace(path)
     return path
+
+
+_TEST = '''\
+"""Finding {id}: it must be fixed. Run from where the path of its engine leads to it."""
+
+from chaoswal import corpus
+from chaoswal.disk.profiles import profile_named
+from chaoswal.replay import Status, replay
+
+FINDING = """\\
+{text}"""
+
+
+def test_{name}_is_fixed() -> None:
+    """{expect}: found {found}, seed {seed}."""
+    finding = corpus.loads(FINDING, "{id}")
+    status, played = replay(finding.engine, finding.steps, profile_named(finding.profile))
+    assert status is Status.FIXED, played.found.fault if played.found else status
+'''
+
+
+def as_test(finding: Finding) -> str:
+    """A file with one function for pytest that fails as long as the violation is there."""
+    return _TEST.format(
+        id=finding.id,
+        name=finding.id,
+        text=dumps(finding).replace("\\", "\\\\").replace('"""', '\\"""'),
+        expect=finding.expect,
+        found=finding.found,
+        seed=finding.seed,
+    )
 
 
 def files(paths: Sequence[Path]) -> list[Path]:

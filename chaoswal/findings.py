@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from chaoswal import corpus
 from chaoswal.disk.profiles import POSIX
 from chaoswal.errors import HarnessFault
+from chaoswal.guilt import fingerprint, guilty
 from chaoswal.hunt import Catch
 from chaoswal.notices import Found
-from chaoswal.program import CrashStep, step_line
+from chaoswal.program import CrashStep, operations_of, step_line
 from chaoswal.shrink import Target, shrink
 
 ERROR, WARNING = "error", "warning"
@@ -48,16 +49,20 @@ def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
         found=today.isoformat(),
         seed=seed,
         steps=small.steps,
+        profiles=small.profiles,
+        origin=corpus.Origin(operations=len(operations_of(catch.steps)), states=small.states),
     )
+    guilt = guilty(small.engine, small.steps, small.profile)
+    contract = str(getattr(small.engine.factory().kind, "contract", "log"))
     found = Found(
         id=finding.id,
         kind=small.fault.kind,
         explanation=small.fault.explanation,
         profile=finding.profile,
         profiles=small.profiles,
-        site="",
+        site=guilt.site if guilt else "",
         severity=severity(small.profiles, early=small.at_creation),
-        fingerprint=finding.id,
+        fingerprint=fingerprint(contract, small.fault.kind, guilt) if guilt else finding.id,
         operations=tuple(step_line(step) for step in small.steps if not isinstance(step, CrashStep)),
         deviations=tuple(step_line(step) for step in small.steps if isinstance(step, CrashStep)),
         seed=seed,

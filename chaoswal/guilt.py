@@ -79,8 +79,12 @@ def guilty(engine: EngineRef, steps: Sequence[Step], profile: Profile) -> Guilt 
 
 
 def _missing_sync(missing: Sequence[Told]) -> Guilt:
-    words = ", and ".join(f"{_sync_words(item)} after {item.event.site} ({_call(item)})" for item in missing)  # type: ignore[union-attr]
-    return Guilt(site=missing[0].event.site, words=words, sync=True)  # type: ignore[union-attr]
+    words = dict.fromkeys(f"{_sync_words(item)} after {_site(item)} ({_call(item)})" for item in missing)
+    return Guilt(site=_site(missing[0]), words=", and ".join(words), sync=True)
+
+
+def _site(item: Told) -> str:
+    return str(getattr(item.event, "site", ""))
 
 
 def _sync_words(item: Told) -> str:
@@ -174,9 +178,13 @@ class _Case:
         if life.run.faulty:
             point = crash.point if crash else len(life.run.events)
             failed = _failed_sync(life.run, point)
-            return _not_a_sync(failed or _last_change(life.run, point), "an error is not coped with: {}")
+            if failed:
+                return _not_a_sync(failed, "the engine does not cope with the failed {}")
+            return _not_a_sync(
+                _last_change(life.run, point), "the engine does not cope with an error; last came the {}"
+            )
         if crash is None:
-            return _not_a_sync(_last_change(life.run, len(life.run.events)), "no crash is needed: {}")
+            return _not_a_sync(_last_change(life.run, len(life.run.events)), "no crash is needed; last came the {}")
         interrupted = life.step is not None and life.step.after.call not in (START, END)
         if interrupted and crash.taken:
             return _not_a_sync(_last_change(life.run, crash.point + 1), "it is enough to be killed in the {}")
@@ -207,7 +215,7 @@ class _Case:
 
     def _recovery(self, life: Lived, crash: Crash) -> Guilt:
         names = tuple(life.history.subscribers)
-        disk = crashed(life.run.start, life.run.events, crash, self._profile)
+        disk = Disk(image=crashed(life.run.start, life.run.events, crash, self._profile).view)
         site = _raised_at(self._factory, disk, names)
         if site:
             return Guilt(site=site, words=f"not a missing sync: recovery fails at {site}", sync=False)
@@ -223,9 +231,8 @@ class _Case:
 def _not_a_sync(item: Told | None, words: str) -> Guilt:
     if item is None:
         return Guilt(site="", words="not a missing sync: the engine has changed nothing", sync=False)
-    site = item.event.site  # type: ignore[union-attr]
-    call = f"{_call(item)} of {role(item.path)} in {site}"
-    return Guilt(site=site, words="not a missing sync: " + words.format(call), sync=False)
+    call = f"{_call(item)} of {role(item.path)} in {_site(item)}"
+    return Guilt(site=_site(item), words="not a missing sync: " + words.format(call), sync=False)
 
 
 def _failed_sync(run: Run, end: int) -> Told | None:

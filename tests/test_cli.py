@@ -202,6 +202,71 @@ def test_a_planted_bug_that_passes_is_no_pass() -> None:
             assert result.good == (status == "FAILED" if planted else status in ("FIXED", "STALE"))
 
 
+# -- emitted tests --------------------------------------------------------------------------------------------------
+
+
+def outcome(path: Path) -> subprocess.CompletedProcess[str]:
+    """What pytest says of an emitted test, run on its own."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(path.parent), str(path)]
+    return subprocess.run(
+        command,
+        cwd=path.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_an_emitted_test_fails_with_the_bug_and_passes_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = corpus.load(ROOT / "corpus/zoo/no-sync-before-ack.chaos")
+    for options, code, words in ([], 1, "promised and are missing"), (["-o", "bug="], 0, "1 passed"):
+        target = tmp_path / f"test_{code}.py"
+        assert run(capsys, "replay", found.id, "--corpus", ROOT / "corpus", *options, "--emit-test", target) == (
+            Exit.CLEAN,
+            "",
+            "",
+        )
+        done = outcome(target)
+        assert done.returncode == code, done.stdout
+        assert words in done.stdout
+
+
+def test_an_emitted_test_may_hold_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Quotes and backslashes of an engine's path or options come back as they were."""
+    odd = EngineRef(name="wal", options=(("key", 'a\'b"""c\\d e'),))
+    path = corpus.save(
+        corpus.Finding(engine=odd, profile="kill", expect=Violation.LOST, found="2026-11-20", seed=1, steps=()),
+        tmp_path,
+    )
+    code, out, err = run(capsys, "replay", path, "--emit-test")
+    assert (code, err) == (Exit.CLEAN, "")
+    names: dict[str, str] = {}
+    exec(out.partition("def test_")[0], names)
+    assert corpus.loads(names["FINDING"], "emitted").engine == odd
+
+
+def test_an_emitted_test_replaces_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = corpus.save(finding(), tmp_path)
+    (tmp_path / "test_a.py").write_text("mine")
+    for target, why in (("test_a.py", "is there already"), ("no/test_a.py", "cannot write")):
+        code, out, err = run(capsys, "replay", path, "--emit-test", tmp_path / target)
+        assert (code, out) == (Exit.USAGE, "")
+        assert why in err
+    assert (tmp_path / "test_a.py").read_text() == "mine"
+
+
+def test_one_finding_is_emitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus.save(finding(), tmp_path)
+    corpus.save(finding("ToyLog"), tmp_path)
+    code, _, err = run(capsys, "replay", tmp_path, "--emit-test")
+    assert code == Exit.USAGE
+    assert "--emit-test takes one finding; named are 2" in err
+
+
 # -- show ----------------------------------------------------------------------------------------------------------
 
 
@@ -213,7 +278,7 @@ def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert out.splitlines()[0].startswith("FAILED  lost: records 0 were promised and are missing")
         (write,) = [line for line in out.splitlines() if "write log [0:9]" in line]
         assert "LOST" in write
-        assert "<- toys.py:" in write
+        assert "<- no fsync of log after: toys.py:" in write
         assert "-- power cut --" in out
         assert f"python -m chaoswal replay {path}" in out
 

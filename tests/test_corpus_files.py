@@ -35,6 +35,14 @@ FINDINGS = st.builds(
     found=st.dates().map(str),
     seed=st.integers(0, 1 << 62),
     steps=st.lists(STEPS, max_size=4).map(tuple),
+    profiles=st.lists(st.sampled_from(sorted(PROFILES)), max_size=3).map(tuple),
+    origin=st.none()
+    | st.builds(
+        corpus.Origin,
+        operations=st.integers(0, 1000),
+        states=st.integers(0, 1 << 40),
+        milliseconds=st.integers(0, 1 << 40),
+    ),
 )
 
 
@@ -113,6 +121,17 @@ def test_the_text() -> None:
     assert corpus.loads("# said before\n\n" + TEXT + "# and after\n\n", "name") == FINDING
 
 
+def test_where_a_finding_comes_from() -> None:
+    lines = TEXT.splitlines(keepends=True)
+    more = ["profiles prefix posix\n", "shrunk from 48 operations in 913 states and 2100 ms\n"]
+    whole = corpus.loads("".join([*lines[:2], *more, *lines[2:]]), "name")
+    assert whole.profiles == ("prefix", "posix")
+    assert whole.origin == corpus.Origin(operations=48, states=913, milliseconds=2100)
+    assert whole.steps == FINDING.steps
+    assert whole.id == FINDING.id, "what it was shrunk from does not change what it is"
+    assert str(corpus.Origin(operations=4, states=9)) == "shrunk from 4 operations in 9 states"
+
+
 def test_the_id_follows_from_what_matters() -> None:
     assert len(FINDING.id) == 6
     again = corpus.loads(TEXT.replace("2026-11-20 seed 8271", "2027-01-01 seed 1"), "name")
@@ -141,6 +160,10 @@ def test_the_id_follows_from_what_matters() -> None:
         (TEXT.replace("NoSync ", "NoSync bug "), "a.chaos, line 2: cannot read the option 'bug'"),
         (TEXT.replace("engine tests", "engine 'tests"), "a.chaos, line 2: cannot read"),
         (TEXT + "explode\n", "a.chaos, line 5: unknown word 'explode'"),
+        (TEXT + "profiles posix\n", "a.chaos, line 5: unknown word 'profiles'"),
+        (TEXT.replace("append 61", "profiles ntfs"), "a.chaos: unknown profile 'ntfs'"),
+        (TEXT.replace("append 61", "profiles  posix"), "a.chaos, line 3: unknown word 'profiles'"),
+        (TEXT.replace("append 61", "shrunk from 4 operations"), "a.chaos, line 3: unknown word 'shrunk'"),
         ("# c\n" + TEXT + "append\n", "a.chaos, line 6: cannot read 'append'"),
         (TEXT + "kill now\n", "a.chaos, line 5: cannot read the crash 'kill now'"),
         (TEXT + "fail EIO\n", "a.chaos, line 5: cannot read the fault 'fail EIO'"),

@@ -7,7 +7,7 @@ Without the bug (``-o bug=``) it must be fixed.
 import argparse
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tabulate import tabulate
@@ -15,8 +15,10 @@ from tabulate import tabulate
 from chaoswal import corpus
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import BUG, EngineRef
-from chaoswal.errors import ChaoswalError, Exit
+from chaoswal.errors import ChaoswalError, Exit, UsageError
 from chaoswal.replay import Status, replay
+
+CORPUS = Path("corpus")
 
 _GOOD = {True: {Status.FAILED}, False: {Status.FIXED, Status.STALE}}
 
@@ -41,10 +43,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n  chaoswal replay                       every finding under ./corpus\n"
         "  chaoswal replay corpus/wal/a91f3c.chaos\n"
-        "  chaoswal replay corpus -o bug=        the planted bugs taken out: all must be fixed\n\n"
+        "  chaoswal replay corpus -o bug=        the planted bugs taken out: all must be fixed\n"
+        "  chaoswal replay a91f3c --emit-test tests/test_a91f3c.py\n\n"
         "exit code: 0 as it must be, 1 a finding fails (or a planted bug does not), 2 usage, 5 no findings"
     )
-    parser.add_argument("paths", metavar="PATH", nargs="*", type=Path, help="files or directories (default: corpus)")
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="*", help="files, directories, or ids of findings (default: corpus)"
+    )
     parser.add_argument(
         "-o",
         dest="options",
@@ -53,14 +58,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="set an option of the engine; KEY= takes it away",
     )
+    parser.add_argument("--corpus", type=Path, default=CORPUS, metavar="DIR", help=f"where ids are ({CORPUS})")
+    parser.add_argument(
+        "--emit-test",
+        metavar="FILE",
+        nargs="?",
+        const="-",
+        help="write the one finding named as a test for pytest, to be fixed (without FILE: to standard output)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Replay; the exit code."""
     started = time.monotonic()
-    found = corpus.files(arguments.paths or [Path("corpus")])
+    found = _files(arguments.paths, arguments.corpus)
     options = EngineRef.of("option", arguments.options)
+    if arguments.emit_test:
+        return _emit_test(found, options, arguments.emit_test)
     results = [replay_file(path, options) for path in found]
     if arguments.json:
         print(json.dumps(_summary(results, time.monotonic() - started)))
@@ -69,6 +84,35 @@ def execute(arguments: argparse.Namespace) -> int:
     if not results:
         return Exit.NOTHING_RAN
     return Exit.CLEAN if all(result.good for result in results) else Exit.VIOLATION
+
+
+def _files(words: list[str], directory: Path) -> list[Path]:
+    """The files named, by path or by id; what looks like a path is one."""
+    paths = [Path(word) for word in words]
+    named = [
+        path if path.exists() or path.name != word else corpus.find(word, directory)
+        for path, word in zip(paths, words, strict=True)
+    ]
+    return corpus.files(named or [directory])
+
+
+def _emit_test(paths: list[Path], options: EngineRef, target: str) -> int:
+    """Write one finding as a test."""
+    if len(paths) != 1:
+        raise UsageError(f"--emit-test takes one finding; named are {len(paths)}")
+    finding = corpus.load(paths[0])
+    text = corpus.as_test(replace(finding, engine=changed(finding.engine, options)))
+    if target == "-":
+        print(text, end="")
+        return Exit.CLEAN
+    try:
+        with open(target, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise UsageError(f"{target} is there already: name a file that is not") from error
+    except OSError as error:
+        raise UsageError(f"cannot write {target}: {error.strerror}") from error
+    return Exit.CLEAN
 
 
 def replay_file(path: Path, options: EngineRef) -> Result:

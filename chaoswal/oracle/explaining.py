@@ -23,30 +23,33 @@ def wrong_deliveries(name: str, given: list[int], expected: list[int]) -> Fault:
 
 def explain_log(log: Log, observed: Observed) -> Fault:
     """Which violation it is, once it is known to be one. The first that applies is the worst."""
-    shown = observed.records
+    positions = positions_of(log, observed.records)
+    if None in positions:
+        unknown = observed.records[positions.index(None)]
+        back = unknown in log.buried
+        kind = Violation.RESURRECTED if back else Violation.INVENTED
+        what = "cut by an earlier recovery" if back else "never appended"
+        return Fault(kind=kind, explanation=f"a record that was {what} is served: {_brief(unknown)}")
+    return _explain_positions(log, [place for place in positions if place is not None], observed.next_position)
+
+
+def positions_of(log: Log, shown: Sequence[bytes]) -> list[int | None]:
+    """Where records were appended, None where they were not; of equal ones, those that are next in order."""
     places: dict[bytes, list[int]] = {}
     for position, payload in enumerate(log.records):
         places.setdefault(payload, []).append(position)
-    unknown = [payload for payload in shown if payload not in places]
-    if unknown:
-        back = unknown[0] in log.buried
-        kind = Violation.RESURRECTED if back else Violation.INVENTED
-        what = "cut by an earlier recovery" if back else "never appended"
-        return Fault(kind=kind, explanation=f"a record that was {what} is served: {_brief(unknown[0])}")
-    return _explain_positions(log, _positions(places, shown, log.removed), observed.next_position)
-
-
-def _positions(places: dict[bytes, list[int]], shown: Sequence[bytes], first: int) -> list[int]:
-    """Where the records that are shown were appended; of equal ones, those that are next in order."""
-    found: list[int] = []
+    found: list[int | None] = []
+    after = log.removed
     for payload in shown:
-        after = found[-1] + 1 if found else first
-        found.append(next((place for place in places[payload] if place >= after), places[payload][0]))
+        known = places.get(payload)
+        place = next((place for place in known if place >= after), known[0]) if known else None
+        found.append(place)
+        after = after if place is None else place + 1
     return found
 
 
 def _explain_positions(log: Log, positions: list[int], next_position: int | None) -> Fault:
-    shown = _spans(positions)
+    shown = records(positions)
     starts, ends = f"{log.removed} <= c <= {log.removable}", f"{log.floor} <= n <= {len(log.records)}"
     repeated = [position for position, count in Counter(positions).items() if count > 1]
     end = positions[-1] + 1 if positions else log.removable
@@ -55,9 +58,9 @@ def _explain_positions(log: Log, positions: list[int], next_position: int | None
         (bool(repeated), Violation.DUPLICATED, f"records {repeated} are served more than once"),
         (positions != sorted(positions), Violation.REORDERED, f"records come in the order {positions}"),
         (bool(positions) and positions[0] < log.removed, Violation.RESURRECTED, f"{shown} came back after cleanup"),
-        (bool(missing), Violation.HOLE, f"{_spans(missing)} are missing before later ones"),
-        (end < log.promised, Violation.LOST, f"{_spans(range(end, log.promised))} were promised and are missing"),
-        (end < log.shown, Violation.PHANTOM, f"{_spans(range(end, log.shown))} were served and are gone"),
+        (bool(missing), Violation.HOLE, f"{records(missing)} are missing before later ones"),
+        (end < log.promised, Violation.LOST, f"{records(range(end, log.promised))} were promised and are missing"),
+        (end < log.shown, Violation.PHANTOM, f"{records(range(end, log.shown))} were served and are gone"),
         (bool(positions) and positions[0] > log.removable > 0, Violation.EARLY_CLEANUP, f"only {shown} are left"),
         (bool(positions) and positions[0] > log.removable, Violation.HOLE, f"only {shown} are left"),
         (end in log.halves, Violation.HOLE, f"half a batch is served: {shown}"),
@@ -68,8 +71,8 @@ def _explain_positions(log: Log, positions: list[int], next_position: int | None
     return Fault(kind=kind, explanation=f"{what}; allowed are records[c:n] with {starts}, {ends}")
 
 
-def _spans(positions: Sequence[int]) -> str:
-    """``records 0-3, 7``."""
+def records(positions: Sequence[int]) -> str:
+    """Records by their positions: ``records 0-3, 7``."""
     return f"records {spans(positions)}" if positions else "no record"
 
 

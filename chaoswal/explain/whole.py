@@ -1,0 +1,115 @@
+"""One finding explained as a whole: played, told, blamed, and its two sides set beside each other."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from chaoswal.check import Judge
+from chaoswal.corpus import Finding
+from chaoswal.disk.crashes import crashed
+from chaoswal.disk.image import Image
+from chaoswal.disk.profiles import PROFILES, Profile
+from chaoswal.engines.registry import Factory
+from chaoswal.explain.hexview import torn_regions
+from chaoswal.explain.sides import allowed, recovered
+from chaoswal.explain.table import Line, crash_line, pointed, tell_life
+from chaoswal.guilt import Guilt, fingerprint, guilty
+from chaoswal.oracle import Traits
+from chaoswal.program import Step, operations_of, segments
+from chaoswal.replay import Lived, Played, Status, live, play, replay, simulated
+from chaoswal.shrink import crash_steps
+from chaoswal.vfs.sites import place_of
+
+
+@dataclass(slots=True, kw_only=True)
+class Explanation:
+    """A finding in words."""
+
+    status: Status
+    headline: str
+    moved: bool = False
+    """Whether the crash is not where the finding says it is, but near it."""
+    guilt: Guilt | None = None
+    function: str = ""
+    """The guilty one, as ``Class.function``."""
+    source: str = ""
+    """The guilty line of code."""
+    fingerprint: str = ""
+    lines: list[Line]
+    recovered: str = ""
+    """What was shown after the last crash; empty where the violation needs none."""
+    allowed: str = ""
+    torn: list[str]
+    """Writes of which a part was kept, in hexadecimal."""
+    disk: Image | None
+    """The disk as the last crash left it, where a crash it was."""
+
+
+def explain(finding: Finding) -> Explanation:
+    """Play a finding and tell what happens; UsageError where its engine cannot be played."""
+    profile = PROFILES[finding.profile]
+    factory, traits = simulated(finding.engine)
+    status, played = replay(finding.engine, finding.steps, profile)
+    steps, moved = _where_found(factory, finding, played, profile)
+    if moved:
+        played = play(factory, traits, steps, profile, Judge(factory))
+    lived = _lived(factory, traits, steps, profile, played)
+    guilt = guilty(finding.engine, steps, profile)
+    fault = played.found.fault if played.found else None
+    told = Explanation(
+        status=status,
+        headline=f"{fault.kind}: {fault.explanation}" if fault else f"{finding.expect}: not seen any more",
+        moved=moved,
+        lines=pointed(list(_lines(lived, steps, profile)), guilt),
+        torn=[line for life in lived if life.crash for line in torn_regions(life.run, life.crash, profile)],
+        disk=_last_disk(lived, profile),
+    )
+    if guilt:
+        place = place_of(guilt.site)
+        told.guilt, told.function, told.source = guilt, guilt.function, place.source if place else ""
+        told.fingerprint = fingerprint(str(getattr(factory.kind, "contract", "log")), finding.expect, guilt)
+    _tell_sides(told, factory, played)
+    return told
+
+
+def _where_found(factory: Factory, finding: Finding, played: Played, profile: Profile) -> tuple[list[Step], bool]:
+    """The steps that show the violation: those of the finding, or with a crash near its own."""
+    found = played.found
+    if not found or not found.crashes or found.crashes == (played.crash,):
+        return list(finding.steps), False
+    names = tuple(played.history.subscribers)
+    return [*finding.steps[:-1], *crash_steps(factory, played.run, found, profile, names)], True
+
+
+def _lived(factory: Factory, traits: Traits, steps: Sequence[Step], profile: Profile, played: Played) -> list[Lived]:
+    """The lives of a program, the last one with the crash that was played."""
+    lived = list(live(factory, traits, steps, profile))
+    if lived[-1].crash is None and not lived[-1].stale:
+        lived[-1].crash = played.crash
+    return lived
+
+
+def _lines(lived: Sequence[Lived], steps: Sequence[Step], profile: Profile) -> Iterator[Line]:
+    first = 1
+    for life, (doing, _) in zip(lived, segments(steps), strict=False):
+        yield from tell_life(life, doing, profile, first)
+        if life.step and life.crash:
+            yield crash_line(life.step)
+        first += len(operations_of(doing))
+
+
+def _last_disk(lived: Sequence[Lived], profile: Profile) -> Image | None:
+    ended = [life for life in lived if life.crash]
+    if not ended:
+        return None
+    run, crash = ended[-1].run, ended[-1].crash
+    assert crash
+    return crashed(run.start, run.events, crash, profile).view
+
+
+def _tell_sides(told: Explanation, factory: Factory, played: Played) -> None:
+    """What recovery shows after the last crash, if that is where the violation is, or where it was."""
+    if told.disk is None or played.crash is None or (played.found and not played.found.crashes):
+        return
+    image = told.disk
+    sight = Judge(factory).sight(image.key, lambda: image, tuple(played.history.subscribers))
+    told.recovered, told.allowed = recovered(sight.observed, played.history), allowed(played.history)
