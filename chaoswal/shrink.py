@@ -130,8 +130,12 @@ class Bench:
 
     def find(self, program: Program, *, wide: bool) -> Program | None:
         """The program with crashes behind it that show the violation, those it has or others."""
-        if self.shown(program):
-            return program
+        try:
+            return program if self.shown(program) else self._find_other(program, wide=wide)
+        except UsageError:
+            return None  # without what was taken away, what is left of the program makes no sense
+
+    def _find_other(self, program: Program, *, wide: bool) -> Program | None:
         subject = self.subject(program.engine)
         if not subject:
             return None

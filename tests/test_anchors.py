@@ -7,7 +7,7 @@ import pytest
 from chaoswal.anchors import crash_of, role, step_of, tell
 from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, in_flight, plan
 from chaoswal.disk.disk import Disk
-from chaoswal.disk.profiles import EXT4_ORDERED, POSIX, PREFIX, Profile
+from chaoswal.disk.profiles import EXT4_ORDERED, POSIX, PREFIX, PROFILES, Profile, Tear
 from chaoswal.disk.volume import Volume
 from chaoswal.ops import Append, Operation, Reopen, Sync
 from chaoswal.program import CrashStep, parse_step, step_line
@@ -91,6 +91,14 @@ def test_what_is_durable_by_now_cannot_be_lost() -> None:
     assert unsound.losses
     assert sound is not None
     assert sound.losses == ()
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+def test_where_nothing_tears_a_torn_write_is_stale(profile: Profile) -> None:
+    line = "power-cut in operation 1 after write of log nth 1 tear write of log nth 1 sector 0 at 7"
+    crash = crash_of(run_of(toys.NoSync), crash_step(line), profile)
+    tears = profile.tear is Tear.BYTE_AND_GARBAGE
+    assert (crash is not None and crash.torn is not None) == tears
 
 
 def test_the_shorter_of_the_lost_and_the_kept_is_told() -> None:

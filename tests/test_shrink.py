@@ -13,10 +13,11 @@ from chaoswal.disk.crashes import Bound, Crash, loss_of
 from chaoswal.disk.profiles import KILL, POSIX, PREFIX, PROFILES, Profile
 from chaoswal.disk.volume import Volume
 from chaoswal.engines.registry import EngineRef
+from chaoswal.errors import UsageError
 from chaoswal.ops import Append, Operation, Reopen, Sync
 from chaoswal.oracle import History
 from chaoswal.program import CrashStep, Step, operations_of, parse_step, step_line
-from chaoswal.replay import Status, replay, simulated
+from chaoswal.replay import Status, play_to_last_run, replay, simulated
 from chaoswal.run import record
 from chaoswal.shrink import Bench, Program, Shrunk, Target, crash_steps, shrink
 from chaoswal.verdict import Violation
@@ -250,6 +251,20 @@ def test_faults_stay_where_they_are_needed() -> None:
         "append 1",
         "kill in operation 1 after end",
     ]
+
+
+def test_what_makes_no_sense_alone_stays_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    def strict(factory: Any, traits: Any, steps: Any, profile: Any) -> Any:
+        if not steps or steps[0] != Sync():
+            raise UsageError("a sync must come first")
+        return play_to_last_run(factory, traits, steps, profile)
+
+    monkeypatch.setattr("chaoswal.shrink.play_to_last_run", strict)
+    lines = ["sync", "append 5", "append 6", "power-cut in operation 3 after end lose all"]
+    target = Target(engine=toy("NoSync"), profile=PREFIX, kind=Violation.LOST)
+    small = shrink(target, [parse_step(line) for line in lines], [PREFIX])
+    assert small
+    assert operations_of(small.steps) == [Sync(), Append(size=1)]
 
 
 def test_two_appends_become_one() -> None:
