@@ -61,6 +61,8 @@ def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
         profile=finding.profile,
         profiles=small.profiles,
         site=guilt.site if guilt else "",
+        function=guilt.function if guilt else "",
+        guilt=guilt.words if guilt else "",
         severity=severity(small.profiles, early=small.at_creation),
         fingerprint=fingerprint(contract, small.fault.kind, guilt) if guilt else finding.id,
         operations=tuple(step_line(step) for step in small.steps if not isinstance(step, CrashStep)),

@@ -66,6 +66,10 @@ class Found:
     """The strongest it was seen under."""
     site: str
     """The guilty call, as ``path.py:LINE``; empty where none is known."""
+    function: str = ""
+    """The function it is in, as ``Class.function``."""
+    guilt: str = ""
+    """What is missing behind it, or that no sync is."""
     operations: tuple[str, ...]
     """The program of the directory it was found in, one line each, crashes among them."""
     deviations: tuple[str, ...]

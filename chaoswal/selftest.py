@@ -67,7 +67,7 @@ def hunt_bug(hunt: Hunt, budget_seconds: float = BUDGET_SECONDS, clock: Callable
 def _site_right(entry: Entry, found: Found | None) -> bool | None:
     if not entry.site:
         return None
-    return found is not None and entry.site in found.site
+    return found is not None and found.function == entry.site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

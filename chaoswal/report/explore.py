@@ -74,6 +74,8 @@ def finding(found: Found) -> dict[str, Any]:
         "profile": found.profile,
         "profiles": list(found.profiles),
         "site": found.site,
+        "function": found.function,
+        "guilt": found.guilt,
         "fingerprint": found.fingerprint,
         "operations": list(found.operations),
         "deviations": list(found.deviations),

@@ -41,7 +41,7 @@ def _found(row: Hunted) -> str:
 def _site(row: Hunted) -> str:
     if row.found is None or row.site_right is None:
         return ""
-    return "right" if row.site_right else f"WRONG: {row.found.site}"
+    return "right" if row.site_right else f"WRONG: {row.found.function} ({row.found.site})"
 
 
 def totals(rows: Sequence[Hunted]) -> dict[str, Any]:
