@@ -23,6 +23,16 @@ class Condition(Protocol):
         """Wake every waiter."""
 
 
+class Gate(Protocol):
+    """What one thread waits for once, without a mutex."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Sleep until it is open or for ``timeout`` seconds; False if it is not."""
+
+    def open(self) -> None:
+        """Let who waits, or will, go through. Only once."""
+
+
 class Task(Protocol):
     """A thread that was spawned."""
 
@@ -51,8 +61,29 @@ class Runtime(Protocol):
     def condition(self, mutex: AbstractContextManager[object]) -> Condition:
         """A new condition variable on ``mutex``."""
 
+    def gate(self) -> Gate:
+        """A new gate, which is closed."""
+
     def spawn(self, target: Callable[[], None], name: str) -> Task:
         """Start a thread."""
+
+
+class RealGate:
+    """A gate for a thread of the machine: a lock that is held until it is open."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Sleep until it is open or for ``timeout`` seconds; False if it is not."""
+        return self._lock.acquire(timeout=-1 if timeout is None else timeout)
+
+    def open(self) -> None:
+        """Let who waits, or will, go through."""
+        self._lock.release()
 
 
 class RealRuntime:
@@ -75,6 +106,9 @@ class RealRuntime:
 
     def condition(self, mutex: AbstractContextManager[object]) -> Condition:
         return threading.Condition(mutex)  # type: ignore[arg-type]
+
+    def gate(self) -> Gate:
+        return RealGate()
 
     def spawn(self, target: Callable[[], None], name: str) -> Task:
         thread = threading.Thread(target=target, name=name, daemon=True)
@@ -108,6 +142,9 @@ class StillRuntime:
         return nullcontext()
 
     def condition(self, mutex: AbstractContextManager[object]) -> Condition:
+        raise RuntimeError("this runtime has one thread: run the engine under the scheduler")
+
+    def gate(self) -> Gate:
         raise RuntimeError("this runtime has one thread: run the engine under the scheduler")
 
     def spawn(self, target: Callable[[], None], name: str) -> Task:

@@ -93,6 +93,29 @@ class _Condition:
         return f"condition {self._number}"
 
 
+class _Gate:
+    def __init__(self, scheduler: "Scheduler", number: int) -> None:
+        self._scheduler = scheduler
+        self._number = number
+        self._is_open = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Sleep until it is open or timed out; False if it is not open."""
+        self._scheduler.check()
+        if not self._is_open:
+            self._scheduler.block(self, timeout)
+        return self._is_open
+
+    def open(self) -> None:
+        """Let who waits, or will, go through."""
+        self._scheduler.check()
+        self._is_open = True
+        self._scheduler.wake(self)
+
+    def __str__(self) -> str:
+        return f"gate {self._number}"
+
+
 class SimulatedTask:
     """A thread under the scheduler; number 0 is the one that called ``run``."""
 
@@ -205,6 +228,11 @@ class Scheduler:
             raise HarnessFault(f"a condition needs a mutex made by the same scheduler, not {mutex!r}")
         self._made += 1
         return _Condition(self, mutex, self._made)
+
+    def gate(self) -> _Gate:
+        """A new gate, which is closed."""
+        self._made += 1
+        return _Gate(self, self._made)
 
     def spawn(self, target: Callable[[], None], name: str) -> SimulatedTask:
         """Start a thread."""

@@ -2,19 +2,25 @@
 
 Theory of operation
 -------------------
-Whoever needs a record durable calls ``commit`` with the mutex held. Finding no sync under way it begins one: it notes
-how far the WAL is written (the *mark*), gives the mutex back, syncs, takes the mutex again, and only then counts what
-lay below the mark as durable. Finding one under way it waits. What is appended in the meantime lies above the mark, and
-that sync says nothing of it, however late it ends: those who wait for such records look again when it ends, and one
-of them begins the next sync, for all of them::
+Whoever needs a record durable calls ``commit``, without the mutex. Finding no sync under way it begins one, the
+*leader*: it notes with the mutex held how far the WAL is written (the *mark*), syncs without, takes the mutex again, and
+only then counts what lay below the mark as durable. Finding one under way it waits. What is appended in the meantime
+lies above the mark, and that sync says nothing of it, however late it ends: those who wait for such records look again
+when it ends, and one of them begins the next sync, for all of them::
 
     appender 1   write 1, mark --- sync ---+ 1 is durable
     appender 2        write 2, wait -------+ mark --- sync ---+ 2 and 3 are durable
     appender 3             write 3, wait --+ wait ------------+
 
-Who finds others waiting, or had company the last time, may linger a little before its mark (``group_delay_ms``), so
-that those whose records have just become durable can come along again. A lone appender never waits, and needs no
-runtime with threads: the condition is made when somebody first has to wait.
+Left at that, appenders that come back at once fall into two parties that sync by turns, each for a part of them, and
+the leader that was acknowledged first begins a sync for itself alone. So a leader *gathers* before its mark: it waits
+until as many have come as were about the last time, which is those whom the last sync served and those who came while it
+ran. It waits no longer than that sync took (the shorter of the last two), or ``group_delay_ms``; who was expected and
+has other things to do is not expected again. A lone appender expects nobody and never waits.
+
+Each waiter has a gate of its own, and is opened in the order of coming. Once through, it finds its record durable and
+goes its way without the mutex, which others are about to fight for. Waiters are parked only while a sync is under way or
+somebody claims the WAL, and the end of either opens every gate: nobody has to pass anything on.
 
 A sync that failed has failed for everything that is not yet durable: it poisons the log, and all who wait are told.
 
@@ -22,9 +28,10 @@ A rotation and the end of the log need a WAL nobody is syncing and nobody is abo
 keep others from beginning one before them (``quiesce``), and do their own with the mutex held.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from chaoswal.vfs.runtime import Condition, Runtime
+from chaoswal.vfs.runtime import Gate, Runtime
 from chaoswal.wal.errors import LogClosed, LogPoisoned
 from chaoswal.wal.options import Options
 from chaoswal.wal.walfile import WalFile
@@ -56,13 +63,19 @@ class Standing:
 
 
 class Committer:
-    """Syncs the WAL. The mutex must be held for every call."""
+    """Syncs the WAL. The mutex must be held for every call but ``commit``."""
 
     # What most logs never change stands in the class: they are opened by the thousand.
     syncs = failures = 0
-    _condition: Condition | None = None
-    _busy = _lingering = False
-    _waiting = _company = _claims = 0
+    _busy = False
+    _claims = 0
+    _parked: tuple[Gate, ...] = ()
+    _came = 0
+    """How many appends the next sync is for, as far as they have said so."""
+    _expected = 1
+    """How many were about the last time."""
+    _gathering: Gate | None = None
+    _sync_s = _patience_s = 0.0
 
     def __init__(
         self,
@@ -79,15 +92,26 @@ class Committer:
     def commit(self, wal: WalFile, sequence: int) -> None:
         """Return when the record of this number, which is written, is durable; raise if it may not be.
 
-        The log must have been found writable before.
+        The mutex must not be held.
         """
+        new = True
         while wal.durable <= sequence:
-            if self._busy or self._claims:
-                self._follow()
-                if wal.durable <= sequence:
-                    self._standing.check()
-            else:
+            with self._mutex:
+                if wal.durable > sequence:
+                    return
+                self._standing.check()
+                if new:
+                    self._arrive()
+                gate = self._turn()
+            new = False
+            if gate is None:
                 self._lead(wal)
+            else:
+                gate.wait()
+
+    def commit_held(self, wal: WalFile, sequence: int) -> None:
+        """``commit`` for those who hold the mutex; it is given back meanwhile."""
+        self._outside(lambda: self.commit(wal, sequence))
 
     def finish(self, wal: WalFile) -> None:
         """Make all of a WAL durable with the mutex held all the time; nobody else may be syncing (``quiesce``)."""
@@ -98,6 +122,7 @@ class Committer:
                 self._failed(wal, error)
                 raise
             self.syncs += 1
+            self._came = 0
 
     def quiesce(self) -> None:
         """Wait until no sync is under way; none begins before the caller gives the mutex back."""
@@ -106,67 +131,88 @@ class Committer:
         self._claims += 1
         try:
             while self._busy:
-                self._wait()
+                self._outside(self._park().wait)
         finally:
             self._claims -= 1
-            self._wake()  # who was kept from beginning a sync waits for nobody else
+            self._open()  # who was kept from beginning a sync waits for nobody else
+
+    def _turn(self) -> Gate | None:
+        """What to wait for before looking again; None: lead."""
+        if self._busy or self._claims:
+            return self._park()
+        self._busy = True
+        return None
 
     def _lead(self, wal: WalFile) -> None:
-        self._busy = True
         try:
-            if (self._waiting or self._company) and self._options.group_delay_ms:
-                self._linger()
-            mark, self._company = wal.mark(), self._waiting
+            if self._came < self._enough():
+                self._gather()
+            with self._mutex:
+                self._gathering = None
+                self._standing.check()
+                mark, came, self._came = wal.mark(), self._came, 0
+            begun = self._runtime.monotonic()
             try:
-                self._outside(wal)
+                self._sync(wal)
             except BaseException as error:
-                self._failed(wal, error)
+                with self._mutex:
+                    self._failed(wal, error)
                 raise
-            wal.settle(mark)
-            self.syncs += 1
+            took = self._runtime.monotonic() - begun
+            with self._mutex:
+                wal.settle(mark)
+                self.syncs += 1
+                self._expected = came + self._came
+                self._sync_s, self._patience_s = took, min(took, self._sync_s)
         finally:
-            self._busy = False
-            if self._condition is not None:
-                self._condition.notify_all()
+            with self._mutex:
+                self._busy = False
+                self._open()
 
-    def _outside(self, wal: WalFile) -> None:
+    def _sync(self, wal: WalFile) -> None:
         """Sync while others append."""
-        self._mutex.__exit__(None, None, None)
-        try:
-            wal.sync()
-        finally:
-            self._mutex.__enter__()
+        wal.sync()
 
     def _failed(self, wal: WalFile, error: BaseException) -> None:
         self.failures += 1
         self._standing.poison(f"sync of {wal.name}", error)
 
-    def _follow(self) -> None:
-        self._waiting += 1
+    def _enough(self) -> int:
+        """For how many a sync is begun without waiting for more."""
+        return min(self._expected, self._options.group_max)
+
+    def _arrive(self) -> None:
+        """Say that there is one more to sync for."""
+        self._came += 1
+        if self._gathering is not None and self._came >= self._enough():
+            self._gathering.open()
+            self._gathering = None
+
+    def _gather(self) -> None:
+        """Let others come along."""
+        delay_ms = self._options.group_delay_ms
+        seconds = self._patience_s if delay_ms is None else delay_ms / 1000
+        if seconds > 0:
+            with self._mutex:
+                if self._came >= self._enough():
+                    return
+                gate = self._gathering = self._runtime.gate()
+            gate.wait(seconds)
+
+    def _park(self) -> Gate:
+        gate = self._runtime.gate()
+        self._parked += (gate,)
+        return gate
+
+    def _open(self) -> None:
+        parked, self._parked = self._parked, ()
+        for gate in parked:
+            gate.open()
+
+    def _outside(self, act: Callable[[], object]) -> None:
+        """Do something without the mutex."""
+        self._mutex.__exit__(None, None, None)
         try:
-            if self._lingering and self._waiting >= self._options.group_max - 1:
-                self._wake()
-            self._wait()
+            act()
         finally:
-            self._waiting -= 1
-
-    def _linger(self) -> None:
-        """Let others come along: for the delay, or until enough have."""
-        until = self._runtime.monotonic() + self._options.group_delay_ms / 1000
-        enough = self._options.group_max - 1
-        self._lingering = True
-        try:
-            while self._waiting < enough and (left := until - self._runtime.monotonic()) > 0:
-                self._wait(left)
-        finally:
-            self._lingering = False
-        self._standing.check()
-
-    def _wait(self, seconds: float | None = None) -> None:
-        if self._condition is None:
-            self._condition = self._runtime.condition(self._mutex)
-        self._condition.wait(seconds)
-
-    def _wake(self) -> None:
-        if self._condition is not None:
-            self._condition.notify_all()
+            self._mutex.__enter__()

@@ -109,8 +109,7 @@ def blake3_digest() -> Digest:
 
 def join_batch(payloads: Sequence[bytes]) -> bytes:
     """The payload of a batch frame."""
-    lengths = struct.pack(f"<{len(payloads)}I", *map(len, payloads))
-    return lengths + b"".join(payloads)
+    return b"".join((struct.pack(f"<{len(payloads)}I", *map(len, payloads)), *payloads))
 
 
 def batch_adds_up(data: bytes, start: int, end: int, count: int) -> bool:
@@ -133,7 +132,7 @@ class Codec:
     """Encodes and recognises frames. ``seed`` is always the one of the file, ``base`` the offset of ``data`` in it."""
 
     _direct = True
-    """Whether a scan may test frames without calling: what it is built of is as it stands here."""
+    """Whether frames may be made and tested without calling: what that is built of is as it stands here."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -153,12 +152,14 @@ class Codec:
 
     def encode(self, payload: bytes, count: int, sequence: int, synced: int, seed: int, offset: int) -> bytes:
         """A whole frame."""
-        body = _BODY.pack(len(payload), count, sequence, synced)
-        if self._digest is None:
-            body += payload
-            return _SEAL.pack(MAGIC, self.checksum(body, seed, offset)) + body
-        body += self._digest(payload) + payload
-        return _SEAL.pack(MAGIC_HASHED, self.checksum(body, seed, offset)) + body
+        magic, head = MAGIC, _BODY.pack(len(payload), count, sequence, synced)
+        if self._digest is not None:
+            magic, head = MAGIC_HASHED, head + self._digest(payload)
+        if self._direct:  # the payload is large, or there are many: it is copied once, into the frame
+            crc = crc32c(payload, crc32c(head, seed ^ (offset & 0xFFFFFFFF)))
+        else:
+            crc = self.checksum(head + payload, seed, offset)
+        return b"".join((_SEAL.pack(magic, crc), head, payload))
 
     def plausible(self, header: Header, sequence: int, room: int) -> bool:
         """Whether a header may be believed so far as to compute the CRC of what follows, with ``room`` bytes for it."""

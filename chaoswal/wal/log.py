@@ -183,7 +183,10 @@ class Log(Upkeep):
     def append(self, payload: bytes, expected: int | None = None) -> Receipt:
         """Append one record; only if its number will be ``expected``, where that is given (SequenceConflict)."""
         with self._mutex:
-            return self._append(payload, 0, expected)
+            wal, sequence, due = self._append(payload, 0, expected)
+        if due:
+            self._committer.commit(wal, sequence)
+        return Receipt(sequence, durable=sequence < wal.durable)
 
     def append_batch(self, payloads: Sequence[bytes], expected: int | None = None) -> Receipt:
         """Append several records as one: after a crash all of them are there, or none. ``expected`` as in append."""
@@ -192,7 +195,10 @@ class Log(Upkeep):
                 self._check_writable()
                 self._check_expected(expected)
                 return Receipt(self._wal.next, durable=self._wal.durable == self._wal.next, count=0)
-            return self._append(join_batch(payloads), len(payloads), expected)
+            wal, sequence, due = self._append(join_batch(payloads), len(payloads), expected)
+        if due:
+            self._committer.commit(wal, sequence)
+        return Receipt(sequence, durable=sequence < wal.durable, count=len(payloads))
 
     def sync(self) -> None:
         """Make everything appended so far durable."""
@@ -205,7 +211,8 @@ class Log(Upkeep):
             self._check_writable()
             self._rotate()
 
-    def _append(self, payload: bytes, count: int, expected: int | None = None) -> Receipt:
+    def _append(self, payload: bytes, count: int, expected: int | None) -> tuple[WalFile, int, bool]:
+        """Write one frame: to which WAL, its first number, and whether it is to be made durable now."""
         standing = self._standing
         if standing.closed or standing.reason:
             standing.check()
@@ -228,9 +235,7 @@ class Log(Upkeep):
             raise
         if self._timer is not None:
             self._arm(self._timer)
-        if wal.size - wal.begun_size >= self._due_bytes:
-            self._committer.commit(wal, sequence)
-        return Receipt(sequence, durable=sequence < wal.durable, count=count or 1)
+        return wal, sequence, wal.size - wal.begun_size >= self._due_bytes
 
     def _check_expected(self, expected: int | None) -> None:
         if expected is not None and expected != self._wal.next:
@@ -256,7 +261,7 @@ class Log(Upkeep):
 
     def _sync(self) -> None:
         self._check_writable()
-        self._committer.commit(self._wal, self._wal.next - 1)
+        self._committer.commit_held(self._wal, self._wal.next - 1)
 
     def _rotate(self) -> None:
         old = self._wal

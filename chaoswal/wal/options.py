@@ -21,8 +21,8 @@ class Options:
     append by which ``sync_bytes`` are not yet durable ("bytes"), a thread of the log's own at most
     ``sync_interval_ms`` after an append ("interval", also where no other append follows), or "either" of these.
 
-    ``group_delay_ms`` and ``group_max``: who begins a sync while others append waits so long for more of them, or until
-    there are so many. A lone appender never waits.
+    ``group_delay_ms`` and ``group_max``: who begins a sync waits until as many append as did around the last one, or
+    so many, and so long at most; None is as long as a sync took, 0 never. A lone appender never waits.
 
     ``wal_bytes``: a WAL that would grow beyond this is finalized first; a larger record gets a WAL to itself.
     ``rotate_age_s``: a WAL whose first record is older than this is finalized by a thread of the log's own; 0 is never,
@@ -44,7 +44,7 @@ class Options:
     sync: SyncPolicy = "each"
     sync_bytes: int = SYNC_BYTES_DEFAULT
     sync_interval_ms: float = SYNC_INTERVAL_MS_DEFAULT
-    group_delay_ms: float = 0.0
+    group_delay_ms: float | None = None
     group_max: int = GROUP_MAX_DEFAULT
     wal_bytes: int = WAL_BYTES_DEFAULT
     rotate_age_s: float = 0.0
@@ -72,7 +72,7 @@ class Options:
             raise ValueError(f'slow={self.slow!r}: it is "skip" or "unregister"')
         for name, least, most, told in _BOUNDS:
             value = getattr(self, name)
-            if not least <= value <= most:  # nor is a NaN
+            if value is not None and not least <= value <= most:  # nor is a NaN
                 raise ValueError(f"{name}={value}: {told}")
 
     @property

@@ -27,7 +27,7 @@ EACH = 3
 def configured(seed: int) -> Options:
     """Options that go with a seed."""
     return Options(
-        wal_bytes=(160, 400, 10_000)[seed % 3], group_delay_ms=(0, 0, 3)[seed // 3 % 3], group_max=2 + seed % 3
+        wal_bytes=(160, 400, 10_000)[seed % 3], group_delay_ms=(0, None, 3)[seed // 3 % 3], group_max=2 + seed % 3
     )
 
 
@@ -78,8 +78,8 @@ def test_syncs_are_shared() -> None:
 class _CountsTheLate(Committer):
     """Looks how far the log is written when the sync has ended: who joined while it ran is told "durable"."""
 
-    def _outside(self, wal: WalFile) -> None:
-        super()._outside(wal)
+    def _sync(self, wal: WalFile) -> None:
+        super()._sync(wal)
         late = wal.mark()
         settle = wal.settle
         wal.settle = lambda _: settle(late)  # type: ignore[method-assign, assignment]
@@ -89,12 +89,13 @@ class _WaitsForAnySync(Committer):
     """Who waited for a sync takes it for its own, whenever that one began."""
 
     def commit(self, wal: WalFile, sequence: int) -> None:
-        if self._busy:
-            self._follow()
-            self._standing.check()
-            wal.durable = max(wal.durable, sequence + 1)
-        else:
+        with self._mutex:
+            gate = self._park() if self._busy else None
+        if gate is None:
             super().commit(wal, sequence)
+        else:
+            gate.wait()
+            wal.durable = max(wal.durable, sequence + 1)
 
 
 @pytest.mark.parametrize("wrong", [_CountsTheLate, _WaitsForAnySync])

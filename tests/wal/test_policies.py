@@ -290,7 +290,7 @@ class _Boasts(Committer):
     def finish(self, wal: Any) -> None:
         wal.settle(wal.mark())
 
-    def _outside(self, wal: Any) -> None:
+    def _sync(self, wal: Any) -> None:
         pass
 
 

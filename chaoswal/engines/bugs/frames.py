@@ -81,5 +81,5 @@ class RecordByRecord(Log):
     """A batch is a frame for each record, and a crash leaves some of them: SlateDB #762."""
 
     def append_batch(self, payloads: Sequence[bytes], expected: int | None = None) -> Receipt:
-        receipts = [self._append(payload, 0) for payload in payloads]
+        receipts = [self.append(payload) for payload in payloads]
         return Receipt(receipts[0].sequence, durable=receipts[-1].durable, count=len(payloads))
