@@ -17,7 +17,7 @@ OPTIONS_HELP = """\
 sync="each" (default), "explicit", "bytes", "interval" or "either"; sync_bytes=NUMBER (default 1048576); \
 sync_interval_ms=TIME (default 25); group_delay_ms=TIME (default: as long as a sync takes); group_max=NUMBER (default 64); \
 wal_bytes=NUMBER (default 67108864); rotate_age_s=TIME (default 0: never); \
-preallocate_bytes=NUMBER (default 0: never); \
+preallocate_bytes=NUMBER (default 65536; 0: never); \
 frame="1" (default) or "2"; read_mode="plain" (default) or "mmap"; \
 budget_bytes=NUMBER, with budget_policy="backpressure" (default) or "drop-oldest"; age_seconds=TIME; \
 lag_records=NUMBER, lag_seconds=TIME, with slow="skip" (default) or "unregister". \

@@ -21,18 +21,16 @@ from contextlib import suppress
 
 from chaoswal.vfs.protocol import Copied, Map
 
-_FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 _CLOSED = (1 << 31) - 1  # no process has so many: every call raises EBADF (Python refuses -1 with ValueError)
 _UNKNOWN_OWNER = "its holder has not said who it is"
 
 
-def _sync(descriptor: int, *, data_only: bool = False) -> None:
-    if _FULL_SYNC is not None:
-        fcntl.fcntl(descriptor, _FULL_SYNC)
-    elif data_only and hasattr(os, "fdatasync"):
-        os.fdatasync(descriptor)
-    else:
-        os.fsync(descriptor)
+def _full_sync(descriptor: int) -> None:
+    fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # type: ignore[attr-defined,unused-ignore]
+
+
+_sync = _full_sync if hasattr(fcntl, "F_FULLFSYNC") else os.fsync
+_sync_data = getattr(os, "fdatasync", _sync) if _sync is os.fsync else _sync
 
 
 class RealFile:
@@ -71,7 +69,7 @@ class RealFile:
 
     def sync(self, *, data_only: bool = False) -> None:
         """Make the bytes and size durable."""
-        _sync(self._descriptor, data_only=data_only)
+        (_sync_data if data_only else _sync)(self._descriptor)
 
     def close(self) -> None:
         """Give the descriptor back; closing twice does nothing."""

@@ -100,8 +100,7 @@ class Committer:
                 if wal.durable > sequence:
                     return
                 self._standing.check()
-                if new:
-                    self._arrive()
+                self._came += new
                 gate = self._turn()
             new = False
             if gate is None:
@@ -138,6 +137,9 @@ class Committer:
 
     def _turn(self) -> Gate | None:
         """What to wait for before looking again; None: lead."""
+        if self._gathering is not None and self._came >= self._enough():
+            self._gathering.open()
+            self._gathering = None
         if self._busy or self._claims:
             return self._park()
         self._busy = True
@@ -145,7 +147,7 @@ class Committer:
 
     def _lead(self, wal: WalFile) -> None:
         try:
-            if self._came < self._enough():
+            if self._came < self._expected:
                 self._gather()
             with self._mutex:
                 self._gathering = None
@@ -180,13 +182,6 @@ class Committer:
     def _enough(self) -> int:
         """For how many a sync is begun without waiting for more."""
         return min(self._expected, self._options.group_max)
-
-    def _arrive(self) -> None:
-        """Say that there is one more to sync for."""
-        self._came += 1
-        if self._gathering is not None and self._came >= self._enough():
-            self._gathering.open()
-            self._gathering = None
 
     def _gather(self) -> None:
         """Let others come along."""

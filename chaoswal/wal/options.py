@@ -7,6 +7,7 @@ WAL_BYTES_DEFAULT = 64 * 1024 * 1024
 SYNC_BYTES_DEFAULT = 1024 * 1024
 SYNC_INTERVAL_MS_DEFAULT = 25.0
 GROUP_MAX_DEFAULT = 64
+PREALLOCATE_BYTES_DEFAULT = 64 * 1024
 BYTES_MAX = 1 << 62
 DAY_S = 86_400
 
@@ -29,7 +30,7 @@ class Options:
     5 suits most readers of segments.
 
     ``preallocate_bytes``: a WAL grows by so many bytes of zeros at a time, so that most syncs have no new size to make
-    durable; 0 is never. Frames of more than a quarter of it are appended without. Whether it pays depends on the disk.
+    durable; 0 is never. It does so once it holds a quarter of them, for frames and syncs of a quarter at most.
 
     ``frame``: the version of the frames that are written, "2" with a BLAKE3; all versions are read.
     ``read_mode``: segments are read by "plain" calls or through "mmap"; the results are the same.
@@ -48,7 +49,7 @@ class Options:
     group_max: int = GROUP_MAX_DEFAULT
     wal_bytes: int = WAL_BYTES_DEFAULT
     rotate_age_s: float = 0.0
-    preallocate_bytes: int = 0
+    preallocate_bytes: int = PREALLOCATE_BYTES_DEFAULT
     frame: Literal["1", "2"] = "1"
     read_mode: Literal["plain", "mmap"] = "plain"
     budget_bytes: int = 0

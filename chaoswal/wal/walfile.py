@@ -5,9 +5,10 @@ Theory of operation
 A WAL is born as a header alone and grows by frames (``frames.py``). In memory stand the offset and number of every
 frame, the end of what was written, and the end of what was synced; readers see only up to the latter.
 
-On a real disk a sync is quicker when it has no new size to make durable. So the file may be made to grow by many zeros
-at once (``preallocate_bytes``), written behind the frame that needs them by the same call; later frames are written
-over them. Zeros are no frame, whatever their offset, so that what is read ends where the frames do.
+On a real disk a sync is quicker when it has no new size to make durable. So the file is made to grow by many zeros at
+once (``preallocate_bytes``), written behind the frame that needs them by the same call; later frames are written
+over them. Zeros are no frame, whatever their offset, so that what is read ends where the frames do. They are written
+twice, so they pay only where a sync is for little beside them, and a file that stays small does without.
 
 A failed or interrupted append is rewound: the file is truncated to the end of the last good frame, so that no bytes
 of it stay behind a shorter record. Where that fails too the WAL is ``broken``. A failed sync is not retried: after
@@ -22,6 +23,9 @@ from chaoswal.vfs.protocol import File, Vfs
 from chaoswal.wal.files import HEADER_BYTES, IDENTITY_BYTES, WAL_MAGIC, Birth, header_seed, pack_header, wal_name
 from chaoswal.wal.frames import Codec, Record
 from chaoswal.wal.reading import read_frames
+
+GROWTH_SHARE = 4
+"""A WAL grows ahead once it holds this share of a growth, for frames and syncs of no more than this share of it."""
 
 Mark = tuple[int, int]
 """The size of a WAL at some moment, and the number of its next record then."""
@@ -44,6 +48,7 @@ class WalFile:
         self._codec = codec
         self._growth_bytes = growth_bytes
         self._allocated = HEADER_BYTES
+        self._synced_bytes = 0
         self._sequences = array("Q")
         self._offsets = array("Q")
 
@@ -51,31 +56,36 @@ class WalFile:
         """Write one frame behind the last; returns its sequence number. Not durable yet."""
         sequence = self.next
         frame = self._codec.encode(payload, count, sequence, self.durable, self.seed, self.size)
+        end = self.size + len(frame)
         try:
-            if self._growth_bytes and self.size + len(frame) > self._allocated:
-                self.write_whole(self.grow(frame))
+            if end > self._allocated:
+                self._allocated = self.size + self.write_whole(frame, self.room(end))
             else:
                 self.write_whole(frame)
             self._sequences.append(sequence)
             self._offsets.append(self.size)
-            self.size, self.next = self.size + len(frame), sequence + (count or 1)
+            self.size, self.next = end, sequence + (count or 1)
         except BaseException:
             self.rewind(sequence)
             raise
         return sequence
 
-    def grow(self, frame: bytes) -> bytes:
-        """The frame and zeros to be written over by the next ones, unless it is large beside them."""
-        end = self.size + len(frame)
-        room = -end % self._growth_bytes if 4 * len(frame) <= self._growth_bytes else 0
-        self._allocated = end + room
-        return frame + bytes(room)
+    def room(self, end: int) -> int:
+        """How many zeros are to follow a frame that ends at ``end``, beyond what is there."""
+        growth = self._growth_bytes
+        if growth > GROWTH_SHARE * self.size or GROWTH_SHARE * max(self._synced_bytes, end - self.begun_size) > growth:
+            return 0
+        return -end % growth
 
-    def write_whole(self, frame: bytes) -> None:
-        """Write a frame at the end, however little a call takes."""
-        done = self.write(self.size, frame)
+    def write_whole(self, frame: bytes, room: int = 0) -> int:
+        """Write a frame at the end, however little a call takes, and as many zeros behind it as the first call takes.
+
+        Returns how many bytes are there.
+        """
+        done = self.write(self.size, frame + bytes(room) if room else frame)
         while done < len(frame):
             done += self.write(self.size + done, frame[done:])
+        return done
 
     def rewind(self, sequence: int) -> None:
         """Undo an append that did not come to its end."""
@@ -91,6 +101,7 @@ class WalFile:
 
     def mark(self) -> Mark:
         """What a sync that begins now will cover; ``settle`` with it once that sync has returned."""
+        self._synced_bytes = self.size - self.begun_size
         self.begun_size = self.size
         return self.size, self.next
 

@@ -67,10 +67,10 @@ def test_a_wal_that_grows_ahead() -> None:
     vfs = MemoryVfs()
     log = Log(vfs, StillRuntime(), Options(preallocate_bytes=400))
     start = len(vfs.events())
-    for number in range(8):
+    for number, expected in enumerate([92, 144, *[400] * 4, 800, 800]):
         log.append(payload(number))
         size = len(files_of(vfs)["wal-00000000000000000000.wal"])
-        assert size == (400 if number < 6 else 800), "one more frame would begin a new piece"
+        assert size == expected, "not before it holds a quarter, and then by one piece whenever a frame does not fit"
     log.append(bytes(101 - 32))
     grown = len(files_of(vfs)["wal-00000000000000000000.wal"])
     assert grown == 800, "there is still room for it"

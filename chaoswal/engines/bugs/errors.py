@@ -36,8 +36,9 @@ class SwallowsFinalize(Log):
 class IgnoresShortWrite(WalFile):
     """A write that took half of the record is taken for a whole one: intel/psst #3."""
 
-    def write_whole(self, frame: bytes) -> None:
+    def write_whole(self, frame: bytes, room: int = 0) -> int:
         self.write(self.size, frame)
+        return len(frame)
 
 
 @bug("enospc-leaves-half-frame", kinds="lost stuck unopenable", profiles=ANY, site="WalFile.write", faults=True)
