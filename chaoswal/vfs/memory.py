@@ -263,8 +263,9 @@ class MemoryFile:
         self._recorder.called("mmap", self._path)
         return Copied(self._data())
 
-    def write(self, offset: int, data: bytes) -> int:
+    def write(self, offset: int, *pieces: bytes) -> int:
         recorder, node = self._recorder, self._node
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if recorder.faults is not None:
             data = data[: recorder.faults.short("write", self._path)]
         recorder.called("write", self._path)

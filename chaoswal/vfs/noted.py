@@ -222,10 +222,10 @@ class NotedFile:
     def map(self) -> Map:
         return self._real.map()
 
-    def write(self, offset: int, data: bytes) -> int:
-        data = bytes(data)
-        note = (WRITE, self._path, self._inode, offset, data, _site(_frame(1)))
-        taken: int = self._vfs.change(note, lambda: self._write(offset, data))
+    def write(self, offset: int, *data: bytes) -> int:
+        whole = b"".join(data)
+        note = (WRITE, self._path, self._inode, offset, whole, _site(_frame(1)))
+        taken: int = self._vfs.change(note, lambda: self._write(offset, whole))
         return taken
 
     def _write(self, offset: int, data: bytes) -> int:

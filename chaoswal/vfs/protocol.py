@@ -39,8 +39,11 @@ class File(Protocol):
     def map(self) -> Map:
         """The bytes the file has now, mapped for reading (as mmap(2)). Only for files that nobody changes any more."""
 
-    def write(self, offset: int, data: bytes) -> int:
-        """Write at ``offset`` and return how many bytes were taken, which may be fewer (as pwrite(2))."""
+    def write(self, offset: int, *data: bytes) -> int:
+        """Write, one piece behind the other, from ``offset`` on; returns how many bytes were taken (as pwritev(2)).
+
+        They may be fewer.
+        """
 
     def truncate(self, size: int) -> None:
         """Set the size in bytes; new bytes read as zeros (as ftruncate(2))."""

@@ -22,6 +22,7 @@ from contextlib import suppress
 from chaoswal.vfs.protocol import Copied, Map
 
 _CLOSED = (1 << 31) - 1  # no process has so many: every call raises EBADF (Python refuses -1 with ValueError)
+_PIECES_MAX = os.sysconf("SC_IOV_MAX")
 _UNKNOWN_OWNER = "its holder has not said who it is"
 
 
@@ -55,9 +56,11 @@ class RealFile:
             return Copied()  # mmap(2) refuses to map nothing
         return mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
 
-    def write(self, offset: int, data: bytes) -> int:
-        """Write at ``offset`` and return how many bytes were taken, which may be fewer."""
-        return os.pwrite(self._descriptor, data, offset)
+    def write(self, offset: int, *data: bytes) -> int:
+        """Write, one piece behind the other, from ``offset`` on; returns how many bytes were taken, maybe fewer."""
+        if len(data) == 1:
+            return os.pwrite(self._descriptor, data[0], offset)
+        return os.pwritev(self._descriptor, data[:_PIECES_MAX], offset)
 
     def truncate(self, size: int) -> None:
         """Set the size in bytes."""

@@ -94,15 +94,15 @@ class Committer:
 
         The mutex must not be held.
         """
-        new = True
+        came = 1
         while wal.durable <= sequence:
             with self._mutex:
                 if wal.durable > sequence:
                     return
                 self._standing.check()
-                self._came += new
+                self._came += came
                 gate = self._turn()
-            new = False
+            came = 0
             if gate is None:
                 self._lead(wal)
             else:
@@ -151,7 +151,6 @@ class Committer:
                 self._gather()
             with self._mutex:
                 self._gathering = None
-                self._standing.check()
                 mark, came, self._came = wal.mark(), self._came, 0
             begun = self._runtime.monotonic()
             try:
@@ -169,7 +168,8 @@ class Committer:
         finally:
             with self._mutex:
                 self._busy = False
-                self._open()
+                if self._parked:
+                    self._open()
 
     def _sync(self, wal: WalFile) -> None:
         """Sync while others append."""

@@ -72,7 +72,12 @@ PAYLOAD_BYTES_MAX = 1 << 30
 
 SEARCH_FACTOR = 16
 
+GATHER_BYTES = 128 * 1024
+"""A payload of so much is not copied into its frame: new memory for it would cost more than writing it does."""
+
 Record: TypeAlias = tuple[int, bytes]
+Pieces: TypeAlias = tuple[bytes, ...]
+"""Bytes that lie, or are to lie, one behind the other."""
 Header: TypeAlias = tuple[bytes, int, int, int, int, int]
 Digest: TypeAlias = Callable[[bytes], bytes]
 
@@ -107,9 +112,16 @@ def blake3_digest() -> Digest:
     return lambda data: blake3(data).digest()
 
 
-def join_batch(payloads: Sequence[bytes]) -> bytes:
-    """The payload of a batch frame."""
-    return b"".join((struct.pack(f"<{len(payloads)}I", *map(len, payloads)), *payloads))
+def batch(payloads: Sequence[bytes]) -> Pieces:
+    """The payload of a batch frame; in one piece unless it is large."""
+    lengths = list(map(len, payloads))
+    pieces = (struct.pack(f"<{len(lengths)}I", *lengths), *payloads)
+    return (b"".join(pieces),) if sum(lengths) < GATHER_BYTES else pieces
+
+
+def length_of(pieces: Pieces) -> int:
+    """How many bytes there are."""
+    return len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
 
 
 def batch_adds_up(data: bytes, start: int, end: int, count: int) -> bool:
@@ -150,16 +162,20 @@ class Codec:
         """How long a frame is that is written."""
         return FRAME_BYTES + payload_bytes if self._digest is None else FRAME_BYTES + HASH_BYTES + payload_bytes
 
-    def encode(self, payload: bytes, count: int, sequence: int, synced: int, seed: int, offset: int) -> bytes:
-        """A whole frame."""
-        magic, head = MAGIC, _BODY.pack(len(payload), count, sequence, synced)
+    def encode(self, payload: Pieces, count: int, sequence: int, synced: int, seed: int, offset: int) -> Pieces:
+        """A whole frame; in one piece unless it is large."""
+        length = length_of(payload)
+        magic, head = MAGIC, _BODY.pack(length, count, sequence, synced)
         if self._digest is not None:
-            magic, head = MAGIC_HASHED, head + self._digest(payload)
-        if self._direct:  # the payload is large, or there are many: it is copied once, into the frame
-            crc = crc32c(payload, crc32c(head, seed ^ (offset & 0xFFFFFFFF)))
+            magic, head = MAGIC_HASHED, head + self._digest(b"".join(payload))
+        if self._direct:
+            crc = crc32c(head, seed ^ (offset & 0xFFFFFFFF))
+            for piece in payload:
+                crc = crc32c(piece, crc)
         else:
-            crc = self.checksum(head + payload, seed, offset)
-        return b"".join((_SEAL.pack(magic, crc), head, payload))
+            crc = self.checksum(head + b"".join(payload), seed, offset)
+        pieces = (_SEAL.pack(magic, crc), head, *payload)
+        return (b"".join(pieces),) if length < GATHER_BYTES else pieces
 
     def plausible(self, header: Header, sequence: int, room: int) -> bool:
         """Whether a header may be believed so far as to compute the CRC of what follows, with ``room`` bytes for it."""

@@ -42,7 +42,7 @@ from chaoswal.wal.errors import (
 )
 from chaoswal.wal.files import HEADER_BYTES, KNOWN, LOCK_NAME, cursor_name
 from chaoswal.wal.finalize import Finalizer
-from chaoswal.wal.frames import PAYLOAD_BYTES_MAX, Codec, Record, join_batch
+from chaoswal.wal.frames import PAYLOAD_BYTES_MAX, Codec, Pieces, Record, batch, length_of
 from chaoswal.wal.manifest import Manifest, ManifestBirth
 from chaoswal.wal.options import Options
 from chaoswal.wal.reading import READ_MODES, RECENT_BYTES, PlainFiles, Recent
@@ -183,7 +183,7 @@ class Log(Upkeep):
     def append(self, payload: bytes, expected: int | None = None) -> Receipt:
         """Append one record; only if its number will be ``expected``, where that is given (SequenceConflict)."""
         with self._mutex:
-            wal, sequence, due = self._append(payload, 0, expected)
+            wal, sequence, due = self._append((payload,), 0, expected)
         if due:
             self._committer.commit(wal, sequence)
         return Receipt(sequence, durable=sequence < wal.durable)
@@ -195,7 +195,7 @@ class Log(Upkeep):
                 self._check_writable()
                 self._check_expected(expected)
                 return Receipt(self._wal.next, durable=self._wal.durable == self._wal.next, count=0)
-            wal, sequence, due = self._append(join_batch(payloads), len(payloads), expected)
+            wal, sequence, due = self._append(batch(payloads), len(payloads), expected)
         if due:
             self._committer.commit(wal, sequence)
         return Receipt(sequence, durable=sequence < wal.durable, count=len(payloads))
@@ -211,12 +211,12 @@ class Log(Upkeep):
             self._check_writable()
             self._rotate()
 
-    def _append(self, payload: bytes, count: int, expected: int | None) -> tuple[WalFile, int, bool]:
+    def _append(self, payload: Pieces, count: int, expected: int | None) -> tuple[WalFile, int, bool]:
         """Write one frame: to which WAL, its first number, and whether it is to be made durable now."""
         standing = self._standing
         if standing.closed or standing.reason:
             standing.check()
-        length = len(payload)
+        length = length_of(payload)
         if length > PAYLOAD_BYTES_MAX:
             raise RecordTooLarge(length, PAYLOAD_BYTES_MAX)
         frame_bytes = self._codec.size(length)

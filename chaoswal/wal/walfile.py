@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from chaoswal.vfs.protocol import File, Vfs
 from chaoswal.wal.files import HEADER_BYTES, IDENTITY_BYTES, WAL_MAGIC, Birth, header_seed, pack_header, wal_name
-from chaoswal.wal.frames import Codec, Record
+from chaoswal.wal.frames import Codec, Pieces, Record, length_of
 from chaoswal.wal.reading import read_frames
 
 GROWTH_SHARE = 4
@@ -52,16 +52,17 @@ class WalFile:
         self._sequences = array("Q")
         self._offsets = array("Q")
 
-    def append(self, payload: bytes, count: int) -> int:
+    def append(self, payload: Pieces, count: int) -> int:
         """Write one frame behind the last; returns its sequence number. Not durable yet."""
         sequence = self.next
         frame = self._codec.encode(payload, count, sequence, self.durable, self.seed, self.size)
-        end = self.size + len(frame)
+        end = self.size + length_of(frame)
         try:
-            if end > self._allocated:
-                self._allocated = self.size + self.write_whole(frame, self.room(end))
+            if end > self._allocated and self._growth_bytes:
+                room = self.room(end)
+                self._allocated = self.write_whole((*frame, bytes(room)) if room else frame, end)
             else:
-                self.write_whole(frame)
+                self.write_whole(frame, end)
             self._sequences.append(sequence)
             self._offsets.append(self.size)
             self.size, self.next = end, sequence + (count or 1)
@@ -73,18 +74,22 @@ class WalFile:
     def room(self, end: int) -> int:
         """How many zeros are to follow a frame that ends at ``end``, beyond what is there."""
         growth = self._growth_bytes
-        if growth > GROWTH_SHARE * self.size or GROWTH_SHARE * max(self._synced_bytes, end - self.begun_size) > growth:
+        most = growth // GROWTH_SHARE
+        if end - self.begun_size > most or self._synced_bytes > most or self.size < most:
             return 0
         return -end % growth
 
-    def write_whole(self, frame: bytes, room: int = 0) -> int:
-        """Write a frame at the end, however little a call takes, and as many zeros behind it as the first call takes.
+    def write_whole(self, frame: Pieces, end: int) -> int:
+        """Write at the end, up to ``end`` however little a call takes, beyond it as much as the first call takes.
 
-        Returns how many bytes are there.
+        Returns how far it came.
         """
-        done = self.write(self.size, frame + bytes(room) if room else frame)
-        while done < len(frame):
-            done += self.write(self.size + done, frame[done:])
+        offset = self.size
+        done = offset + self.write(offset, *frame)
+        if done < end:
+            left = b"".join(frame)[: end - offset]
+            while done < end:
+                done += self.write(done, left[done - offset :])
         return done
 
     def rewind(self, sequence: int) -> None:
@@ -127,8 +132,8 @@ class WalFile:
         index = bisect_right(self._sequences, sequence) - 1
         return self._sequences[index], self._offsets[index]
 
-    def write(self, offset: int, data: bytes) -> int:
-        return self.file.write(offset, data)
+    def write(self, offset: int, *data: bytes) -> int:
+        return self.file.write(offset, *data)
 
     def truncate(self) -> None:
         self.file.truncate(self.size)

@@ -81,8 +81,7 @@ class _CountsTheLate(Committer):
     def _sync(self, wal: WalFile) -> None:
         super()._sync(wal)
         late = wal.mark()
-        settle = wal.settle
-        wal.settle = lambda _: settle(late)  # type: ignore[method-assign, assignment]
+        wal.settle = lambda _: WalFile.settle(wal, late)  # type: ignore[method-assign]
 
 
 class _WaitsForAnySync(Committer):

@@ -195,7 +195,7 @@ def test_an_append_that_was_taken_back_is_forgotten() -> None:
     assert len(files_of(vfs)[wal_name(0)]) == size
     assert eager.read(1) == []
     assert eager.end_sequence == 1
-    log._wal.append(b"another", 0)
+    log._wal.append((b"another",), 0)
     assert eager.read(1) == [(1, b"another")]
 
 

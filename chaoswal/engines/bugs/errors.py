@@ -4,6 +4,7 @@ from contextlib import suppress
 
 from chaoswal.engines.bugs.entry import bug
 from chaoswal.engines.bugs.sync_order import ANY, CACHED
+from chaoswal.wal.frames import Pieces
 from chaoswal.wal.log import Log
 from chaoswal.wal.survey import TORN, Surveyor, Tail
 from chaoswal.wal.walfile import WalFile
@@ -36,9 +37,9 @@ class SwallowsFinalize(Log):
 class IgnoresShortWrite(WalFile):
     """A write that took half of the record is taken for a whole one: intel/psst #3."""
 
-    def write_whole(self, frame: bytes, room: int = 0) -> int:
-        self.write(self.size, frame)
-        return len(frame)
+    def write_whole(self, frame: Pieces, end: int) -> int:
+        self.write(self.size, *frame)
+        return end
 
 
 @bug("enospc-leaves-half-frame", kinds="lost stuck unopenable", profiles=ANY, site="WalFile.write", faults=True)

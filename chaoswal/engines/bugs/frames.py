@@ -6,7 +6,7 @@ from chaoswal.engines.bugs.entry import bug
 from chaoswal.engines.bugs.sync_order import ANY, CACHED
 from chaoswal.limits import PAGE_BYTES, SECTOR_BYTES
 from chaoswal.vfs.protocol import Vfs
-from chaoswal.wal.frames import MAGIC, Codec, Header, Scan
+from chaoswal.wal.frames import MAGIC, Codec, Header, Scan, length_of
 from chaoswal.wal.log import Log, Parts, Receipt
 from chaoswal.wal.survey import Surveyor
 from chaoswal.wal.walfile import WalFile
@@ -70,10 +70,11 @@ class FirstSectorOnly(Codec):
 class GrowsFirst(WalFile):
     """The file is grown before it is written, and the checksum covers a part: SQLite's journal sums 1 byte in 200."""
 
-    def write(self, offset: int, data: bytes) -> int:
-        if len(data) > PAGE_BYTES:
-            self.file.truncate(offset + len(data))
-        return super().write(offset, data)
+    def write(self, offset: int, *data: bytes) -> int:
+        length = length_of(data)
+        if length > PAGE_BYTES:
+            self.file.truncate(offset + length)
+        return super().write(offset, *data)
 
 
 @bug("batch-written-record-by-record", kinds="hole", profiles=ANY, site="WalFile.write")

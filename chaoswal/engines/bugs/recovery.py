@@ -87,7 +87,7 @@ class ReplacesBeforeReplaying(Recovery):
     def settle_tail(self, verb: str, tail: Tail, segments: list[Segment]) -> WalFile:
         wal = super().settle_tail(REPLACE if verb == FINALIZE else verb, tail, segments)
         for payload, count in frames_of(tail):
-            wal.append(payload, count)
+            wal.append((payload,), count)
         wal.sync_all()
         return wal
 
@@ -109,7 +109,7 @@ class ReplaysTwice(Recovery):
         again = [frame for first in sorted(done) for frame in frames_of(self._surveyor.look_at_tail(first))]
         found = super().act(survey, actions)
         for payload, count in again:
-            found.wal.append(payload, count)
+            found.wal.append((payload,), count)
         found.wal.sync_all()
         return found
 

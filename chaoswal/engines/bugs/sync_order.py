@@ -33,9 +33,9 @@ class AcksFirst(WalFile):
     def sync(self) -> None:
         self.owed = True
 
-    def write(self, offset: int, data: bytes) -> int:
+    def write(self, offset: int, *data: bytes) -> int:
         self.pay()
-        return super().write(offset, data)
+        return super().write(offset, *data)
 
     def pay(self) -> None:
         """Do the sync that was acknowledged before."""
