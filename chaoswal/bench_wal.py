@@ -1,11 +1,16 @@
 """What ``bench wal`` measures: the builtin log beside a bare loop of write and sync, and beside other engines.
 
-Everything runs on one real directory, a round of each in turn, so that what the machine does meanwhile meets all of
-them alike. Only appends and syncs are timed. An engine that is not installed is UNKNOWN, never guessed.
+Everything runs on one real directory, a turn of each in every round and in another order, so that what the machine does
+meanwhile meets all of them alike; a ratio is taken within a round. A turn has a directory of its own, and ends after a
+time or a number of bytes, so that a slow disk takes no longer than a quick one and no turn is a few calls of chance.
+Only appends and syncs are timed, and not the first of a turn: opening is no matter here. A turn is too short for the
+builtin log to finish a WAL; what that costs has a line of its own. An engine that is not installed is UNKNOWN.
 """
 
 import importlib.util
+import math
 import os
+import random
 import shutil
 import sqlite3
 import statistics
@@ -15,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from chaoswal.errors import HarnessFault, UsageError
@@ -26,36 +32,37 @@ SIZES = {"100 B": 100, "1 KB": 1024, "64 KB": 65536}
 GROUP = 100
 """Appends of a group, which share one sync."""
 APPENDERS = 8
-APPENDS = {100: 40, 1024: 40, 65536: 20}
-"""Appends of one round by their size, each synced."""
-GROUPS = {100: 4, 1024: 4, 65536: 1}
-"""Groups of one round."""
+TURN_S = 0.1
+TURN_BYTES = 24 * 1024 * 1024
+CALLS_LEAST = 3
+"""Of a turn, however long they take."""
 SCANNED = 20_000
-GROWTH_BYTES = 256 * 1024
-BARE, OURS, OURS_AHEAD = "os.write and fdatasync", "chaoswal", "chaoswal, growing ahead"
+BARE, OURS = "os.write and fdatasync", "chaoswal"
+OURS_AS_NEEDED, OURS_ONE_BY_ONE = "chaoswal, not growing ahead", "chaoswal, 100 appends and a sync"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line: rates of all rounds, and the median of what it is compared with."""
+    """One line: the rates of all rounds, and those of what it is compared with."""
 
     what: str
     name: str
     rates: tuple[float, ...] = ()
-    base: float = 0.0
+    bases: tuple[float, ...] = ()
 
     @property
-    def median(self) -> float:
-        """Per second; 0 where nothing was measured."""
-        return statistics.median(self.rates) if self.rates else 0.0
+    def ratios(self) -> tuple[float, ...]:
+        """Of each round."""
+        return tuple(rate / base for rate, base in zip(self.rates, self.bases, strict=True))
 
-    @property
-    def quartiles(self) -> tuple[float, float]:
-        """Between which half of the rounds lie."""
-        if len(self.rates) < 2:
-            return self.median, self.median
-        low, _, high = statistics.quantiles(self.rates, n=4, method="inclusive")
-        return low, high
+
+def median_and_half(values: tuple[float, ...]) -> tuple[float, float, float]:
+    """The median, and between what half of the values lie; 0 where there are none."""
+    if len(values) < 2:
+        only = values[0] if values else 0.0
+        return only, only, only
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return middle, low, high
 
 
 Write = Callable[[list[bytes]], None]
@@ -75,24 +82,33 @@ def _bare(root: Path) -> Iterator[Write]:
     os.close(descriptor)
 
 
-def _ours(growth_bytes: int) -> Contender:
+def _ours(options: Options) -> Contender:
+    """What the others do with a transaction or a write batch is a batch here."""
+
     def contender(root: Path) -> Iterator[Write]:
-        with (
-            _log(root / "each", Options(preallocate_bytes=growth_bytes)) as each,
-            _log(root / "group", Options(preallocate_bytes=growth_bytes, sync="explicit")) as group,
-        ):
+        with _log(root / "log", options) as log:
 
             def write(payloads: list[bytes]) -> None:
                 if len(payloads) == 1:
-                    each.append(payloads[0])
-                    return
-                for payload in payloads:
-                    group.append(payload)
-                group.sync()
+                    log.append(payloads[0])
+                else:
+                    log.append_batch(payloads)
 
             yield write
 
     return contender
+
+
+def _ours_one_by_one(root: Path) -> Iterator[Write]:
+    """As the bare loop does it: not one frame, and not all or none."""
+    with _log(root / "log", Options(sync="explicit")) as log:
+
+        def write(payloads: list[bytes]) -> None:
+            for payload in payloads:
+                log.append(payload)
+            log.sync()
+
+        yield write
 
 
 def _sqlite(root: Path) -> Iterator[Write]:
@@ -166,8 +182,9 @@ def _leveldb(root: Path) -> Iterator[Write]:
 
 CONTENDERS: dict[str, tuple[str, Contender]] = {
     BARE: ("os", _bare),
-    OURS: ("chaoswal", _ours(0)),
-    OURS_AHEAD: ("chaoswal", _ours(GROWTH_BYTES)),
+    OURS: ("chaoswal", _ours(Options())),
+    OURS_AS_NEEDED: ("chaoswal", _ours(Options(preallocate_bytes=0))),
+    OURS_ONE_BY_ONE: ("chaoswal", _ours_one_by_one),
     "sqlite3, WAL and FULL": ("sqlite3", _sqlite),
     "LMDB": ("lmdb", _lmdb),
     "RocksDB": ("rocksdict", _rocksdb),
@@ -196,46 +213,61 @@ def scratch(directory: Path) -> Iterator[Path]:
         shutil.rmtree(root)
 
 
-def appends(directory: Path, contender: Contender, payload: bytes, calls: int, group: int) -> float:
+def rate(call: Callable[[], object], count: int, calls_most: float = math.inf) -> float:
+    """How many a second, of which a call makes ``count``, in one turn."""
+    calls, seconds, start = 0, 0.0, time.perf_counter()
+    while calls < CALLS_LEAST or (calls < calls_most and seconds < TURN_S):
+        call()
+        calls += 1
+        seconds = time.perf_counter() - start
+    return calls * count / seconds
+
+
+def appends(directory: Path, contender: Contender, payload: bytes, group: int) -> float:
     """Appends a second, in calls of ``group`` payloads each; the first call is not timed."""
-    with scratch(directory) as root:
-        opened = contextmanager(contender)
-        with opened(root) as write:
-            write([payload] * group)
-            start = time.perf_counter()
-            for _ in range(calls):
-                write([payload] * group)
-            return calls * group / (time.perf_counter() - start)
+    payloads = [payload] * group
+    with scratch(directory) as root, contextmanager(contender)(root) as write:
+        write(payloads)
+        return rate(lambda: write(payloads), group, TURN_BYTES / (group * len(payload)))
 
 
-def concurrent(directory: Path, appenders: int, delay_ms: float) -> float:
+def concurrent(directory: Path, appenders: int, options: Options) -> float:
     """Appends of 100 bytes a second, each durable when it returns, by so many threads on one log."""
-    options = Options(group_delay_ms=delay_ms, group_max=appenders)
-    each = APPENDS[100]
+    counts: list[int] = []
     with scratch(directory) as root, _log(root / "log", options) as log:
+        start = time.perf_counter()
 
         def work() -> None:
-            for _ in range(each):
+            count = 0
+            while count < CALLS_LEAST or time.perf_counter() - start < TURN_S:
                 log.append(bytes(100))
+                count += 1
+            counts.append(count)
 
         threads = [threading.Thread(target=work) for _ in range(appenders)]
-        start = time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         seconds = time.perf_counter() - start
-        if log.durable_sequence != appenders * each:
-            raise HarnessFault(f"{log.durable_sequence} appends are durable instead of {appenders * each}")
-    return appenders * each / seconds
+        if log.durable_sequence != sum(counts):
+            raise HarnessFault(f"{log.durable_sequence} appends are durable instead of {sum(counts)}")
+    return sum(counts) / seconds
 
 
-def scan(directory: Path) -> float:
-    """Records of 100 bytes a second, read in order and checked."""
-    with scratch(directory) as root, _log(root / "log", Options(sync="explicit")) as log:
-        for _ in range(SCANNED):
-            log.append(bytes(100))
-        log.sync()
+def finish(directory: Path) -> float:
+    """Records of 100 bytes a second, of which a WAL is finished: what a rotation takes."""
+    with _filled(directory, Options(sync="explicit")) as log:
+        start = time.perf_counter()
+        log.rotate()
+        return SCANNED / (time.perf_counter() - start)
+
+
+def scan(directory: Path, options: Options, *, rotated: bool) -> float:
+    """Records of 100 bytes a second, read in order and checked, from the WAL or from segments."""
+    with _filled(directory, options) as log:
+        if rotated:
+            log.rotate()
         start = time.perf_counter()
         count = sum(1 for _ in log.records())
         seconds = time.perf_counter() - start
@@ -244,42 +276,63 @@ def scan(directory: Path) -> float:
     return SCANNED / seconds
 
 
+@contextmanager
+def _filled(directory: Path, options: Options) -> Iterator[Log]:
+    """A log with the records to be read, all durable."""
+    with scratch(directory) as root, _log(root / "log", options) as log:
+        for _ in range(SCANNED):
+            log.append(bytes(100))
+        log.sync()
+        yield log
+
+
 Measurement = tuple[str, str, str, Callable[[], float]]
-"""What is measured, of whom, the name it is compared with, and one round of it."""
+"""What is measured, of whom, the name it is compared with, and one turn of it."""
 
 
-def measurements(directory: Path) -> Iterator[Measurement]:
-    """Everything there is to measure with what is installed."""
+def measurements(directory: Path) -> Iterator[list[Measurement]]:
+    """Everything there is to measure with what is installed; in one list what is compared with each other."""
     for label, size in SIZES.items():
         payload = os.urandom(size)
-        for how, calls, group in (("each synced", APPENDS[size], 1), (f"groups of {GROUP}", GROUPS[size], GROUP)):
-            for name, (module, contender) in CONTENDERS.items():
-                if importlib.util.find_spec(module) is not None:
-                    yield f"{label}, {how}", name, BARE, _round(directory, contender, payload, calls, group)
-    one = "1 appender"
-    yield "100 B, threads", one, one, lambda: concurrent(directory, 1, 0.0)
-    for delay_ms in (0.0, 1.0):
-        name = f"{APPENDERS} appenders, group_delay_ms={delay_ms:g}"
-        yield "100 B, threads", name, one, lambda delay_ms=delay_ms: concurrent(directory, APPENDERS, delay_ms)  # type: ignore[misc]
-    yield "100 B, read", "scan", "scan", lambda: scan(directory)
-
-
-def _round(directory: Path, contender: Contender, payload: bytes, calls: int, group: int) -> Callable[[], float]:
-    return lambda: appends(directory, contender, payload, calls, group)
+        for how, group in (("each synced", 1), (f"groups of {GROUP}", GROUP)):
+            yield [
+                (f"{label}, {how}", name, BARE, partial(appends, directory, contender, payload, group))
+                for name, (module, contender) in CONTENDERS.items()
+                if importlib.util.find_spec(module) is not None and (group > 1 or name != OURS_ONE_BY_ONE)
+            ]
+    threads = {
+        "1 appender": partial(concurrent, directory, 1, Options()),
+        f"{APPENDERS} appenders": partial(concurrent, directory, APPENDERS, Options()),
+        f"{APPENDERS} appenders, group_delay_ms=0": partial(
+            concurrent, directory, APPENDERS, Options(group_delay_ms=0)
+        ),
+    }
+    yield [("100 B, threads", name, "1 appender", turn) for name, turn in threads.items()]
+    explicit, mapped = Options(sync="explicit"), Options(sync="explicit", read_mode="mmap")
+    reading = {
+        "scan of the WAL": partial(scan, directory, explicit, rotated=False),
+        "scan of a segment": partial(scan, directory, explicit, rotated=True),
+        "scan of a segment through mmap": partial(scan, directory, mapped, rotated=True),
+        "rotation": partial(finish, directory),
+    }
+    yield [("100 B, records", name, "scan of the WAL", turn) for name, turn in reading.items()]
 
 
 def measure(rounds: int, directory: Path | None) -> list[Line]:
     """All lines, each from so many interleaved rounds."""
     where = directory if directory is not None else real_directory()
     rates: dict[tuple[str, str], list[float]] = {}
-    bases = {}
-    for _ in range(rounds):
-        for what, name, base, once in measurements(where):
-            rates.setdefault((what, name), []).append(once())
-            bases[what, name] = what, base
-    medians = {key: statistics.median(values) for key, values in rates.items()}
+    bases: dict[tuple[str, str], str] = {}
+    for number in range(rounds):
+        for group in measurements(where):
+            for what, name, base, _ in group:
+                rates.setdefault((what, name), [])
+                bases[what, name] = base
+            for what, name, _, turn in random.Random(number).sample(group, len(group)):
+                rates[what, name].append(turn())
     lines = [
-        Line(what=key[0], name=key[1], rates=tuple(values), base=medians[bases[key]]) for key, values in rates.items()
+        Line(what=what, name=name, rates=tuple(values), bases=tuple(rates[what, bases[what, name]]))
+        for (what, name), values in rates.items()
     ]
     missing = [name for name, (module, _) in CONTENDERS.items() if importlib.util.find_spec(module) is None]
     return [*lines, *(Line(what="not installed", name=name) for name in missing)]

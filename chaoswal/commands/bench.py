@@ -97,30 +97,32 @@ def _wal(rounds: int, directory: Path | None) -> Shown:
         raise UsageError(f"--dir: {where} is not a directory")
     lines = bench_wal.measure(rounds, where)
     rows = [(line.what, line.name, *_figures(line)) for line in lines]
-    heads = ["", "", "per second", "half of the rounds", "ratio"]
-    align = ("left", "left", "right", "right", "right")
+    heads = ["", "", "per second", "half of the rounds", "ratio", "half of the rounds"]
+    align = ("left", "left", "right", "right", "right", "right")
     table = tabulate(rows, heads, tablefmt="pipe", disable_numparse=True, colalign=align)
     file_system = bench_wal.file_system(where)
     return Shown(
-        table=f"{table}\n\n{rounds} interleaved rounds on {file_system}; the ratio is that of the medians",
+        table=f"{table}\n\n{rounds} interleaved rounds on {file_system}; a ratio is taken within a round",
         found={"file_system": file_system, "lines": [_object(line) for line in lines]},
-        ratios={f"{line.what}: {line.name}": line.median / line.base for line in lines if line.rates},
+        ratios={f"{line.what}: {line.name}": bench_wal.median_and_half(line.ratios)[0] for line in lines if line.rates},
     )
 
 
-def _figures(line: bench_wal.Line) -> tuple[str, str, str]:
+def _figures(line: bench_wal.Line) -> tuple[str, str, str, str]:
     if not line.rates:
-        return "UNKNOWN", "", "install chaoswal[bench]"
-    low, high = line.quartiles
-    return f"{line.median:,.0f}", f"{low:,.0f} to {high:,.0f}", f"{line.median / line.base:.2f}"
+        return "UNKNOWN", "", "install chaoswal[bench]", ""
+    middle, low, high = bench_wal.median_and_half(line.rates)
+    ratio, least, most = bench_wal.median_and_half(line.ratios)
+    return f"{middle:,.0f}", f"{low:,.0f} to {high:,.0f}", f"{ratio:.2f}", f"{least:.2f} to {most:.2f}"
 
 
 def _object(line: bench_wal.Line) -> dict[str, object]:
     if not line.rates:
         return {"what": line.what, "name": line.name, "per_second": "UNKNOWN"}
-    low, high = map(round, line.quartiles)
-    ratio = round(line.median / line.base, 3)
-    return {"what": line.what, "name": line.name, "per_second": round(line.median), "half": [low, high], "ratio": ratio}
+    middle, *half = map(round, bench_wal.median_and_half(line.rates))
+    ratio, *ratio_half = (round(value, 3) for value in bench_wal.median_and_half(line.ratios))
+    told = {"per_second": middle, "half": half, "ratio": ratio, "ratio_half": ratio_half}
+    return {"what": line.what, "name": line.name, **told}
 
 
 def _compared(changes: Sequence[bench_saved.Change]) -> str:

@@ -2,25 +2,25 @@
 
 Theory of operation
 -------------------
-Whoever needs a record durable calls ``commit``, without the mutex. Finding no sync under way it begins one, the
-*leader*: it notes with the mutex held how far the WAL is written (the *mark*), syncs without, takes the mutex again, and
-only then counts what lay below the mark as durable. Finding one under way it waits. What is appended in the meantime
-lies above the mark, and that sync says nothing of it, however late it ends: those who wait for such records look again
-when it ends, and one of them begins the next sync, for all of them::
+Whoever needs a record durable calls ``commit``, without the mutex. Finding no sync under way it begins one, as the
+*leader*: it notes with the mutex held how far the WAL is written (the *mark*), syncs without, takes the mutex again,
+and only then counts what lay below the mark as durable. Finding one under way it waits. What is appended in the
+meantime lies above the mark, and that sync says nothing of it, however late it ends: those who wait for such records
+look again when it ends, and one of them begins the next sync, for all of them::
 
     appender 1   write 1, mark --- sync ---+ 1 is durable
     appender 2        write 2, wait -------+ mark --- sync ---+ 2 and 3 are durable
     appender 3             write 3, wait --+ wait ------------+
 
-Left at that, appenders that come back at once fall into two parties that sync by turns, each for a part of them, and
-the leader that was acknowledged first begins a sync for itself alone. So a leader *gathers* before its mark: it waits
-until as many have come as were about the last time, which is those whom the last sync served and those who came while it
-ran. It waits no longer than that sync took (the shorter of the last two), or ``group_delay_ms``; who was expected and
-has other things to do is not expected again. A lone appender expects nobody and never waits.
+Left at that, appenders that come back at once fall into two parties that sync by turns: whoever is acknowledged first
+is back first, and begins a sync for itself alone. So a leader *gathers* before its mark: it waits until as many have
+come as were about the last time, which is those whom the last sync served and those who came while it ran. It waits no
+longer than a sync took (the shorter of the last two), or ``group_delay_ms``. Who was expected and has other things to
+do is not expected again; a lone appender expects nobody and never waits.
 
-Each waiter has a gate of its own, and is opened in the order of coming. Once through, it finds its record durable and
-goes its way without the mutex, which others are about to fight for. Waiters are parked only while a sync is under way or
-somebody claims the WAL, and the end of either opens every gate: nobody has to pass anything on.
+Each waiter has a gate of its own. Once through, it finds its record durable and goes its way without the mutex, which
+others are about to fight for. Waiters are parked only while a sync is under way or somebody claims the WAL, and the end
+of either opens every gate: nobody has to pass anything on.
 
 A sync that failed has failed for everything that is not yet durable: it poisons the log, and all who wait are told.
 

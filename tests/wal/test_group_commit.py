@@ -81,7 +81,7 @@ class _CountsTheLate(Committer):
     def _sync(self, wal: WalFile) -> None:
         super()._sync(wal)
         late = wal.mark()
-        wal.settle = lambda _: WalFile.settle(wal, late)  # type: ignore[method-assign]
+        wal.settle = lambda mark: WalFile.settle(wal, late)  # type: ignore[method-assign]
 
 
 class _WaitsForAnySync(Committer):
