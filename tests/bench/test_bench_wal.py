@@ -30,7 +30,7 @@ def little(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_measures_what_is_there_and_owns_up_to_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "wal", "--rounds", "2", "--dir", str(tmp_path), "--json"]) == Exit.CLEAN
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    lines = {(line["what"], line["name"]): line for line in found["lines"]}
+    lines = {(line["what"], line["name"]): line for line in found["figures"]["lines"]}
     assert lines["100 B, each synced", BARE]["ratio"] == 1
     assert lines["100 B, each synced", OURS]["per_second"] > 0
     assert lines["100 B, groups of 100", "sqlite3, WAL and FULL"]["per_second"] > 0

@@ -143,6 +143,46 @@ def test_a_notified_wait_is_not_timed_out(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
+def test_a_gate_lets_through_who_waits_and_who_comes_later(seed: int) -> None:
+    scheduler = Scheduler(seed)
+    passed: list[str] = []
+
+    def main() -> None:
+        gates = [scheduler.gate() for _ in range(3)]
+
+        def wait(place: int) -> Callable[[], None]:
+            def through() -> None:
+                assert gates[place].wait()
+                passed.append(f"through {place}")
+
+            return through
+
+        tasks = [scheduler.spawn(wait(place), f"waits {place}") for place in range(2)]
+        scheduler.sleep(1.0)
+        assert passed == []
+        for gate in gates:
+            gate.open()
+        wait(2)()
+        for task in tasks:
+            task.join()
+
+    scheduler.run(main)
+    assert sorted(passed) == ["through 0", "through 1", "through 2"]
+
+
+def test_a_wait_for_a_gate_times_out_and_one_that_nobody_opens_is_a_deadlock() -> None:
+    scheduler = Scheduler(3)
+
+    def main() -> tuple[bool, float]:
+        start = scheduler.now()
+        return scheduler.gate().wait(3600.0), scheduler.now() - start
+
+    assert scheduler.run(main) == (False, 3600.0)
+    with pytest.raises(Deadlock, match="main waits for gate 2"):
+        scheduler.run(lambda: scheduler.gate().wait())
+
+
+@pytest.mark.parametrize("seed", range(20))
 def test_timers_end_in_their_order(seed: int) -> None:
     scheduler = Scheduler(seed)
     order: list[float] = []

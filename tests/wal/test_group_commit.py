@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from chaoswal.trace import SyncBegin, SyncEnd
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.real import RealVfs
 from chaoswal.vfs.runtime import RealRuntime, StillRuntime
+from chaoswal.vfs.scheduler import Deadlock
 from chaoswal.wal import Log, LogClosed, LogPoisoned, Options, SequenceConflict
 from chaoswal.wal.commit import Committer
 from chaoswal.wal.log import Parts
@@ -194,6 +196,105 @@ def test_lingering_gathers_more_appends_for_a_sync() -> None:
             life.run(partial(run_all, life))
             syncs[-1] += data_syncs(life)
     assert syncs[1] < 0.95 * syncs[0]
+
+
+class _TakesTime(WalFile):
+    """A sync of this WAL takes a millisecond."""
+
+    life: Life
+
+    def sync(self) -> None:
+        self.life.scheduler.sleep(0.001)
+        super().sync()
+
+
+def timed(
+    seed: int | None,
+    names: str,
+    work: Callable[[Life, str], None],
+    committer: type[Committer] = Committer,
+    **options: Any,
+) -> Life:
+    """The threads' life, where a sync takes a millisecond."""
+    wal_file = type("TakesTime", (_TakesTime,), {})
+    parts = Parts(wal_file=wal_file, committer=committer)
+    life = wal_file.life = Life(Options(**options), seed, log_class=type("Timed", (Log,), {"parts": parts}))  # type: ignore[attr-defined]
+    life.run(lambda _: all_at_once(life, partial(work, life), names))
+    assert not life.errors
+    return life
+
+
+def test_appenders_that_come_back_at_once_are_gathered() -> None:
+    names = "abcdefgh"
+    apart = [data_syncs(timed(seed, names, append_some, group_delay_ms=0)) for seed in SEEDS]
+    together = [data_syncs(timed(seed, names, append_some)) for seed in SEEDS]
+    assert sum(together) < 0.8 * sum(apart)
+    assert min(together) <= EACH + 1, "everybody's appends by one sync, but for the first, which nobody could expect"
+
+
+class _CountsWaits(Committer):
+    """Counts how often a leader waits for company."""
+
+    waits = 0
+
+    def _gather(self) -> None:
+        self.waits += 1
+        super()._gather()
+
+
+def append_and_go(life: Life, name: str) -> None:
+    """Once at the same time as all others, and then with something else to do in between, for ever longer."""
+    life.append(name.encode())
+    for number in range(EACH):
+        life.scheduler.sleep(0.1 * (1.0 + "abc".index(name) / 3))
+        life.append(f"{name}{number}".encode())
+
+
+def test_who_does_not_come_back_is_waited_for_no_longer_than_a_sync_and_then_forgotten() -> None:
+    life = timed(None, "abc", append_and_go, committer=_CountsWaits)
+    waits = life.log._committer
+    assert isinstance(waits, _CountsWaits)
+    assert waits.waits == 2, "the second of all syncs expects the first appender, the third the two of the second"
+    assert data_syncs(life) == 2 + 3 * EACH
+    slowest, syncs, in_vain = 0.1 * (1 + 2 / 3) * EACH, 0.001 * (2 + EACH), 0.001
+    assert round(life.scheduler.now() - 1_000_000_000, 4) <= round(slowest + syncs + in_vain, 4)
+
+
+class _OpensOne(Committer):
+    """Lets the first of those who wait through, who is to let the next one through, and forgets it."""
+
+    def _open(self) -> None:
+        first, self._parked = self._parked[:1], self._parked[1:]
+        for gate in first:
+            gate.open()
+
+
+def test_a_lost_wake_up_is_found() -> None:
+    forgetful = type("Forgetful", (Log,), {"parts": Parts(committer=_OpensOne)})
+    stuck = 0
+    for seed in SEEDS:
+        life = Life(Options(), seed, log_class=forgetful)
+        with suppress(Deadlock, AssertionError):
+            life.run(partial(run_all, life))
+            continue
+        stuck += 1
+    assert stuck
+
+
+def test_an_interrupt_while_others_are_awaited_stops_nobody_else() -> None:
+    """As Ctrl-C in the thread that leads: whatever ends it, the next one can lead."""
+
+    class Interrupted(Committer):
+        def _gather(self) -> None:
+            raise KeyboardInterrupt
+
+    log = type("Rude", (Log,), {"parts": Parts(committer=Interrupted)})(MemoryVfs(), StillRuntime())
+    log._committer._expected = 2
+    with pytest.raises(KeyboardInterrupt):
+        log.append(b"a")
+    log._committer._expected = 1
+    assert log.append(b"b").durable
+    log.close()
 
 
 def test_real_threads(tmp_path: Path) -> None:
