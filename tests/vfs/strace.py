@@ -35,7 +35,11 @@ from chaoswal.workload import Driver
 Change: TypeAlias = tuple[str | int | bytes, ...]
 Options: TypeAlias = dict[str, Any]
 
-CALLS = "pwrite64,ftruncate,openat,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,fsync,fdatasync,write"
+CALLS = (
+    "pwrite64,pwritev,pwritev2,ftruncate,openat,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,fsync,"
+    "fdatasync,write,writev"
+)
+WRITES = ("pwrite64", "pwritev", "pwritev2", "write", "writev")
 COMMAND = ("strace", "-f", "-y", "-xx", "-qq", "-s", "4194304", "-e", f"trace={CALLS}", "-e", "signal=none")
 SCRATCH = WalEngine.scratch
 
@@ -112,7 +116,7 @@ def _changes(text: str) -> Iterator[Change]:
         return
     name, arguments, result = call[1], call[2], int(call[3])
     strings = [bytes.fromhex(each[1].replace("\\x", "")) for each in _STRING.finditer(arguments)]
-    paths = [each.decode() for each in strings] if name not in ("pwrite64", "write") else []
+    paths = [each.decode() for each in strings] if name not in WRITES else []
     match name:
         case "openat" if "O_CREAT" in arguments:
             yield ("create", paths[0])
@@ -124,7 +128,10 @@ def _changes(text: str) -> Iterator[Change]:
             yield ("unlink", paths[0])
         case "pwrite64":
             yield ("write", _open_path(arguments), int(arguments.rpartition(", ")[2]), strings[0][:result])
-        case "write":
+        case "pwritev" | "pwritev2":
+            offset = re.split(r", ", arguments.rpartition("], ")[2])[1]
+            yield ("write", _open_path(arguments), int(offset), b"".join(strings)[:result])
+        case "write" | "writev":
             yield ("write without an offset", _open_path(arguments))
         case "ftruncate":
             yield ("truncate", _open_path(arguments), int(arguments.rpartition(", ")[2]))

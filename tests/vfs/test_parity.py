@@ -23,6 +23,7 @@ CASES: dict[str, tuple[Options, int]] = {
     "small WALs, explicit syncs": ({"sync": "explicit", "wal_bytes": 400}, 4),
     "a WAL for each record": ({"wal_bytes": 1}, 5),
     "another rhythm": ({"sync": "explicit", "wal_bytes": 2_000}, 6),
+    "a WAL that grows ahead": ({"preallocate_bytes": 1_500}, 7),
 }
 
 EVERYTHING: Sequence[Operation] = (
@@ -30,6 +31,7 @@ EVERYTHING: Sequence[Operation] = (
     Append(size=0),
     Append(size=5_000),
     Sync(),
+    Batch(sizes=(70_000, 0, 3, 70_000)),
     Batch(sizes=(1, 700, 30)),
     Rotate(),
     Poll(name="s", count=3),

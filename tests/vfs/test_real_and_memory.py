@@ -33,6 +33,7 @@ CALLS = st.one_of(
     st.tuples(st.just("read"), HANDLES, SMALL, SMALL),
     st.tuples(st.just("map"), HANDLES),
     st.tuples(st.just("write"), HANDLES, SMALL, st.binary(max_size=20)),
+    st.tuples(st.just("write"), HANDLES, SMALL, st.binary(max_size=9), st.binary(max_size=9), st.just(b"end")),
     st.tuples(st.just("truncate"), HANDLES, SMALL),
     st.tuples(st.just("size"), HANDLES),
     st.tuples(st.just("sync"), HANDLES, st.booleans()),

@@ -20,7 +20,7 @@ from chaoswal.disk.faults import Fault, FaultPlan
 from chaoswal.disk.image import Image
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.real import RealVfs
-from chaoswal.vfs.runtime import RealRuntime
+from chaoswal.vfs.runtime import RealRuntime, StillRuntime
 from chaoswal.wal import (
     CorruptLog,
     Counters,
@@ -33,6 +33,7 @@ from chaoswal.wal import (
     Receipt,
     RecordGone,
 )
+from chaoswal.wal.files import wal_name
 from tests.wal.disks import disk_of, files_of, filled, open_log, payload, shown
 
 # -- any operations against a list ---------------------------------------------------------------------------------
@@ -260,6 +261,24 @@ def test_an_append_that_cannot_be_undone_poisons() -> None:
         log.append(b"second")
     with pytest.raises(LogPoisoned, match="undoing"):
         log.append(b"third")
+
+
+@pytest.mark.parametrize("frame", ["1", "2"])
+def test_what_is_too_large_to_be_copied_is_written_from_where_it_lies(frame: Any, tmp_path: Path) -> None:
+    """More pieces than a call takes, whose numbers and bytes must come out right on a real file too."""
+    payloads = [b"%d" % number * 30 for number in range(3000)]
+    lengths = set()
+    for vfs in (MemoryVfs(), RealVfs(tmp_path), disk_of({}, "short write of wal-*.wal nth 2 at 60000")):
+        log = Log(vfs, StillRuntime(), Options(frame=frame))
+        log.append(b"before")
+        log.append_batch(payloads)
+        log.append(b"x" * 200_000)
+        log.append(b"behind")
+        assert shown(log) == [b"before", *payloads, b"x" * 200_000, b"behind"]
+        lengths.add(vfs.open(wal_name(0)).size())
+        log.close()
+        assert len(shown(Log(vfs, StillRuntime()))) == 3003
+    assert len(lengths) == 1
 
 
 @pytest.mark.parametrize("at", [0, 1, 31, 32, 51])

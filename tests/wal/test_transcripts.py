@@ -82,6 +82,18 @@ def test_a_wal_that_grows_ahead() -> None:
     assert len(shown(Log(MemoryVfs(vfs.killed()), StillRuntime()))) == 10
 
 
+def test_a_wal_grows_ahead_only_where_syncs_are_small() -> None:
+    for sizes, zeros in (((40, 50, 40, 50), True), ((400, 50, 40), False), ((90, 90, 90, 90), False)):
+        vfs = MemoryVfs()
+        log = Log(vfs, StillRuntime(), Options(preallocate_bytes=400, sync="explicit"))
+        for size in sizes:
+            log.append(bytes(size - 32))
+            if size < 90:
+                log.sync()
+        grown = len(files_of(vfs)["wal-00000000000000000000.wal"]) > 40 + sum(sizes)
+        assert grown is zeros, sizes
+
+
 def test_rotation() -> None:
     vfs = MemoryVfs()
     log = open_log(vfs)
