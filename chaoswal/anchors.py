@@ -26,7 +26,10 @@ from chaoswal.trace import (
     Link,
     MakeDirectory,
     Rename,
+    SyncBegin,
+    Truncate,
     Unlink,
+    Write,
 )
 
 
@@ -127,6 +130,23 @@ class _Paths:
     def _join(self, directory: int, name: str) -> str:
         parent = self._path(directory)
         return f"{parent}/{name}" if parent else name
+
+
+def wording(item: Told) -> str:
+    """What one event did, as people say it: ``write wal-0.wal [0:40]``."""
+    match item.event:
+        case Write(offset=offset, data=data):
+            return f"write {item.path} [{offset}:{offset + len(data)}]"
+        case Truncate(size=size):
+            return f"truncate {item.path} to {size}"
+        case Rename():
+            return f"rename {item.before} -> {item.path}"
+        case SyncBegin(data_only=data_only):
+            return f"{'fdatasync' if data_only else 'fsync'} {item.path or 'the directory'}"
+        case Create() | MakeDirectory() | Link() | Unlink():
+            return f"{type(item.event).__name__.lower()} {item.path}"
+        case _:
+            return str(item.event)
 
 
 def step_of(run: Run, crash: Crash, profile: Profile) -> CrashStep:

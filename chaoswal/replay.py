@@ -77,7 +77,7 @@ def simulated(engine: EngineRef) -> tuple[Factory, Traits]:
         raise UsageError(f"{engine.name} takes no vfs: it runs on real directories only, under the kill loop")
     try:
         traits = traits_of(factory.open_simulated(MemoryVfs(), StillRuntime()))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last: it asks for threads, which are not there
         raise UsageError(f"cannot open {engine}: {error}") from error
     return factory, traits
 

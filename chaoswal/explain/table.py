@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from chaoswal.anchors import Told, tell
+from chaoswal.anchors import Told, tell, wording
 from chaoswal.disk.crashes import Crash, loss_of
 from chaoswal.disk.profiles import Profile
 from chaoswal.disk.volume import Volume
@@ -11,7 +11,7 @@ from chaoswal.guilt import Guilt
 from chaoswal.program import CrashStep, Step, operations_of, step_line
 from chaoswal.replay import Lived
 from chaoswal.run import Run
-from chaoswal.trace import Begin, Change, Create, End, Link, MakeDirectory, Rename, SyncBegin, Truncate, Unlink, Write
+from chaoswal.trace import Begin, Change, End, SyncBegin
 
 RESULT_CHARACTERS = 40
 DURABLE = "durable"
@@ -60,7 +60,7 @@ def tell_life(lived: Lived, doing: Sequence[Step], profile: Profile, first: int)
             operation = ""
         elif isinstance(item.event, Change | SyncBegin):
             fate = fates.of(item, place)
-            yield Line(operation=operation, event=_words(item), fate=fate, site=item.event.site)
+            yield Line(operation=operation, event=wording(item), fate=fate, site=item.event.site)
             operation = ""
 
 
@@ -69,7 +69,7 @@ def _tell_earlier(earlier: Sequence[Told], fates: "_Fates") -> Iterator[Line]:
     for item in earlier:
         fate = fates.of(item, -1) if isinstance(item.event, Change) else ""
         if isinstance(item.event, Change) and fate.startswith(("LOST", "TORN")):
-            yield Line(operation="(earlier)", event=_words(item), fate=fate, site=item.event.site)
+            yield Line(operation="(earlier)", event=wording(item), fate=fate, site=item.event.site)
 
 
 class _Asked:
@@ -121,22 +121,6 @@ class _Fates:
         if not lost:
             return "pending, kept"
         return "LOST" if lost == parts else "LOST: " + ", ".join(sorted(loss.part for loss in lost))
-
-
-def _words(item: Told) -> str:
-    match item.event:
-        case Write(offset=offset, data=data):
-            return f"write {item.path} [{offset}:{offset + len(data)}]"
-        case Truncate(size=size):
-            return f"truncate {item.path} to {size}"
-        case Rename():
-            return f"rename {item.before} -> {item.path}"
-        case SyncBegin(data_only=data_only):
-            return f"{'fdatasync' if data_only else 'fsync'} {item.path or 'the directory'}"
-        case Create() | MakeDirectory() | Link() | Unlink():
-            return f"{type(item.event).__name__.lower()} {item.path}"
-        case _:
-            return str(item.event)
 
 
 def _short(result: str) -> str:

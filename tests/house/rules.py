@@ -189,6 +189,7 @@ def only_front_ends_print(source: Source, _: Package) -> Iterator[str]:
 DETERMINISTIC = (
     "chaoswal/check.py",
     "chaoswal/disk",
+    "chaoswal/lint",
     "chaoswal/ops.py",
     "chaoswal/oracle",
     "chaoswal/program.py",

@@ -1,0 +1,229 @@
+"""From an engine to judged lints: short runs, their suspicious places, and whether the proposed crashes do any harm.
+
+The programs are fixed and few: a lint is a look at the order of calls, and one run of everything an engine offers shows
+most of its orders. What a rule suspects is played as a program with that crash, under the profile that allows it, and
+judged as ``replay`` would. A violation confirms it. A crash before the engine has promised anything (or, where it
+promises nothing, has returned from anything) confirms nothing: what it breaks is a log that nobody relies on yet. A
+line is named once, for what was confirmed, if anything was, and of several reasons for the first in the table of rules.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from chaoswal.anchors import step_of
+from chaoswal.check import Coverage, Judge
+from chaoswal.disk.profiles import PROFILES, Profile
+from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.lint.facts import Facts
+from chaoswal.lint.rules import Lint, lints
+from chaoswal.ops import (
+    Ack,
+    Batch,
+    Cleanup,
+    Flush,
+    Maintain,
+    Operation,
+    Poll,
+    Rotate,
+    Subscribe,
+    Unsubscribe,
+)
+from chaoswal.oracle import History, Traits, promise_word
+from chaoswal.program import Step, operations_of, parse_step
+from chaoswal.replay import pass_through, play, simulated
+from chaoswal.run import Run, record
+from chaoswal.trace import Begin
+from chaoswal.verdict import Fault
+
+CALM = """
+append 30
+sync
+append 700
+subscribe s
+batch 10 300 40
+rotate
+append 60
+poll s 2
+ack s 0 1
+flush s
+append 5000
+sync
+poll s 9
+ack s 0 1 2 3 4 5 6 7
+flush s
+cleanup
+append 120
+append 90
+reopen
+append 45
+rotate
+append 1500
+sync
+subscribe t
+maintain
+unsubscribe t
+append 20
+sync
+"""
+"""Everything an engine offers, with syncs in more than one rhythm."""
+
+FAILING = """
+append 30
+append 90
+sync
+rotate
+append 60
+sync
+reopen
+append 70
+sync
+"""
+"""What is done while a sync fails: the next calls must not promise what it was for."""
+
+FAULTS = ("fail EIO on fdatasync of * nth 1 once", "fail EIO on fsync of * nth 1 once")
+
+_NEEDS: dict[type[Operation], str] = {
+    Batch: "append_batch",
+    Rotate: "rotate",
+    Cleanup: "cleanup",
+    Maintain: "maintain",
+    Subscribe: "subscribe",
+    Poll: "subscribe",
+    Ack: "subscribe",
+    Flush: "subscribe",
+    Unsubscribe: "unregister",
+}
+"""What an engine must have for an operation, where not every engine has it."""
+
+
+_STRENGTH = {name: place for place, name in enumerate(PROFILES)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The lints of one rule about one line, and what came of the crashes they propose."""
+
+    rule: str
+    site: str
+    words: str
+    profiles: tuple[str, ...]
+    """Under which it is suspicious; where it is confirmed, under which it is. The strongest first."""
+    steps: tuple[Step, ...]
+    """A program with the crash, under the first profile: one that was confirmed, otherwise one that was proposed."""
+    fault: Fault | None = None
+    """What that crash shows, where it is a violation."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether a crash has shown a violation."""
+        return self.fault is not None
+
+
+@dataclass(slots=True, kw_only=True)
+class Linted:
+    """What came of an engine."""
+
+    engine: EngineRef
+    lints: list[Judged] = field(default_factory=list)
+    events: int = 0
+    """How many were looked at."""
+    coverage: Coverage = field(default_factory=Coverage)
+    """Of the crashes that were judged."""
+    broken: Fault | None = None
+    """What is wrong already without any crash, so that there is no passing run to look at."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether anything is known to be wrong."""
+        return self.broken is not None or any(lint.confirmed for lint in self.lints)
+
+
+def lint(engine: EngineRef, profiles: Sequence[Profile] = tuple(PROFILES.values())) -> Linted:
+    """Run an engine, list what is suspicious, and judge it; UsageError where it has no place on a simulated disk."""
+    factory, traits = simulated(engine)
+    result = Linted(engine=engine)
+    calm = _Course(factory, traits, offered(CALM, traits), profiles, result)
+    result.broken = pass_through(calm.run, History(operations_of(calm.steps), traits), len(calm.run.events))
+    if result.broken:
+        return result
+    found = calm.judged(failing=False)
+    for fault in FAULTS:
+        found += _Course(factory, traits, offered(f"{fault}\n{FAILING}", traits), profiles, result).judged(failing=True)
+    for item in sorted(found, key=lambda item: not item.confirmed):
+        if item.site not in {kept.site for kept in result.lints}:
+            result.lints.append(item)
+    return result
+
+
+def offered(program: str, traits: Traits) -> list[Step]:
+    """The steps of a program that an engine has to offer."""
+    steps = [parse_step(line) for line in program.split("\n") if line]
+    return [step for step in steps if type(step) not in _NEEDS or _NEEDS[type(step)] in traits.capabilities]  # type: ignore[index]
+
+
+class _Course:
+    """One run, its lints, and the crashes they propose."""
+
+    def __init__(
+        self, factory: Factory, traits: Traits, steps: list[Step], profiles: Sequence[Profile], result: Linted
+    ) -> None:
+        self.steps = steps
+        self.run: Run = record(factory, steps)  # type: ignore[arg-type]
+        self._factory = factory
+        self._traits = traits
+        self._profiles = profiles
+        self._promised = {promise_word(operation) for operation in operations_of(steps)} & traits.promise
+        self._judge = Judge(factory)
+        self._judge.coverage = result.coverage
+        result.events += len(self.run.events)
+
+    def judged(self, *, failing: bool) -> list[Judged]:
+        """Every line that is suspicious, with what its crashes show."""
+        facts = Facts(
+            self.run,
+            operations_of(self.steps),
+            promise=self._traits.promise,
+            scratch=getattr(self._factory.kind, "scratch", ()),
+            profiles=self._profiles,
+        )
+        done = [call for call in facts.calls if not call.failed]
+        begun = min((call.end for call in done if call.everything or not self._promised), default=len(facts.events))
+        groups: dict[tuple[str, str], list[Lint]] = {}
+        for item in lints(facts, failing=failing):
+            groups.setdefault((item.rule, item.site), []).append(item)
+        return [self._judge_group(group, begun) for group in groups.values()]
+
+    def _judge_group(self, group: list[Lint], begun: int) -> Judged:
+        shown: dict[str, tuple[Lint, Fault]] = {}
+        group.sort(key=lambda item: _STRENGTH[item.profile])
+        for item in group:
+            if item.profile not in shown and item.crash.point > begun:
+                fault = self._play(item)
+                if fault:
+                    shown[item.profile] = item, fault
+        first, fault_shown = next(iter(shown.values()), (group[0], None))
+        return Judged(
+            rule=first.rule,
+            site=first.site,
+            words=first.words,
+            profiles=tuple(shown or dict.fromkeys(item.profile for item in group)),
+            steps=self._program(first),
+            fault=fault_shown,
+        )
+
+    def _program(self, item: Lint) -> tuple[Step, ...]:
+        """The steps that had begun when the crash came, and the crash."""
+        begun = sum(isinstance(event, Begin) for event in self.run.events[: item.crash.point])
+        steps: list[Step] = []
+        for step in self.steps:
+            begun -= bool(operations_of([step]))
+            if begun < 0:
+                break
+            steps.append(step)
+        return (*steps, step_of(self.run, item.crash, PROFILES[item.profile]))
+
+    def _play(self, item: Lint) -> Fault | None:
+        """The violation that the proposed crash shows; not one that needs no crash."""
+        steps = self._program(item)
+        found = play(self._factory, self._traits, steps, PROFILES[item.profile], self._judge).found
+        return found.fault if found and found.crashes else None

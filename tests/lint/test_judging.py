@@ -1,0 +1,125 @@
+"""From an engine to judged lints: bugs of the zoo are confirmed at their line, the sound engine has none."""
+
+import pytest
+
+from chaoswal.disk.profiles import PROFILES
+from chaoswal.engines.bugs import ENTRIES
+from chaoswal.engines.registry import EngineRef
+from chaoswal.lint.judging import Linted, lint
+from chaoswal.program import operations_of, parse_step, step_line
+from chaoswal.replay import Status, replay
+from tests.zoo.test_guilty import function_at
+
+CAUGHT = {
+    "no-sync-before-ack": "ack-before-sync",
+    "ack-before-sync-of-the-same-bytes": "ack-before-sync",
+    "no-dir-sync-after-new-wal": "name-not-synced",
+    "no-dir-sync-after-segment": "name-not-synced",
+    "no-dir-sync-after-rename": "name-not-synced",
+    "unlink-resurrects": "name-not-synced",
+    "rename-before-sync": "rename-before-sync",
+    "fsync-of-the-directory-instead-of-the-file": "rename-before-sync",
+    "wal-purged-before-segment-durable": "rename-before-sync",
+    "header-not-synced": "rename-before-sync",
+    "progress-not-synced": "rename-before-sync",
+    "unlink-old-before-new-durable": "unlink-before-replacement",
+    "sync-wrong-descriptor": "sync-of-the-wrong-file",
+    "state-file-rewritten-in-place": "overwrite-in-place",
+    "retries-failed-sync": "promise-after-failed-sync",
+}
+"""The bugs of the zoo that an order of calls gives away, and the rule that does."""
+
+SITES = {
+    "unlink-old-before-new-durable": "UnlinksFirst.make_segment",
+    "state-file-rewritten-in-place": "RewritesInPlace.create",
+}
+"""The line to be named where the zoo names none: nothing need be lost."""
+
+CONFIGURATIONS = [
+    "wal",
+    "wal sync=explicit",
+    "wal sync=bytes sync_bytes=100",
+    "wal wal_bytes=300",
+    "wal wal_bytes=300 sync=explicit",
+    "wal preallocate_bytes=4096",
+    "wal frame=2 read_mode=mmap",
+    "wal budget_bytes=4000",
+    "wal budget_bytes=4000 budget_policy=drop-oldest",
+    "wal age_seconds=1 lag_records=1",
+    "wal lag_records=1 slow=unregister",
+]
+
+
+def linted(engine: str) -> Linted:
+    """What comes of an engine named as on the command line."""
+    return lint(EngineRef.parse(engine))
+
+
+@pytest.mark.parametrize("bug", CAUGHT)
+def test_a_bug_of_the_zoo_is_confirmed_at_its_line(bug: str) -> None:
+    (found,) = linted(f"wal bug={bug}").lints
+    assert found.fault
+    assert found.rule == CAUGHT[bug]
+    assert found.fault.kind in ENTRIES[bug].kinds
+    assert set(ENTRIES[bug].profiles) <= set(found.profiles)
+    assert function_at(found.site) == (ENTRIES[bug].site or SITES[bug])
+
+
+@pytest.mark.parametrize("bug", CAUGHT)
+def test_what_is_confirmed_replays(bug: str) -> None:
+    engine = EngineRef.parse(f"wal bug={bug}")
+    (found,) = lint(engine).lints
+    steps = [parse_step(step_line(step)) for step in found.steps]
+    assert replay(engine, steps, PROFILES[found.profiles[0]])[0] is Status.FAILED
+    assert replay(EngineRef(name="wal"), steps, PROFILES[found.profiles[0]])[0] is not Status.FAILED
+
+
+@pytest.mark.parametrize("engine", CONFIGURATIONS)
+def test_the_sound_engine_has_none(engine: str) -> None:
+    result = linted(engine)
+    assert (result.lints, result.broken, result.confirmed) == ([], None, False)
+    assert result.events > 200
+
+
+def test_every_bug_whose_order_of_syncs_is_wrong_is_caught_but_one() -> None:
+    group = {name for name, entry in ENTRIES.items() if entry.group == "sync_order"}
+    assert group - set(CAUGHT) == {"cursor-durable-before-data"}, "docs/lint.md says why"
+
+
+@pytest.mark.parametrize("profile", ["kill", "prefix", "ext4-ordered", "posix"])
+def test_one_is_judged_under_the_profiles_that_are_asked_for(profile: str) -> None:
+    result = lint(EngineRef.parse("wal bug=no-dir-sync-after-new-wal"), [PROFILES[profile]])
+    assert [found.confirmed for found in result.lints if found.confirmed] == [True] * (profile == "posix")
+    assert {name for found in result.lints for name in found.profiles} <= {profile}
+
+
+def test_what_recovery_can_live_with_is_a_note() -> None:
+    result = linted("tests/lint/toys.py:Hints")
+    assert [found.rule for found in result.lints] == ["name-not-synced", "sync-of-the-wrong-file"]
+    assert not result.confirmed
+    assert result.coverage.judged > 0
+
+
+def test_a_crash_before_anything_is_promised_confirms_nothing() -> None:
+    result = linted("tests/lint/toys.py:Unborn")
+    assert [(found.rule, found.confirmed) for found in result.lints] == [("rename-before-sync", False)]
+
+
+def test_an_engine_that_promises_nothing_must_open_all_the_same() -> None:
+    result = linted("tests/lint/toys.py:Promiseless")
+    assert [found.fault and found.fault.kind for found in result.lints] == ["unopenable"]
+
+
+def test_a_run_that_is_wrong_without_a_crash_is_no_passing_run() -> None:
+    result = linted("wal bug=replays-none")
+    assert result.confirmed
+    assert result.broken
+    assert result.lints == []
+
+
+def test_the_program_has_what_the_engine_offers() -> None:
+    steps = linted("wal bug=no-dir-sync-after-segment").lints[0].steps
+    assert {"batch", "rotate", "subscribe"} <= {step_line(step).split()[0] for step in steps}
+    steps = linted("tests/toys.py:NoSync").lints[0].steps
+    assert [step_line(step) for step in steps][:1] == ["append 30"]
+    assert len(operations_of(steps)) == 1
