@@ -69,8 +69,8 @@ class Call:
     """Whether that is everything before it; otherwise only what it changed itself."""
 
     def relies_on(self, event: int) -> bool:
-        """Whether its return promises that this event is durable."""
-        return self.promises and event < self.end and (self.everything or event > self.begin)
+        """Whether its return promises that this event, which came before it, is durable."""
+        return self.promises and (self.everything or event > self.begin)
 
 
 class Facts:

@@ -22,7 +22,6 @@ from chaoswal.ops import (
     Cleanup,
     Flush,
     Maintain,
-    Operation,
     Poll,
     Rotate,
     Subscribe,
@@ -82,7 +81,7 @@ sync
 
 FAULTS = ("fail EIO on fdatasync of * nth 1 once", "fail EIO on fsync of * nth 1 once")
 
-_NEEDS: dict[type[Operation], str] = {
+_NEEDS: dict[type[Step], str] = {
     Batch: "append_batch",
     Rotate: "rotate",
     Cleanup: "cleanup",
@@ -94,9 +93,6 @@ _NEEDS: dict[type[Operation], str] = {
     Unsubscribe: "unregister",
 }
 """What an engine must have for an operation, where not every engine has it."""
-
-
-_STRENGTH = {name: place for place, name in enumerate(PROFILES)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +154,7 @@ def lint(engine: EngineRef, profiles: Sequence[Profile] = tuple(PROFILES.values(
 def offered(program: str, traits: Traits) -> list[Step]:
     """The steps of a program that an engine has to offer."""
     steps = [parse_step(line) for line in program.split("\n") if line]
-    return [step for step in steps if type(step) not in _NEEDS or _NEEDS[type(step)] in traits.capabilities]  # type: ignore[index]
+    return [step for step in steps if _NEEDS.get(type(step), "") in {"", *traits.capabilities}]
 
 
 class _Course:
@@ -195,7 +191,7 @@ class _Course:
 
     def _judge_group(self, group: list[Lint], begun: int) -> Judged:
         shown: dict[str, tuple[Lint, Fault]] = {}
-        group.sort(key=lambda item: _STRENGTH[item.profile])
+        group = [item for name in PROFILES for item in group if item.profile == name]
         for item in group:
             if item.profile not in shown and item.crash.point > begun:
                 fault = self._play(item)

@@ -3,8 +3,12 @@
 Theory of operation. A rule looks for a moment at which the engine relies on something that a crash could still undo: a
 promise is given, a name is moved, a file is removed. It names the event that could be lost, and proposes the
 crash that would show it. It cannot know what the engine's recovery makes of that; so what a rule finds is a suspicion
-until the proposed crash has been judged (``judging.py``). Several rules may suspect one line: a file that is renamed
-before it is synced is not durable at the next promise either. The first of the table says best what is wrong.
+until the proposed crash has been judged (``judging.py``). A crash is proposed only where it takes nothing else with
+it: in a profile that keeps an order, losing one event loses later ones, and the harm may be theirs. (But for unlinks: a
+file that is still there does no harm where whatever told of its end is there too.)
+
+Several rules may suspect one line: a file that is renamed before it is synced is not durable at the next promise
+either. The first of the table says best what is wrong.
 
 Why each pattern is a mistake, and where that is known from, stands in ``docs/lint.md``.
 """
@@ -40,7 +44,8 @@ class Lint:
     words: str
     """What was done, and what it relies on."""
     events: tuple[int, ...]
-    """The numbers of the events it is about, that of the site last."""
+    """The numbers of the events it is about, that of the site last; of others the crash loses
+    unlinks at most."""
     profile: str
     """The profile that allows the crash."""
     crash: Crash
@@ -55,8 +60,6 @@ class Suspicion:
     profile: Profile
     moment: int
     lost: tuple[Pending, ...] = ()
-    kept: int | None = None
-    """An event that must survive what is lost, or there is nothing to show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +89,16 @@ def lints(facts: Facts, *, failing: bool = False) -> list[Lint]:
 def _proposed(facts: Facts, rule: Rule, group: list[Suspicion]) -> Iterator[Lint]:
     for suspicion in group if len(group) <= FIRST + LAST else [*group[:FIRST], *group[-LAST:]]:
         crash = facts.crash(suspicion.profile, suspicion.moment, suspicion.lost)
-        if any(loss.event == suspicion.kept for loss in crash.losses):
-            continue
-        yield Lint(
-            rule=rule.name,
-            site=_site(facts, suspicion),
-            words=suspicion.words,
-            events=suspicion.events,
-            profile=suspicion.profile.name,
-            crash=crash,
-        )
+        with_it = {loss.event for loss in crash.losses}.difference(suspicion.events)
+        if all(isinstance(facts.events[number], Unlink) for number in with_it):
+            yield Lint(
+                rule=rule.name,
+                site=_site(facts, suspicion),
+                words=suspicion.words,
+                events=suspicion.events,
+                profile=suspicion.profile.name,
+                crash=crash,
+            )
 
 
 def _site(facts: Facts, suspicion: Suspicion) -> str:
@@ -182,9 +185,9 @@ def rename_before_sync(facts: Facts) -> Iterator[Suspicion]:
                     f"{_told(facts, number)} ({event.site}) came before its bytes were durable: "
                     f"{_told(facts, lost[-1].event)}"
                 )
-                yield Suspicion(_numbers(lost), words, profile, number + 1, lost, kept=number)
+                yield Suspicion(_numbers(lost), words, profile, number + 1, lost)
                 read_zeros = tuple(item for item in lost if item.is_data)
-                yield Suspicion(_numbers(lost), words, profile, number + 1, read_zeros, kept=number)
+                yield Suspicion(_numbers(lost), words, profile, number + 1, read_zeros)
 
 
 def name_not_synced(facts: Facts) -> Iterator[Suspicion]:
@@ -212,7 +215,7 @@ def _names_behind(facts: Facts) -> Iterator[Suspicion]:
                         f"{_told(facts, number)} ({event.site}) came before {_told(facts, item.event)} was durable: "
                         f"the directory was not synced between them"
                     )
-                    yield Suspicion((item.event,), words, profile, number + 1, (item,), kept=number)
+                    yield Suspicion((item.event,), words, profile, number + 1, (item,))
 
 
 # -- what is taken away ----------------------------------------------------------------------------------------
@@ -225,13 +228,13 @@ def unlink_before_replacement(facts: Facts) -> Iterator[Suspicion]:
             event = facts.events[number]
             if isinstance(event, Unlink | Rename) and facts.name_stands((event.directory, event.name), call.begin):
                 heir = _heir(facts, event, number, call)
-                if heir is not None and _something_durable(facts, event.inode, number):
+                if heir is not None:
                     yield from _gone_too_early(facts, event, number, heir)
 
 
 def _heir(facts: Facts, event: Unlink | Rename, number: int, call: Call) -> int | None:
     """The event by which a file made in the same call takes over the name, or the bytes; None where no file does."""
-    newborn = {new.inode for new in facts.events[call.begin : call.end] if isinstance(new, Create)} - {event.inode}
+    newborn = {new.inode for new in facts.events[call.begin : call.end] if isinstance(new, Create)}
     for later in range(number + 1, call.end):
         new = facts.events[later]
         if isinstance(new, GIVES) and new.inode in newborn and target(new) == (event.directory, event.name):
@@ -254,11 +257,6 @@ def _telling(content: bytes) -> list[bytes]:
     return [run for run in runs if 2 * len(set(run)) >= TAKEN_OVER_BYTES]
 
 
-def _something_durable(facts: Facts, inode: int, moment: int) -> bool:
-    pending = facts.bytes_pending(STRICTEST, moment).get(inode, [])
-    return sum(item.length for item in pending) < len(facts.content(inode, moment))
-
-
 def _gone_too_early(facts: Facts, event: Unlink | Rename, number: int, heir: int) -> Iterator[Suspicion]:
     new = facts.events[heir]
     assert isinstance(new, GIVES)
@@ -270,7 +268,7 @@ def _gone_too_early(facts: Facts, event: Unlink | Rename, number: int, heir: int
         lost += [item for item in facts.names_pending(profile, number + 1) if item.inode == new.inode]
         if lost:
             where = f"{words}durable ({event.site})"
-            yield Suspicion((number, *_numbers(lost)), where, profile, number + 1, tuple(lost), kept=number)
+            yield Suspicion(_numbers(lost), where, profile, number + 1, tuple(lost))
 
 
 # -- what is written over --------------------------------------------------------------------------------------

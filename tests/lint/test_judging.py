@@ -1,13 +1,19 @@
 """From an engine to judged lints: bugs of the zoo are confirmed at their line, the sound engine has none."""
 
+import dataclasses
+
 import pytest
 
+from chaoswal.check import Found
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.bugs import ENTRIES
 from chaoswal.engines.registry import EngineRef
+from chaoswal.lint import judging
 from chaoswal.lint.judging import Linted, lint
 from chaoswal.program import operations_of, parse_step, step_line
-from chaoswal.replay import Status, replay
+from chaoswal.replay import Played, Status, play, replay
+from tests.lint.test_rules import found as suspicions
+from tests.lint.toys import OneLine
 from tests.zoo.test_guilty import function_at
 
 CAUGHT = {
@@ -93,6 +99,12 @@ def test_one_is_judged_under_the_profiles_that_are_asked_for(profile: str) -> No
     assert {name for found in result.lints for name in found.profiles} <= {profile}
 
 
+def test_the_strongest_profile_comes_first() -> None:
+    asked = [PROFILES["posix"], PROFILES["prefix"]]
+    (found,) = lint(EngineRef.parse("wal bug=no-sync-before-ack"), asked).lints
+    assert found.profiles == ("prefix", "posix")
+
+
 def test_what_recovery_can_live_with_is_a_note() -> None:
     result = linted("tests/lint/toys.py:Hints")
     assert [found.rule for found in result.lints] == ["name-not-synced", "sync-of-the-wrong-file"]
@@ -108,6 +120,24 @@ def test_a_crash_before_anything_is_promised_confirms_nothing() -> None:
 def test_an_engine_that_promises_nothing_must_open_all_the_same() -> None:
     result = linted("tests/lint/toys.py:Promiseless")
     assert [found.fault and found.fault.kind for found in result.lints] == ["unopenable"]
+
+
+def test_a_line_is_named_once_for_what_is_confirmed() -> None:
+    """The first rule suspects it for a file that nobody needs, and can show nothing; a later one is right."""
+    confirmed, *notes = linted("tests/lint/toys.py:OneLine").lints
+    assert (confirmed.rule, confirmed.confirmed) == ("ack-before-sync", True)
+    assert "rename-before-sync" in {lint.rule for lint in suspicions(OneLine) if lint.site == confirmed.site}
+    assert confirmed.site not in {note.site for note in notes}
+
+
+def test_what_needs_no_crash_is_not_put_down_to_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_a_crash(*arguments: object) -> Played:
+        played = play(*arguments)  # type: ignore[arg-type]
+        assert played.found
+        return dataclasses.replace(played, found=Found(fault=played.found.fault, crashes=()))
+
+    monkeypatch.setattr(judging, "play", without_a_crash)
+    assert [found.confirmed for found in linted("tests/toys.py:NoSync").lints] == [False]
 
 
 def test_a_run_that_is_wrong_without_a_crash_is_no_passing_run() -> None:

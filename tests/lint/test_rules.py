@@ -32,7 +32,7 @@ MISTAKES = [
     (toys.SyncsAnother, "sync-of-the-wrong-file"),
     (NoSync, "ack-before-sync"),
 ]
-SOUND = [ToyLog, NoChecksum, toys.StateLog, toys.Scratches]
+SOUND = [ToyLog, NoChecksum, toys.StateLog, toys.Scratches, toys.Passes]
 
 
 def facts_of(engine: Factory, steps: list[Operation | Fault]) -> Facts:
@@ -93,6 +93,12 @@ def test_what_is_proposed_can_happen(kind: type) -> None:
 )
 def test_a_mistake_shows_where_the_profile_allows_it(kind: type, rule: str, profiles: set[str]) -> None:
     assert {lint.profile for lint in found(kind) if lint.rule == rule} == profiles
+
+
+def test_one_name_behind_another_can_be_lost_alone_under_posix_only() -> None:
+    engine = EngineRef.parse("wal bug=no-dir-sync-after-segment").factory()
+    found = lints(facts_of(engine, [parse_step("append 9"), parse_step("rotate")]))  # type: ignore[list-item]
+    assert {(lint.rule, lint.profile) for lint in found} == {("name-not-synced", "posix")}
 
 
 def test_only_the_profiles_that_are_asked_for_are_looked_at() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chaoswal.vfs.protocol import File, Vfs
-from tests.toys import ToyLog
+from tests.toys import NoSync, ToyLog
 
 HEAD_BYTES = 8
 
@@ -153,6 +153,31 @@ class Scratches(Hints):
     """The same, and it says that the file holds nothing durable."""
 
     scratch = ("hint*",)
+
+
+class Passes(ToyLog):
+    """A sound log that makes and removes a file in passing, and syncs no directory for that."""
+
+    def append(self, payload: bytes) -> int:
+        self.vfs.create("passing").close()
+        self.vfs.unlink("passing")
+        return super().append(payload)
+
+
+class OneLine(NoSync):
+    """Writes what it needs and what it does not by the same line, and syncs neither."""
+
+    def append(self, payload: bytes) -> int:
+        if "hint.new" in self.vfs.list():
+            self.vfs.unlink("hint.new")
+        draft = self.vfs.create("hint.new")
+        real, self.file = self.file, draft
+        end, self.end = self.end, 0
+        super().append(payload)
+        self.vfs.rename("hint.new", "hint")
+        self.payloads.pop()
+        self.file, self.end = real, end
+        return super().append(payload)
 
 
 class SyncsAnother(ToyLog):
