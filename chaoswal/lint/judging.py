@@ -2,16 +2,15 @@
 
 The programs are fixed and few: a lint is a look at the order of calls, and one run of everything an engine offers shows
 most of its orders. What a rule suspects is played as a program with that crash, under the profile that allows it, and
-judged as ``replay`` would. A violation confirms it. A crash before the engine has promised anything (or, where it
-promises nothing, has returned from anything) confirms nothing: what it breaks is a log that nobody relies on yet. A
-line is named once, for what was confirmed, if anything was, and of several reasons for the first in the table of rules.
+judged as ``replay`` would. A violation confirms it, unless nothing was promised yet (``check.at_creation``). A line is
+named once, for what was confirmed, if anything was, and of several reasons for the first in the table of rules.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chaoswal.anchors import step_of
-from chaoswal.check import Coverage, Judge
+from chaoswal.check import Coverage, Judge, at_creation
 from chaoswal.disk.profiles import PROFILES, Profile
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.lint.facts import Facts
@@ -27,7 +26,7 @@ from chaoswal.ops import (
     Subscribe,
     Unsubscribe,
 )
-from chaoswal.oracle import History, Traits, promise_word
+from chaoswal.oracle import History, Traits
 from chaoswal.program import Step, operations_of, parse_step
 from chaoswal.replay import pass_through, play, simulated
 from chaoswal.run import Run, record
@@ -168,7 +167,6 @@ class _Course:
         self._factory = factory
         self._traits = traits
         self._profiles = profiles
-        self._promised = {promise_word(operation) for operation in operations_of(steps)} & traits.promise
         self._judge = Judge(factory)
         self._judge.coverage = result.coverage
         result.events += len(self.run.events)
@@ -182,18 +180,16 @@ class _Course:
             scratch=getattr(self._factory.kind, "scratch", ()),
             profiles=self._profiles,
         )
-        done = [call for call in facts.calls if not call.failed]
-        begun = min((call.end for call in done if call.everything or not self._promised), default=len(facts.events))
         groups: dict[tuple[str, str], list[Lint]] = {}
         for item in lints(facts, failing=failing):
             groups.setdefault((item.rule, item.site), []).append(item)
-        return [self._judge_group(group, begun) for group in groups.values()]
+        return [self._judge_group(group) for group in groups.values()]
 
-    def _judge_group(self, group: list[Lint], begun: int) -> Judged:
+    def _judge_group(self, group: list[Lint]) -> Judged:
         shown: dict[str, tuple[Lint, Fault]] = {}
         group = [item for name in PROFILES for item in group if item.profile == name]
         for item in group:
-            if item.profile not in shown and item.crash.point > begun:
+            if item.profile not in shown:
                 fault = self._play(item)
                 if fault:
                     shown[item.profile] = item, fault
@@ -219,7 +215,7 @@ class _Course:
         return (*steps, step_of(self.run, item.crash, PROFILES[item.profile]))
 
     def _play(self, item: Lint) -> Fault | None:
-        """The violation that the proposed crash shows; not one that needs no crash."""
-        steps = self._program(item)
-        found = play(self._factory, self._traits, steps, PROFILES[item.profile], self._judge).found
-        return found.fault if found and found.crashes else None
+        """The violation that the proposed crash shows; not one that needs no crash, nor one that harms nobody yet."""
+        played = play(self._factory, self._traits, self._program(item), PROFILES[item.profile], self._judge)
+        found = played.found
+        return found.fault if found and found.crashes and not at_creation(found.fault, played.history) else None

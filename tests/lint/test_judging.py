@@ -117,11 +117,6 @@ def test_a_crash_before_anything_is_promised_confirms_nothing() -> None:
     assert [(found.rule, found.confirmed) for found in result.lints] == [("rename-before-sync", False)]
 
 
-def test_an_engine_that_promises_nothing_must_open_all_the_same() -> None:
-    result = linted("tests/lint/toys.py:Promiseless")
-    assert [found.fault and found.fault.kind for found in result.lints] == ["unopenable"]
-
-
 def test_a_line_is_named_once_for_what_is_confirmed() -> None:
     """The first rule suspects it for a file that nobody needs, and can show nothing; a later one is right."""
     confirmed, *notes = linted("tests/lint/toys.py:OneLine").lints

@@ -201,12 +201,6 @@ class TriesAgain(ToyLog):
             super().sync()
 
 
-class Promiseless(SyncsAfterwards):
-    """Promises nothing."""
-
-    promise = "none"
-
-
 class Unborn(ToyLog):
     """Gives its file a name before its beginning is durable, at creation only; a crash then is nobody's loss."""
 
