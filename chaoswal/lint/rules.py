@@ -25,9 +25,9 @@ from chaoswal.limits import SECTOR_BYTES
 from chaoswal.lint.facts import GIVES, STRICTEST, Call, Facts, Pending, target
 from chaoswal.trace import Begin, Create, End, Link, Rename, SyncEnd, Truncate, Unlink, Write
 
-TAKEN_OVER_BYTES = 16
+TAKEN_OVER_BYTES = 32
 """So many equal bytes in a row are no chance: what was in one file has been copied to another. The first ones of a file
-do not count, which name its format; nor do those with less than half as many different ones among them: counters,
+do not count, which name its format; nor do those with less than a quarter as many different ones among them: counters,
 zeros, padding."""
 
 FIRST, LAST = 6, 2
@@ -254,7 +254,7 @@ def _telling(content: bytes) -> list[bytes]:
     """Pieces of a file by which its bytes are known again elsewhere."""
     places = range(TAKEN_OVER_BYTES, len(content) - TAKEN_OVER_BYTES + 1, TAKEN_OVER_BYTES)
     runs = [content[at : at + TAKEN_OVER_BYTES] for at in places]
-    return [run for run in runs if 2 * len(set(run)) >= TAKEN_OVER_BYTES]
+    return [run for run in runs if 4 * len(set(run)) >= TAKEN_OVER_BYTES]
 
 
 def _gone_too_early(facts: Facts, event: Unlink | Rename, number: int, heir: int) -> Iterator[Suspicion]:
