@@ -129,6 +129,21 @@ class Reopen:
     """Close the engine cleanly and open it again."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """Close the engine cleanly, and leave it closed: whatever else is asked of it opens it first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAgain:
+    """Open the engine a second time while it is open, which it must refuse if it says that it locks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """Ask somebody who only reads, as another process would, for every record."""
+
+
 Operation: TypeAlias = (
     Append
     | Batch
@@ -148,6 +163,9 @@ Operation: TypeAlias = (
     | Defer
     | Flush
     | Reopen
+    | Close
+    | OpenAgain
+    | Read
 )
 OPERATIONS: tuple[type[Operation], ...] = (
     Append,
@@ -168,6 +186,9 @@ OPERATIONS: tuple[type[Operation], ...] = (
     Defer,
     Flush,
     Reopen,
+    Close,
+    OpenAgain,
+    Read,
 )
 
 

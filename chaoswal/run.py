@@ -14,8 +14,8 @@ from chaoswal.disk.faults import FaultPlan
 from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.registry import Factory
 from chaoswal.errors import StepLimit
-from chaoswal.ops import Operation, Reopen, Wait
-from chaoswal.oracle import ERROR, Observed
+from chaoswal.ops import Operation, Wait
+from chaoswal.oracle import Observed
 from chaoswal.trace import Event
 from chaoswal.verdict import Fault, Violation
 from chaoswal.vfs.memory import MemoryVfs
@@ -51,10 +51,10 @@ class Session:
         """Open it; ``generation`` makes what it draws by chance differ from what earlier openings drew."""
         self._factory = factory
         self._runtime = StillRuntime(generation)
-        self._driver: Driver | None = None
+        self._driver = Driver(self._open)
         self._faults: FaultPlan | None = None
         self.vfs = MemoryVfs(disk)
-        self.observed = self._contained(lambda: self._open(names))
+        self.observed = self._contained(lambda: self._driver.observe(names))
         self.opened = len(self.vfs)
 
     def arm(self, fault: DiskFault) -> None:
@@ -64,9 +64,8 @@ class Session:
             self.vfs.inject(self._faults)
         self._faults.arm(fault)
 
-    def _open(self, names: Sequence[str]) -> Observed:
-        self._driver = Driver(self._factory.open_simulated(self.vfs, self._runtime))
-        return self._driver.observe(names)
+    def _open(self) -> LogEngine:
+        return self._factory.open_simulated(self.vfs, self._runtime)
 
     def _contained(self, act: Callable[[], Observed]) -> Observed:
         try:
@@ -79,19 +78,17 @@ class Session:
 
     def probe(self) -> Fault | None:
         """Whether the engine appends and reads on; call it last, for it writes."""
-        driver = self._driver
-        if driver is None:
-            return None
         seen = self.observed
-        after = self._contained(lambda: Observed(fault=probe(driver.engine, seen)))
+        if seen.fault:
+            return None
+        after = self._contained(lambda: Observed(fault=probe(self._driver.engine, seen)))
         if after.fault and after.fault.kind is Violation.UNOPENABLE:
             return Fault(kind=Violation.STUCK, explanation=after.fault.explanation.replace("recovery", "appending on"))
         return after.fault
 
     def resume(self) -> None:
         """Hand back what the first look held, and go on to operations."""
-        if self._driver:
-            self._driver.resume(self.observed)
+        self._driver.resume(self.observed)
 
     def perform(self, op_index: int, operation: Operation) -> str:
         """Perform one operation between its markers; the text form of its result."""
@@ -100,31 +97,9 @@ class Session:
             self._runtime.sleep(operation.milliseconds / 1000)
             result = "None"
         else:
-            result = self._reopen() if isinstance(operation, Reopen) else self._ask(op_index, operation)
+            result = self._driver.perform(op_index, operation)
         self.vfs.end(op_index, result)
         return result
-
-    def _ask(self, op_index: int, operation: Operation) -> str:
-        if self._driver is None:
-            return f"{ERROR}the engine is not open"
-        return self._driver.perform(op_index, operation)
-
-    def _reopen(self) -> str:
-        driver, self._driver = self._driver, None
-        closing = self._close(driver.engine) if driver else ""
-        try:
-            known = driver.known if driver else ()
-            self._driver = Driver(self._factory.open_simulated(self.vfs, self._runtime), known)
-        except Exception as error:  # noqa: BLE001 - as above
-            return f"{ERROR}{type(error).__name__}: {error}"
-        return closing or "None"
-
-    def _close(self, engine: LogEngine) -> str:
-        try:
-            engine.close()
-        except Exception as error:  # noqa: BLE001 - as above; what could not be closed well is opened all the same
-            return f"{ERROR}{type(error).__name__}: {error}"
-        return ""
 
     def run(self) -> Run:
         """What happened so far."""

@@ -14,12 +14,15 @@ from chaoswal.ops import (
     Append,
     Batch,
     Cleanup,
+    Close,
     Deactivate,
     Defer,
     Flush,
     Maintain,
+    OpenAgain,
     Operation,
     Poll,
+    Read,
     Reject,
     Reopen,
     Rotate,
@@ -47,6 +50,8 @@ _OPTIONAL = (
     "unregister",
     "registered",
     "next_sequence",
+    "lock_errors",
+    "read_outside",
 )
 
 
@@ -58,6 +63,7 @@ def traits_of(engine: LogEngine) -> Traits:
         capabilities=frozenset(name for name in _OPTIONAL if hasattr(engine, name)),
         retention=tuple(_retention(engine).items()),
         refusals=frozenset(getattr(engine, "refusals", ())),
+        locks=frozenset(getattr(engine, "lock_errors", ())),
     )
 
 
@@ -66,15 +72,32 @@ def _retention(engine: LogEngine) -> dict[str, float]:
 
 
 class Driver:
-    """Performs operations on an open engine and keeps the handles and deliveries that belong to it."""
+    """Performs operations on an engine and keeps the handles and deliveries that belong to it."""
 
-    def __init__(self, engine: LogEngine, known: Iterable[str] = ()) -> None:
-        """``known``: the subscribers of earlier openings, taken up again when they are first asked for."""
-        self.engine = engine
+    def __init__(self, opening: Callable[[], LogEngine], known: Iterable[str] = ()) -> None:
+        """``opening`` opens the engine, which is done when it is first asked for anything, and after each closing.
+
+        ``known``: the subscribers of earlier openings, taken up again when they are first asked for.
+        """
         self.known = set(known)
-        self._drops = bool(_retention(engine).get("drops"))
+        self._opening = opening
+        self._engine: LogEngine | None = None
         self._handles: dict[str, Subscription] = {}
         self._held: dict[str, list[int]] = {}
+
+    @property
+    def engine(self) -> LogEngine:
+        """The engine, opened if it is not."""
+        if self._engine is None:
+            self._engine = self._opening()
+        return self._engine
+
+    def close(self) -> None:
+        """Close the engine, if it is open; it counts as closed even where that fails."""
+        engine, self._engine = self._engine, None
+        self._handles, self._held = {}, {}
+        if engine is not None:
+            engine.close()
 
     def perform(self, op_index: int, operation: Operation) -> str:
         """Ask for one operation; the text form of its result, or of the error it raised."""
@@ -95,8 +118,10 @@ class Driver:
                 return self._maintain()
             case Subscribe(name=name):
                 self._handle(name)
-            case Reopen() | Wait():
-                raise TypeError("reopening is for whoever opened the engine")
+            case Reopen() | Close() | OpenAgain() | Wait():
+                return self._for_opener(operation)
+            case Read():
+                return list(self.engine.read_outside())
             case SubscribeLatest() | Unsubscribe() | Activate() | Deactivate():
                 return self._for_registry(operation, operation.name)
             case _ if operation.name in self.known:
@@ -105,9 +130,24 @@ class Driver:
                 return [] if isinstance(operation, Poll) else None
         return None
 
+    def _for_opener(self, operation: Reopen | Close | OpenAgain | Wait) -> None:
+        match operation:
+            case Close():
+                self.close()
+            case Reopen():
+                try:
+                    self.close()
+                finally:
+                    self._engine = self._opening()  # what could not be closed well is opened all the same
+            case OpenAgain():
+                self._engine = self.engine
+                self._opening().close()
+            case _:
+                raise TypeError("waiting is for whoever has the clock")
+
     def _appended(self, result: object) -> object:
         number = _number(result)
-        return (number, self.engine.first_sequence()) if self._drops else number
+        return (number, self.engine.first_sequence()) if _retention(self.engine).get("drops") else number
 
     def _maintain(self) -> dict[str, Any]:
         done: Mapping[str, Any] = self.engine.maintain()
@@ -225,7 +265,7 @@ def _number(result: object) -> int | None:
 
 
 _PLAIN: dict[str, Operation] = {"sync": Sync(), "rotate": Rotate(), "cleanup": Cleanup(), "reopen": Reopen()}
-_PLAIN["maintain"] = Maintain()
+_PLAIN |= {"maintain": Maintain(), "close": Close(), "open-again": OpenAgain(), "read": Read()}
 _NAMED: dict[str, Callable[..., Operation]] = {
     "subscribe": Subscribe,
     "latest": SubscribeLatest,
@@ -269,6 +309,7 @@ class Generator:
             weights |= self._rarer(capabilities)
         if waits:
             weights["wait"] = self._chance.choice([0, 2])
+        weights |= self._rarest(capabilities, seed, reopen=reopen)
         self._words, self._weights = list(weights), list(weights.values())
         self._chance = chance or self._chance
 
@@ -281,6 +322,15 @@ class Generator:
             found |= {"unsubscribe": 0.5, "latest": 0.5} if self._chance.random() < 0.3 else {}
         if "maintain" in capabilities:
             found |= {"maintain": self._chance.choice([0, 0, 1])}
+        return found
+
+    @staticmethod
+    def _rarest(capabilities: frozenset[str], seed: int, *, reopen: bool) -> dict[str, float]:
+        """What is in few programs, drawn apart, so that the others are what they would be without it."""
+        chance = random.Random(f"rarest:{seed}")
+        found = {"close": 0.5} if chance.random() < 0.3 and reopen else {}
+        found |= {"open-again": 0.5} if chance.random() < 0.3 and reopen and "lock_errors" in capabilities else {}
+        found |= {"read": 2.0} if chance.random() < 0.3 and "read_outside" in capabilities else {}
         return found
 
     def program(self, length: int) -> list[Operation]:

@@ -5,7 +5,22 @@ from collections import Counter
 import pytest
 
 from chaoswal.disk.disk import Disk
-from chaoswal.ops import Ack, Append, Batch, Defer, Flush, Operation, Poll, Reopen, Rotate, Subscribe, Sync
+from chaoswal.ops import (
+    Ack,
+    Append,
+    Batch,
+    Close,
+    Defer,
+    Flush,
+    OpenAgain,
+    Operation,
+    Poll,
+    Reopen,
+    Rotate,
+    Subscribe,
+    Sync,
+    Wait,
+)
 from chaoswal.oracle import Observed
 from chaoswal.run import Session
 from chaoswal.verdict import Violation
@@ -89,7 +104,7 @@ class WithSubscribers(toys.ToyLog):
 
 def test_places_are_those_among_what_is_held() -> None:
     engine = WithSubscribers(vfs=MemoryVfs())
-    driver = Driver(engine)  # type: ignore[arg-type]
+    driver = Driver(lambda: engine)  # type: ignore[arg-type, return-value]
     steps: list[tuple[Operation, str]] = [
         (Poll(name="s", count=2), "[]"),
         (Ack(name="s", places=(0,)), "None"),
@@ -104,11 +119,28 @@ def test_places_are_those_among_what_is_held() -> None:
 
 
 def test_what_an_engine_raises_is_a_result() -> None:
-    driver = Driver(toys.ToyLog(vfs=MemoryVfs()))  # type: ignore[arg-type]
+    vfs = MemoryVfs()
+    driver = Driver(lambda: toys.ToyLog(vfs=vfs))  # type: ignore[arg-type, return-value]
     assert driver.perform(0, Append(size=3)) == "0"
     assert driver.perform(1, Sync()) == "None"
     assert driver.perform(2, Rotate()).startswith("error AttributeError: ")
-    assert driver.perform(3, Reopen()) == "error TypeError: reopening is for whoever opened the engine"
+    assert driver.perform(3, Wait(milliseconds=1)) == "error TypeError: waiting is for whoever has the clock"
+
+
+def test_what_was_closed_is_opened_by_the_next_operation() -> None:
+    opened: list[toys.ToyLog] = []
+    vfs = MemoryVfs()
+
+    def opening() -> toys.ToyLog:
+        opened.append(toys.ToyLog(vfs=vfs))
+        return opened[-1]
+
+    driver = Driver(opening)  # type: ignore[arg-type]
+    counts = []
+    for operation in (Append(size=3), Close(), Close(), Append(size=3), Reopen(), OpenAgain(), Close()):
+        assert not driver.perform(0, operation).startswith("error")
+        counts.append(len(opened))
+    assert counts == [1, 1, 1, 2, 3, 4, 4]
 
 
 def test_a_session_opens_again() -> None:
@@ -148,6 +180,6 @@ def test_every_operation_is_drawn_and_rhythms_differ() -> None:
         shares.append(sum(isinstance(step, Sync) for step in program))
         names = {step.name for step in program if isinstance(step, Subscribe)}
         assert all(step.name in names for step in program if isinstance(step, Poll | Ack | Defer | Flush))
-    assert len(drawn) == 11
+    assert len(drawn) == 12
     assert drawn[Batch] > 20
     assert max(shares) > 4 * (min(shares) + 1)

@@ -117,5 +117,13 @@ class LogEngine(MinimalEngine, Protocol):
     """The names of the exceptions by which it refuses an operation and changes nothing: an append where ``retention``
     says that it may be full, an activation where something is gone."""
 
+    lock_errors: tuple[str, ...]
+    """The names of the exceptions by which it refuses to be opened a second time while it is open."""
+
+    def read_outside(self) -> Iterable[Record]:
+        """Every record that somebody sees who opened it for reading long ago, in another process maybe: all that are
+        promised, and perhaps more.
+        """
+
     def next_sequence(self) -> int:
         """The sequence number the next record will get: never one that a promised record had."""

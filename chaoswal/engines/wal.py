@@ -11,6 +11,7 @@ from chaoswal.vfs.runtime import RealRuntime, Runtime
 from chaoswal.wal.log import Log
 from chaoswal.wal.options import Options
 from chaoswal.wal.recovery import CURSOR_ROWS, LOG_ROWS, SEGMENT_ROWS, WAL_ROWS
+from chaoswal.wal.reader import LogReader
 from chaoswal.wal.subscriber import Subscriber
 
 OPTIONS_HELP = """\
@@ -62,6 +63,7 @@ class WalEngine:
     takes_vfs = True
     scratch = ("LOCK",)
     refusals = ("AtCapacity", "RecordsMissed")
+    lock_errors = ("LogLocked",)
     places = {  # noqa: RUF012  a table that adapters share by convention
         "segment-*": "finalize",
         "wal-*.tmp": "new WAL",
@@ -84,6 +86,8 @@ class WalEngine:
         "slow": ("skip", "unregister"),
     }
     log_class: type[Log] = Log
+    reader_class: type[LogReader] = LogReader
+    _reader: LogReader | None = None
 
     def __init__(
         self, root: str | None = None, *, vfs: Vfs | None = None, runtime: Runtime | None = None, **options: Any
@@ -104,6 +108,7 @@ class WalEngine:
             "lag_seconds": chosen.lag_seconds,
             "unregisters": chosen.slow == "unregister",
         }
+        self._vfs, self._read_mode = vfs, chosen.read_mode
         self.log = self.log_class(vfs, runtime if runtime is not None else RealRuntime(), chosen)
 
     def append(self, payload: bytes, expected: int | None = None) -> int:
@@ -120,6 +125,11 @@ class WalEngine:
 
     def records(self) -> Iterator[tuple[int, bytes]]:
         return self.log.records()
+
+    def read_outside(self) -> Iterator[tuple[int, bytes]]:
+        if self._reader is None:
+            self._reader = self.reader_class(self._vfs, read_mode=self._read_mode, unsynced=True)
+        return self._reader.records()
 
     def cleanup(self) -> int:
         return self.log.cleanup()
@@ -153,4 +163,6 @@ class WalEngine:
         return self.log.next_sequence
 
     def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
         self.log.close()

@@ -23,8 +23,8 @@ from chaoswal.killloop.notes import Notes
 from chaoswal.killloop.places import place_of
 from chaoswal.killloop.plans import Plan, Program
 from chaoswal.limits import PAGE_BYTES
-from chaoswal.ops import Operation, Reopen
-from chaoswal.oracle import ERROR, Observed
+from chaoswal.ops import Operation
+from chaoswal.oracle import Observed
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault, Violation
 from chaoswal.vfs.noted import CODES, Moment, NotedVfs
@@ -148,7 +148,7 @@ class _Child:
             self._vfs = NotedVfs(
                 task.root, self._trigger, names=task.names, next_inode=task.next_inode, tickets=task.tickets
             )
-        self._driver: Driver | None = None
+        self._driver = Driver(self._open)
         self._offers: Offers | None = None
 
     def work(self) -> None:
@@ -168,8 +168,7 @@ class _Child:
 
     def close(self) -> None:
         """Close the engine."""
-        if self._driver:
-            self._driver.engine.close()
+        self._driver.close()
 
     def _contained(self) -> Observed:
         try:
@@ -183,13 +182,12 @@ class _Child:
             return Observed(fault=Fault(kind=Violation.UNOPENABLE, explanation=why))
 
     def _open_and_look(self) -> Observed:
-        engine = self._open()
+        engine = self._driver.engine
         traits = traits_of(engine)
         scratch, places = tuple(getattr(engine, "scratch", ())), dict(getattr(engine, "places", {}))
         self._offers = Offers(traits=traits, scratch=scratch, places=places)
         self._note(offers_note(self._offers))
         self._trigger.places = places
-        self._driver = Driver(engine)
         observed = self._driver.observe(self._task.subscribers)
         self._driver.resume(observed)
         return observed
@@ -207,25 +205,10 @@ class _Child:
         moment = plan.moment if plan.armed and trigger.is_due(0, None) else None
         if moment in (Moment.BEFORE, Moment.INSIDE):
             die()
-        result = self._reopen() if isinstance(operation, Reopen) else self._ask(op_index, operation)
+        result = self._driver.perform(op_index, operation)
         if moment is Moment.MADE:
             die()
         self._note((_END, op_index, result))
         if moment is Moment.AFTER:
             die()
         trigger.operation = None
-
-    def _ask(self, op_index: int, operation: Operation) -> str:
-        if self._driver is None:
-            return f"{ERROR}the engine is not open"
-        return self._driver.perform(op_index, operation)
-
-    def _reopen(self) -> str:
-        driver, self._driver = self._driver, None
-        try:
-            if driver:
-                driver.engine.close()
-            self._driver = Driver(self._open(), driver.known if driver else ())
-        except Exception as error:  # noqa: BLE001 - as above
-            return f"{ERROR}{type(error).__name__}: {error}"
-        return "None"

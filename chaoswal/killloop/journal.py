@@ -132,7 +132,7 @@ def offers_note(offers: Offers) -> Note:
     """The note of what an engine promises."""
     traits = offers.traits
     promise, capabilities = tuple(sorted(traits.promise)), tuple(sorted(traits.capabilities))
-    kept = (traits.retention, tuple(sorted(traits.refusals)))
+    kept = (traits.retention, tuple(sorted(traits.refusals)), tuple(sorted(traits.locks)))
     return (
         TRAITS,
         promise,
@@ -146,13 +146,14 @@ def offers_note(offers: Offers) -> Note:
 
 def offers_of(note: Note) -> Offers:
     """What an engine promises, from its note."""
-    _, promise, reads, capabilities, scratch, places, (retention, refusals) = note
+    _, promise, reads, capabilities, scratch, places, (retention, refusals, locks) = note
     traits = Traits(
         promise=frozenset(promise),
         promise_reads=reads,
         capabilities=frozenset(capabilities),
         retention=retention,
         refusals=frozenset(refusals),
+        locks=frozenset(locks),
     )
     return Offers(traits=traits, scratch=scratch, places=dict(places))
 

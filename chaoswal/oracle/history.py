@@ -13,12 +13,15 @@ from chaoswal.ops import (
     Append,
     Batch,
     Cleanup,
+    Close,
     Deactivate,
     Defer,
     Flush,
     Maintain,
+    OpenAgain,
     Operation,
     Poll,
+    Read,
     Reject,
     Reopen,
     Rotate,
@@ -31,7 +34,7 @@ from chaoswal.ops import (
 )
 from chaoswal.oracle.allowed import Allowed
 from chaoswal.oracle.explaining import wrong_deliveries
-from chaoswal.oracle.judging import judge
+from chaoswal.oracle.judging import judge, judge_reader
 from chaoswal.oracle.sight import ERROR, Observed, promise_word
 from chaoswal.trace import Begin, End, Marker
 from chaoswal.verdict import Fault, Violation
@@ -59,7 +62,7 @@ class History(Allowed):
                 self.log.begin_append(payloads(op_index, operation))
                 self.asked[op_index] = [self.log.removable]
                 self.log.may_remove(self._droppable())
-            case Sync() | Rotate() | Reopen():
+            case Sync() | Rotate() | Reopen() | Close():
                 self.asked[op_index] = [self.log.length()]
             case Cleanup():
                 self.log.may_remove(removable(self.subscribers.values(), self.first))
@@ -131,10 +134,10 @@ class History(Allowed):
         match operation:
             case Append() | Batch():
                 return self._appended(marker.op_index, operation, result, promised[0])
-            case Sync() | Rotate() | Reopen():
+            case Sync() | Rotate() | Reopen() | Close():
                 if promise_word(operation) in self.traits.promise:
                     self.log.promise(promised[0])
-                if isinstance(operation, Reopen):
+                if isinstance(operation, Reopen | Close):
                     self._let_go()
             case Cleanup():
                 return self._moved(result)
@@ -163,8 +166,14 @@ class History(Allowed):
                 if isinstance(operation, Activate):
                     self.strict.add(name)
             case _:
-                pass
+                return self._end_beside(operation, result)
         return None
+
+    def _end_beside(self, operation: Operation, result: Any) -> Fault | None:
+        """What somebody else was let do beside the one who has the engine open."""
+        if isinstance(operation, OpenAgain) and self.traits.locks:
+            return Fault(kind=Violation.DISHONEST, explanation="it was opened a second time while it was open")
+        return judge_reader(self, result) if isinstance(operation, Read) else None
 
     def _begins(self, name: str, subscriber: Subscriber, position: object) -> Fault | None:
         if not isinstance(position, int) or not subscriber.start <= position <= subscriber.start_max:
@@ -181,9 +190,12 @@ class History(Allowed):
         """A failed call may have happened or not, never half; with no fault injected it must not fail."""
         why = marker.result.removeprefix(ERROR)
         before = self.asked.pop(marker.op_index, [])
-        if why.partition(":")[0] in self.traits.refusals:
+        error = why.partition(":")[0]
+        if isinstance(operation, OpenAgain) and (error in self.traits.locks or not self.traits.locks):
+            return None
+        if error in self.traits.refusals:
             return self._refused(marker.op_index, operation, why, before)
-        if isinstance(operation, Reopen):
+        if isinstance(operation, Reopen | Close):
             self._let_go()
             for subscriber in self.subscribers.values():
                 subscriber.may_forget()

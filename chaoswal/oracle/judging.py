@@ -29,6 +29,20 @@ def judge(allowed: Allowed, observed: Observed) -> Fault | None:
     return _judge_losses(allowed, observed, span[0])
 
 
+def judge_reader(allowed: Allowed, given: list[Record]) -> Fault | None:
+    """The violation in what somebody is shown who only reads, while the engine runs; it promises nothing more."""
+    after = given[-1][0] + 1 if given else None
+    shown = Observed(records=[payload for _, payload in given], next_position=after)
+    numbers = [number for number, _ in given]
+    if numbers == list(range(after - len(given), after) if after else []) and allowed.log.settled(shown.records, after):
+        return None
+    end = after or allowed.first
+    if end < allowed.log.floor:
+        why = f"a reader is shown nothing from record {end} on, though all below {allowed.log.floor} are promised"
+        return Fault(kind=Violation.STUCK, explanation=why)
+    return explain_log(allowed.log, shown)
+
+
 def _judge_names(allowed: Allowed, observed: Observed) -> Fault | None:
     if observed.registered is None:
         return None

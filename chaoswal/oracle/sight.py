@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from chaoswal.engines.adapter import Record
-from chaoswal.ops import Append, Batch, Operation, Reopen, Unsubscribe
+from chaoswal.ops import Append, Batch, OpenAgain, Operation, Reopen, Unsubscribe
 from chaoswal.verdict import Fault
 
 ERROR = "error "
@@ -21,6 +21,8 @@ class Traits:
     """The arguments of the model's ``Retention``."""
     refusals: frozenset[str] = frozenset()
     """The errors by which it refuses an operation and changes nothing."""
+    locks: frozenset[str] = frozenset()
+    """The errors by which it refuses to be opened a second time."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class Observed:
         return ""
 
 
-_WORDS = {Append: "append", Batch: "append_batch", Reopen: "close", Unsubscribe: "unregister"}
+_WORDS = {Append: "append", Batch: "append_batch", Reopen: "close", OpenAgain: "open", Unsubscribe: "unregister"}
 
 
 def promise_word(operation: Operation) -> str:

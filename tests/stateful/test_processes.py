@@ -28,7 +28,7 @@ ANSWER_SECONDS = 30
 
 def serve(engine: EngineRef, directory: str, names: list[str], asked: Any, answers: Any) -> None:
     """The child: open (which is recovery), say what is there, then answer operations until killed."""
-    driver = Driver(engine.factory().open_directory(directory), names)
+    driver = Driver(lambda: engine.factory().open_directory(directory), names)
     observed = driver.observe(names)
     answers.send(observed)
     driver.resume(observed)

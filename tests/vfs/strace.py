@@ -10,11 +10,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from chaoswal.engines.wal import WalEngine
-from chaoswal.ops import OPERATIONS, Operation, Reopen
+from chaoswal.ops import OPERATIONS, Operation
 from chaoswal.text import line, parse
 from chaoswal.trace import (
     ROOT,
@@ -51,15 +52,9 @@ _DESCRIPTOR = re.compile(r"^\d+<([^>]*)>")
 def play(vfs: Vfs, options: Options, program: Sequence[Operation]) -> list[str]:
     """Perform a program on the builtin log and close it; the results in text form."""
     runtime = StillRuntime(1)
-    driver = Driver(_opened(vfs, runtime, options))
-    results = []
-    for op_index, operation in enumerate(program):
-        if isinstance(operation, Reopen):
-            driver.engine.close()
-            driver = Driver(_opened(vfs, runtime, options), driver.known)
-        else:
-            results.append(driver.perform(op_index, operation))
-    driver.engine.close()
+    driver = Driver(partial(_opened, vfs, runtime, options))
+    results = [driver.perform(op_index, operation) for op_index, operation in enumerate(program)]
+    driver.close()
     return results
 
 

@@ -24,7 +24,7 @@ from chaoswal.disk.volume import Volume
 from chaoswal.engines.bugs import ENTRIES
 from chaoswal.engines.bugs.entry import Entry
 from chaoswal.engines.registry import EngineRef
-from chaoswal.ops import Ack, Append, Cleanup, Operation, Poll, Reopen, Rotate, Subscribe
+from chaoswal.ops import Ack, Append, Cleanup, Close, Operation, Poll, Reopen, Rotate, Subscribe
 from chaoswal.program import Step
 from chaoswal.replay import Played, play_to_last_run, simulated
 from chaoswal.shrink import Shrunk, Target, crash_steps, shrink
@@ -36,7 +36,11 @@ DEPTH = Depth(levels=1, samples=6, bound=Bound(random_states=1, states_per_point
 WAL_BYTES = ("300", "1000", "100000")
 LENGTHS = (5, 10, 10, 30)
 PLAIN = 16
-REREAD = "fail EIO on read of wal-*.wal nth 1 once"
+CLOSING: dict[str, Step] = {
+    "fail EIO on read of wal-*.wal nth 1 once": Reopen(),
+    "fail EIO on fdatasync of *.wal nth 1 once": Close(),
+}
+"""Errors that come while the engine is closed, or opened anew."""
 FAULTS = [
     *(
         f"fail EIO on {call} of {glob} nth {nth} once"
@@ -65,7 +69,7 @@ def configured(seed: int, bug: str = "") -> EngineRef:
     chance = random.Random(f"options:{seed}")
     engine = EngineRef(name="wal").with_options(sync=chance.choice(("each", "explicit")))
     engine = engine.with_options(wal_bytes=chance.choice(WAL_BYTES))
-    return engine.with_options(bug=bug) if bug else engine
+    return engine.with_options(bug=bug, **dict(ENTRIES[bug].options)) if bug else engine
 
 
 def hunt(seeds: Iterable[int], profile: Profile, *, bug: str = "", faults: bool = False) -> Catch | None:
@@ -113,10 +117,10 @@ def _life(generator: Generator, chance: random.Random, *, faults: bool) -> list[
     steps = [spiced for step in program for spiced in _spiced(step, names, chance)]
     if faults and names:
         # What a close that fails forgets of the acknowledgements, no history tells yet.
-        steps = [step for step in steps if not isinstance(step, Reopen)]
+        steps = [step for step in steps if not isinstance(step, Reopen | Close)]
     for _ in range(2 if faults else 0):
         place = chance.randrange(len(steps))
-        steps[place:place] = _faults(chance, reopen=not names)
+        steps[place:place] = _faults(chance, closing=not names)
     return steps
 
 
@@ -132,14 +136,15 @@ def _spiced(operation: Operation, names: Sequence[str], chance: random.Random) -
     return [operation]
 
 
-def _faults(chance: random.Random, *, reopen: bool) -> list[Step]:
-    """One error; or a write cut short, and perhaps the next one failing, as on a full disk; or one while reopening."""
+def _faults(chance: random.Random, *, closing: bool) -> list[Step]:
+    """One error; or a write cut short, and perhaps the next one failing, as on a full disk; or one while closing."""
     nth = chance.randint(1, 3)
     short = f"short write of *.wal nth {nth} at {chance.choice((7, 33, 60))}"
     full = f"fail ENOSPC on write of *.wal nth {nth + 1} once"
-    lines = chance.choice([[short], [short, full], *([fault] for fault in chance.sample(FAULTS, 5)), [REREAD]])
+    errors = [[fault] for fault in (*chance.sample(FAULTS, 5), *CLOSING)]
+    lines = chance.choice([[short], [short, full], *errors])
     faults: list[Step] = [DiskFault.parse(line) for line in lines]
-    return [*faults, Reopen()] if reopen and lines == [REREAD] else faults
+    return [*faults, CLOSING[lines[0]]] if closing and lines[0] in CLOSING else faults
 
 
 def _caught(engine: EngineRef, profile: Profile, seed: int, played: Played, steps: Sequence[Step]) -> Catch | None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from chaoswal.engines.registry import EngineRef
 from chaoswal.engines.wal import WalEngine
 from chaoswal.verdict import Violation
 from chaoswal.wal.log import Log, Parts
+from chaoswal.wal.reader import LogReader
 
 Broken = TypeVar("Broken")
 
@@ -31,6 +33,8 @@ class Entry:
     whose change on the disk is wrong; where the disk is right, that which recovery ends with. Empty where it varies."""
     faults: bool
     """Whether it shows only where calls fail."""
+    options: tuple[tuple[str, str], ...]
+    """Without these options of the engine it does not show."""
 
 
 ENTRIES: dict[str, Entry] = {}
@@ -38,30 +42,49 @@ ENTRIES: dict[str, Entry] = {}
 
 
 def bug(
-    name: str, *, kinds: str, profiles: str, site: str = "", faults: bool = False, parts: Parts = WHOLE
+    name: str,
+    *,
+    kinds: str,
+    profiles: str,
+    site: str = "",
+    faults: bool = False,
+    parts: Parts = WHOLE,
+    options: str = "",
 ) -> Callable[[type[Broken]], type[Broken]]:
-    """Enter the class below into the zoo: a ``Log``, or any of its parts, to be put together with ``parts``."""
+    """Enter the class below into the zoo: an adapter, a ``Log``, a ``LogReader``, or any part of a log.
+
+    A part is put together with ``parts``. ``options`` are words as on the command line.
+    """
 
     def enter(broken: type[Broken]) -> type[Broken]:
-        log = (
-            broken
-            if issubclass(broken, Log)
-            else type(f"{broken.__name__}Log", (Log,), {"parts": _with(broken, parts)})
-        )
-        adapter = type(f"{broken.__name__}Engine", (WalEngine,), {"log_class": log, "__doc__": broken.__doc__})
         ENTRIES[name] = Entry(
             name=name,
             group=broken.__module__.rpartition(".")[2],
-            adapter=adapter,
+            adapter=_adapter(broken, parts),
             story=" ".join((broken.__doc__ or "").split()),
             kinds=tuple(map(Violation, kinds.split())),
             profiles=tuple(profiles.split()),
             site=site,
             faults=faults,
+            options=EngineRef.of("wal", options.split()).options,
         )
         return broken
 
     return enter
+
+
+def _adapter(broken: type, parts: Parts) -> type[WalEngine]:
+    """The adapter with that class in the place of the sound one."""
+    if issubclass(broken, WalEngine):
+        return broken
+    body: dict[str, Any] = {"__doc__": broken.__doc__}
+    if issubclass(broken, LogReader):
+        body["reader_class"] = broken
+    elif issubclass(broken, Log):
+        body["log_class"] = broken
+    else:
+        body["log_class"] = type(f"{broken.__name__}Log", (Log,), {"parts": _with(broken, parts)})
+    return type(f"{broken.__name__}Engine", (WalEngine,), body)
 
 
 def _with(broken: type, parts: Parts) -> Parts:

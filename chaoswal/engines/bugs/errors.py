@@ -4,6 +4,8 @@ from contextlib import suppress
 
 from chaoswal.engines.bugs.entry import bug
 from chaoswal.engines.bugs.sync_order import ANY, CACHED
+from chaoswal.vfs.protocol import Lock
+from chaoswal.wal.errors import LogLocked
 from chaoswal.wal.frames import Pieces
 from chaoswal.wal.log import Log
 from chaoswal.wal.survey import TORN, Surveyor, Tail
@@ -68,3 +70,26 @@ class IgnoresCloseError(Log):
     def close(self) -> None:
         with suppress(OSError):
             super().close()
+
+
+class HeldLock:
+    """A lock that somebody else has."""
+
+    previous = ""
+
+    def tell(self, owner: str) -> None:
+        """Whose it is stands there already."""
+
+    def release(self) -> None:
+        """It is not ours."""
+
+
+@bug("second-writer-let-in", kinds="dishonest", profiles=ANY)
+class TakesLockForStale(Log):
+    """A lock that is held is taken for one that a dead process has left: translate #3582, over Xapian's flintlock."""
+
+    def take_lock(self, owner: str) -> Lock:
+        try:
+            return super().take_lock(owner)
+        except LogLocked:
+            return HeldLock()
