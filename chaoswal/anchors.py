@@ -75,12 +75,13 @@ def tell(start: Disk, events: Sequence[Event]) -> list[Told]:
         word, of = word_of(type(event)), role(path)
         on_disk[word, of] += 1
         in_operation[operation, word, of] += 1
+        at = event.op_index + 1 if isinstance(event, End) else operation  # of several at once, each ends on its own
         here = _marker(event) or Anchor(call=word, role=of, nth=in_operation[operation, word, of])
         told.append(
             Told(
                 event=event,
                 number=number,
-                operation=operation,
+                operation=at,
                 path=path,
                 before=before,
                 on_disk=Anchor(call=word, role=of, nth=on_disk[word, of]),

@@ -103,9 +103,10 @@ class Judge:
         watched = self._reach is not None and self._looks & (self._looks - 1) == 0  # the 1st, 2nd, 4th, 8th …
         with self._reach.watching() if self._reach and watched else nullcontext():
             first = Session(self.factory, Disk(image=image), generation=self.generation, names=names)
-        if first.observed.fault:
-            return Sight(first.observed, None, wrote=first.vfs.changed())
+        first.end()
         wrote = first.vfs.changed()
+        if first.observed.fault:
+            return Sight(first.observed, None, wrote=wrote)
         again = self._look_again(first.vfs.image() if wrote else image, names)
         difference = first.observed.differs(again.observed)
         if difference:
@@ -118,8 +119,8 @@ class Judge:
     def _look_again(self, image: Image, names: tuple[str, ...]) -> Sight:
         known = self._again.get((image.key, names))
         if known is None:
-            session = Session(self.factory, Disk(image=image), generation=self.generation + 1, names=names)
-            known = self._again[image.key, names] = Sight(session.observed, session.probe(), wrote=False)
+            with Session(self.factory, Disk(image=image), generation=self.generation + 1, names=names) as session:
+                known = self._again[image.key, names] = Sight(session.observed, session.probe(), wrote=False)
         return known
 
 
@@ -290,7 +291,8 @@ def _check_inside(
         for crash, history in inside.chosen:
             disk = crashed(run.start, run.events, crash, profile)
             names = tuple(history.subscribers)
-            recovery = Session(judge.factory, disk, generation=judge.generation, names=names).run()
+            with Session(judge.factory, disk, generation=judge.generation, names=names) as session:
+                recovery = session.run()
             found = check(
                 recovery, history, judge, profile, bound=depth.bound, depth=deeper, seed=inside.seed, wanted=wanted
             )

@@ -5,6 +5,7 @@ no more than a list of short lines and a record tells where it came from.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -144,6 +145,18 @@ class Read:
     """Ask somebody who only reads, as another process would, for every record."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """Perform the next ``count`` operations at once, each in a thread of its own, as far as they are ``CONCURRENT``.
+
+    The threads take turns by these ``choices`` (``vfs/scheduler.py``); 0 goes on with the one that runs, and behind the
+    last no thread gives way without need. Where there is no scheduler the operations follow each other.
+    """
+
+    count: int
+    choices: tuple[int, ...]
+
+
 Operation: TypeAlias = (
     Append
     | Batch
@@ -166,6 +179,7 @@ Operation: TypeAlias = (
     | Close
     | OpenAgain
     | Read
+    | Together
 )
 OPERATIONS: tuple[type[Operation], ...] = (
     Append,
@@ -189,7 +203,21 @@ OPERATIONS: tuple[type[Operation], ...] = (
     Close,
     OpenAgain,
     Read,
+    Together,
 )
+
+CONCURRENT = (Append, Batch, Sync, Rotate, Subscribe)
+"""What may be performed at once: what is promised and allowed meanwhile is known for these."""
+
+
+def company(steps: Sequence[object], place: int) -> int:
+    """How many of the steps behind the one at ``place`` are performed at once: none unless that is a Together."""
+    step, count = steps[place], 0
+    if isinstance(step, Together):
+        behind = steps[place + 1 : place + 1 + step.count]
+        while count < len(behind) and isinstance(behind[count], CONCURRENT):
+            count += 1
+    return count
 
 
 def payload(op_index: int, place: int, size: int) -> bytes:

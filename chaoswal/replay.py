@@ -18,11 +18,8 @@ from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
 from chaoswal.oracle import History, Traits
 from chaoswal.program import CrashStep, Step, operations_of, segments
-from chaoswal.run import Run, record
+from chaoswal.run import Run, Session, record
 from chaoswal.verdict import Fault
-from chaoswal.vfs.memory import MemoryVfs
-from chaoswal.vfs.runtime import StillRuntime
-from chaoswal.workload import traits_of
 
 NEIGHBOURHOOD = 12
 """How many events before and after its anchor a crash is tried at."""
@@ -76,7 +73,8 @@ def simulated(engine: EngineRef) -> tuple[Factory, Traits]:
     if not factory.simulated:
         raise UsageError(f"{engine.name} takes no vfs: it runs on real directories only, under the kill loop")
     try:
-        traits = traits_of(factory.open_simulated(MemoryVfs(), StillRuntime()))
+        with Session(factory, Disk()) as session:
+            traits = session.traits()
     except (TypeError, ValueError, RuntimeError) as error:  # the last: it asks for threads, which are not there
         raise UsageError(f"cannot open {engine}: {error}") from error
     return factory, traits

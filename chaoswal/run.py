@@ -5,22 +5,25 @@ operations, and ends where somebody crashes it. Its trace is all that anybody be
 is an observation; a run that makes more calls than any recovery should is taken to hang.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Self
 
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.faults import FaultPlan
 from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.registry import Factory
-from chaoswal.errors import StepLimit
-from chaoswal.ops import Operation, Wait
-from chaoswal.oracle import Observed
+from chaoswal.errors import EngineFault, StepLimit
+from chaoswal.ops import Operation, Together, Wait, company
+from chaoswal.oracle import ERROR, Observed, Traits
 from chaoswal.trace import Event
 from chaoswal.verdict import Fault, Violation
 from chaoswal.vfs.memory import MemoryVfs
-from chaoswal.vfs.runtime import StillRuntime
-from chaoswal.workload import Driver, probe
+from chaoswal.vfs.runtime import Runtime, StillRuntime
+from chaoswal.vfs.scheduler import Scheduler
+from chaoswal.workload import Driver, probe, traits_of
 
 
 @dataclass(kw_only=True)
@@ -47,15 +50,39 @@ class Session:
         *,
         generation: int = 0,
         names: Sequence[str] = (),
+        together: bool = False,
     ) -> None:
-        """Open it; ``generation`` makes what it draws by chance differ from what earlier openings drew."""
+        """Open it; ``generation`` makes what it draws by chance differ from what earlier openings drew.
+
+        ``together``: whether it will be asked for operations at once. Then, and where the engine has threads of its
+        own, it lives under a scheduler, and must be ended.
+        """
         self._factory = factory
-        self._runtime = StillRuntime(generation)
+        self._scheduler = Scheduler(generation, choices=()) if together or factory.threaded else None
+        self._runtime: Runtime = self._scheduler or StillRuntime(generation)
         self._driver = Driver(self._open)
         self._faults: FaultPlan | None = None
-        self.vfs = MemoryVfs(disk)
+        self.vfs = MemoryVfs(disk, step=self._scheduler.step if self._scheduler else None)
+        if self._scheduler:
+            self._scheduler.begin()
         self.observed = self._contained(lambda: self._driver.observe(names))
         self.opened = len(self.vfs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End its threads, in the middle of what they do."""
+        if self._scheduler:
+            self._scheduler.end()
+            self._scheduler = None
+
+    def traits(self) -> Traits:
+        """What the engine promises; whatever it raises where it cannot be opened."""
+        return traits_of(self._driver.engine)
 
     def arm(self, fault: DiskFault) -> None:
         """Let a fault strike from now on, counting calls from here."""
@@ -101,6 +128,31 @@ class Session:
         self.vfs.end(op_index, result)
         return result
 
+    def perform_together(self, op_index: int, operation: Together, members: Sequence[Operation]) -> None:
+        """Perform operations at once; those of ``members`` have the numbers that follow."""
+        self.vfs.begin(op_index)
+        result = "None"
+        try:
+            self._at_once(operation, dict(enumerate(members, op_index + 1)))
+        except EngineFault as error:
+            result = f"{ERROR}{type(error).__name__}: {error}"
+        self.vfs.end(op_index, result)
+
+    def _at_once(self, operation: Together, members: Mapping[int, Operation]) -> None:
+        scheduler = self._scheduler
+        if scheduler is None:
+            for number, member in members.items():
+                self.perform(number, member)
+            return
+        scheduler.follow(operation.choices)
+        tasks = [
+            scheduler.spawn(partial(self.perform, number, member), f"operation {number + 1}")
+            for number, member in members.items()
+        ]
+        for task in tasks:
+            task.join()
+        scheduler.follow(())
+
     def run(self) -> Run:
         """What happened so far."""
         return Run(
@@ -122,13 +174,26 @@ def record(
     names: Sequence[str] = (),
 ) -> Run:
     """Run operations and faults on an engine opened on a disk (default: an empty one) and return the trace."""
-    session = Session(factory, disk or Disk(), generation=generation, names=names)
-    session.resume()
-    op_index = first_index
-    for step in steps:
-        if isinstance(step, DiskFault):
-            session.arm(step)
-        else:
-            session.perform(op_index, step)
-            op_index += 1
-    return session.run()
+    together = any(isinstance(step, Together) for step in steps)
+    with Session(factory, disk or Disk(), generation=generation, names=names, together=together) as session:
+        session.resume()
+        place, op_index = 0, first_index
+        while place < len(steps):
+            taken = _perform(session, steps, place, op_index)
+            op_index += taken
+            place += taken or 1
+        return session.run()
+
+
+def _perform(session: Session, steps: Sequence[Operation | DiskFault], place: int, op_index: int) -> int:
+    """Perform the step at ``place``, with those that belong to it; how many operations that were."""
+    step, count = steps[place], company(steps, place)
+    if isinstance(step, DiskFault):
+        session.arm(step)
+        return 0
+    if isinstance(step, Together):
+        members = [member for member in steps[place + 1 : place + 1 + count] if not isinstance(member, DiskFault)]
+        session.perform_together(op_index, step, members)
+    else:
+        session.perform(op_index, step)
+    return 1 + count

@@ -210,9 +210,9 @@ def crash_steps(factory: Factory, run: Run, found: Found, profile: Profile, name
     steps = []
     for number, crash in enumerate(found.crashes):
         if number:
-            run = Session(
-                factory, crashed(run.start, run.events, found.crashes[number - 1], profile), names=names
-            ).run()
+            disk = crashed(run.start, run.events, found.crashes[number - 1], profile)
+            with Session(factory, disk, names=names) as session:
+                run = session.run()
         steps.append(step_of(run, crash, profile))
     return steps
 

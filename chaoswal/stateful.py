@@ -292,11 +292,13 @@ class CrashMachine(RuleBasedStateMachine):
         self._must_hold(pass_through(run, history, crash.point))
         self.steps.append(step_of(run, crash, self.profile))
         self.history = history
+        self.session.end()
         self._open(crashed(run.start, run.events, crash, self.profile))
 
     def teardown(self) -> None:
         """The end of an example is one more power cut."""
         if hasattr(self, "session"):
+            self.session.end()
             self._explore(self.session.run())
 
 

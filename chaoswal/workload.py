@@ -5,10 +5,11 @@ Draws are keyed by the seed and the operation's place, so that a program and its
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from chaoswal.engines.adapter import LogEngine, Record, Subscription
 from chaoswal.ops import (
+    CONCURRENT,
     Ack,
     Activate,
     Append,
@@ -29,6 +30,7 @@ from chaoswal.ops import (
     Subscribe,
     SubscribeLatest,
     Sync,
+    Together,
     Unsubscribe,
     Wait,
     payloads,
@@ -38,6 +40,11 @@ from chaoswal.verdict import Fault, Violation
 
 PROBE = b"probe|"
 """The record appended after a recovery to see whether the engine goes on."""
+
+CHOICES = 40
+"""So many turns of threads are drawn; behind them none gives way without need."""
+
+Step = TypeVar("Step")
 
 _OPTIONAL = (
     "append_batch",
@@ -112,16 +119,14 @@ class Driver:
                 return self._appended(self.engine.append(payloads(op_index, operation)[0]))
             case Batch():
                 return self._appended(self.engine.append_batch(payloads(op_index, operation)))
-            case Sync() | Rotate() | Cleanup():
+            case Sync() | Rotate() | Cleanup() | Read():
                 return getattr(self.engine, promise_word(operation))()
             case Maintain():
                 return self._maintain()
             case Subscribe(name=name):
                 self._handle(name)
-            case Reopen() | Close() | OpenAgain() | Wait():
+            case Reopen() | Close() | OpenAgain() | Wait() | Together():
                 return self._for_opener(operation)
-            case Read():
-                return list(self.engine.read_outside())
             case SubscribeLatest() | Unsubscribe() | Activate() | Deactivate():
                 return self._for_registry(operation, operation.name)
             case _ if operation.name in self.known:
@@ -130,8 +135,10 @@ class Driver:
                 return [] if isinstance(operation, Poll) else None
         return None
 
-    def _for_opener(self, operation: Reopen | Close | OpenAgain | Wait) -> None:
+    def _for_opener(self, operation: Reopen | Close | OpenAgain | Wait | Together) -> None:
         match operation:
+            case Together():
+                pass  # for whoever has a scheduler
             case Close():
                 self.close()
             case Reopen():
@@ -310,6 +317,8 @@ class Generator:
         if waits:
             weights["wait"] = self._chance.choice([0, 2])
         weights |= self._rarest(capabilities, seed, reopen=reopen)
+        self._crowd = random.Random(f"crowd:{seed}")
+        self._crowds = self._crowd.random() < 0.25
         self._words, self._weights = list(weights), list(weights.values())
         self._chance = chance or self._chance
 
@@ -337,6 +346,21 @@ class Generator:
         """The next ``length`` operations."""
         start: list[Operation] = [Subscribe(name=name) for name in self._names]
         return [*start, *(self.operation() for _ in range(length - len(start)))][:length]
+
+    def crowded(self, steps: Sequence[Step]) -> list[Step | Together]:
+        """These steps, some of which are performed at once in one program of four; drawn apart, as the rarest are."""
+        found: list[Step | Together] = []
+        for step in steps:
+            if self._crowds and isinstance(step, CONCURRENT) and self._crowd.random() < 0.15:
+                found.append(self._together())
+            found.append(step)
+        return found
+
+    def _together(self) -> Together:
+        chance = self._crowd
+        restless = chance.choice((0.1, 0.3, 0.6, 0.9))
+        choices = (chance.randint(1, 3) if chance.random() < restless else 0 for _ in range(CHOICES))
+        return Together(count=chance.choice((2, 2, 3, 4)), choices=tuple(choices))
 
     def operation(self) -> Operation:
         """The next operation."""

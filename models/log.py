@@ -8,9 +8,28 @@ Positions count records from 0 for ever: they never restart. Three marks move ov
 
 A log may show ``records[c:n]`` for any c from ``removed`` to ``removable`` and any n from ``promised`` to the end,
 but never half a batch. Records of a call that failed or was cut short are *optional*: there or not, never in part.
+
+Appends that are under way at once are *flights*: no one knows their order, until the number that each returns with
+tells its place. One that returned while the place before it still belongs to another has *landed*, and waits for it.
+What may be shown meanwhile is what may be shown in any of the *worlds*, one for each order of the flights. One that
+failed stays a flight, until a later append has a number that leaves no room for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """An append among others at once."""
+
+    records: tuple[bytes, ...]
+    after: int
+    """It stands behind this position: what lies before had returned when it began."""
+    behind: frozenset[int] = frozenset()
+    """The failed ones that had returned when it began."""
+    failed: bool = False
 
 
 class Log:
@@ -25,6 +44,8 @@ class Log:
         self.shown = 0  # to a reader, where that promises too
         self.removed = 0
         self.removable = 0
+        self.flights: dict[int, Flight] = {}  # by the number of the operation
+        self.landed: dict[int, tuple[bytes, ...]] = {}  # by position
         self.buried: set[bytes] = set()  # records that a completed recovery did not show: gone for good
 
     def copy(self) -> "Log":
@@ -35,6 +56,8 @@ class Log:
             records=self.records[:],
             optional=set(self.optional),
             halves=set(self.halves),
+            flights=dict(self.flights),
+            landed=dict(self.landed),
             buried=set(self.buried),
         )
         return other
@@ -66,16 +89,108 @@ class Log:
         gap = stop - start
         self.promised -= max(0, min(stop, self.promised) - start)
         self.shown -= max(0, min(stop, self.shown) - start)
+        self.flights = {
+            n: replace(f, after=f.after - gap if f.after >= stop else f.after) for n, f in self.flights.items()
+        }
         self.optional = {p if p < start else p - gap for p in self.optional if not start <= p < stop}
         self.halves = {p if p <= start else p - gap for p in self.halves if not start < p <= stop}
 
-    def withdraw(self, count: int) -> None:
-        """The append that had begun last was refused: none of its records is there."""
+    def withdraw(self, count: int, number: int) -> None:
+        """The append that had begun last, or the flight of this number, was refused: none of its records is there."""
         self.changes += 1
-        self.forget(len(self.records) - count, len(self.records))
+        if self.flights.pop(number, None) is None:
+            self.forget(len(self.records) - count, len(self.records))
+
+    def take_off(self, number: int, payloads: Sequence[bytes]) -> None:
+        """An append has begun while others are under way, or may be there."""
+        self.changes += 1
+        self._lift()
+        failed = frozenset(other for other, flight in self.flights.items() if flight.failed)
+        self.flights[number] = Flight(tuple(payloads), self.length(), failed)
+
+    def _lift(self) -> None:
+        """What may be there at the end becomes flights that failed: who takes off may yet stand in its place."""
+        while len(self.records) - 1 in self.optional:
+            start = len(self.records) - 1
+            while start in self.halves:
+                start -= 1
+            self.flights[-1 - start] = Flight(tuple(self.records[start:]), start, failed=True)
+            self.forget(start, len(self.records))
+
+    def fail(self, number: int) -> None:
+        """The flight of this number, if it is one, came back with an error."""
+        if number in self.flights:
+            self.flights[number] = replace(self.flights[number], failed=True)
+
+    def land(self, number: int, first: int | None) -> int | None:
+        """The flight of this number returned; ``first``: the sequence number of its first record, if it has one.
+
+        Returns the position behind it; None where that place is not free.
+        """
+        self.changes += 1
+        flight = self.flights.pop(number)
+        start = self.length() if first is None else first
+        end = start + len(flight.records)
+        taken = [place for place, records in self.landed.items() if place < end and start < place + len(records)]
+        if taken or start < max(flight.after, len(self.records)):
+            return None
+        self.landed[start] = flight.records
+        if start == len(self.records):
+            self.flights = {n: f for n, f in self.flights.items() if n not in flight.behind}
+        while len(self.records) in self.landed:
+            self.settle(self.landed.pop(len(self.records)))
+        return end
+
+    def settle(self, records: Sequence[bytes]) -> None:
+        """These are the next records, for certain."""
+        start = len(self.records)
+        self.records += records
+        self.halves.update(range(start + 1, len(self.records)))
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the order of the records is not known to the end."""
+        return bool(self.flights or self.landed)
+
+    def all_records(self) -> list[bytes]:
+        """All that may be there, those of flights in any order."""
+        more = [*self.landed.values(), *(flight.records for flight in self.flights.values())]
+        return [*self.records, *(record for records in more for record in records)]
+
+    def worlds(self) -> Iterator["Log"]:
+        """This log, as it would be for each order of its flights; all the same they may not have happened."""
+        if not self.unsettled:
+            yield self
+            return
+        for order in permutations(self.flights.values()):
+            world = self._arranged(order)
+            if world is not None:
+                yield world
+
+    def _arranged(self, order: Sequence[Flight]) -> "Log | None":
+        world, waiting, coming = self.copy(), dict(self.landed), list(order)
+        world.flights, world.landed = {}, {}
+        while waiting or coming:
+            place = len(world.records)
+            if place in waiting:
+                world.optional.clear()
+                world.settle(waiting.pop(place))
+            elif coming and coming[0].after <= place:
+                world.begin_append(coming.pop(0).records)
+            else:
+                return None  # nobody fills the gap
+            if any(start < place for start in waiting):
+                return None
+        return world
+
+    def likeliest(self, shown: Sequence[bytes]) -> "Log":
+        """Of all worlds, the one that has most of what is shown, in that order."""
+        return max(self.worlds(), key=lambda world: len(world.matched(shown)), default=self)
 
     def length(self) -> int:
         """The position behind the last record that certainly is there."""
+        if self.landed:
+            return max(start + len(records) for start, records in self.landed.items())
         end = len(self.records)
         while end - 1 in self.optional:
             end -= 1
@@ -117,9 +232,14 @@ class Log:
 
     def settled(self, shown: Sequence[bytes], next_position: int | None = None) -> "Log | None":
         """This log, or one without the optional records that were seen not to have happened, that allows ``shown``."""
+        found = (world.settled_alone(shown, next_position) for world in self.worlds())
+        return next((world for world in found if world is not None), None)
+
+    def settled_alone(self, shown: Sequence[bytes], next_position: int | None) -> "Log | None":
+        """As ``settled``, in this world."""
         if self.allows(shown, next_position):
             return self
-        absent = self.optional.difference(self._matched(shown)) if self.optional else set()
+        absent = self.optional.difference(self.matched(shown)) if self.optional else set()
         if any((p in absent) != (p - 1 in absent) for p in self.halves & self.optional):
             return None  # half a batch
         other = self.copy()
@@ -127,14 +247,14 @@ class Log:
             other.forget(position, position + 1)
         return other if absent and other.allows(shown, next_position) else None
 
-    def _matched(self, shown: Sequence[bytes]) -> set[int]:
-        """The optional positions whose records are shown, taken in order."""
+    def matched(self, shown: Sequence[bytes]) -> set[int]:
+        """The positions whose records are shown, taken in order."""
         wanted, place = set(), 0
         for position, payload in enumerate(self.records):
             if place < len(shown) and shown[place] == payload:
                 wanted.add(position)
                 place += 1
-        return {p for p in wanted if p in self.optional}
+        return wanted
 
     def _starts(self, count: int, next_position: int | None) -> range:
         if next_position is None:

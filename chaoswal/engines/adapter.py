@@ -120,7 +120,7 @@ class LogEngine(MinimalEngine, Protocol):
     lock_errors: tuple[str, ...]
     """The names of the exceptions by which it refuses to be opened a second time while it is open."""
 
-    def read_outside(self) -> Iterable[Record]:
+    def read_outside(self) -> Sequence[Record]:
         """Every record that somebody sees who opened it for reading long ago, in another process maybe: all that are
         promised, and perhaps more.
         """

@@ -84,6 +84,12 @@ class Factory:
         """Whether it runs on a simulated disk: it takes a ``vfs``."""
         return bool(getattr(self.kind, "takes_vfs", False))
 
+    @property
+    def threaded(self) -> bool:
+        """Whether it has threads of its own with these options, and so needs a runtime that has some."""
+        needs_threads = getattr(self.kind, "needs_threads", None)
+        return needs_threads is not None and bool(needs_threads(self.options))
+
     def open_simulated(self, vfs: Vfs, runtime: Runtime) -> LogEngine:
         """Open it on a simulated (or noted) disk."""
         return cast("LogEngine", self.kind(vfs=vfs, runtime=runtime, **self.options))

@@ -1,6 +1,6 @@
 """The adapter of the builtin log, ``chaoswal.wal``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -40,7 +40,7 @@ _NUMBERS: dict[str, type[int] | type[float]] = {
 }
 
 
-def parse_options(options: dict[str, Any]) -> Options:
+def parse_options(options: Mapping[str, Any]) -> Options:
     """Options from the command line's text; ValueError says which there are."""
     return _parsed(tuple(options.items()))
 
@@ -111,6 +111,11 @@ class WalEngine:
         self._vfs, self._read_mode = vfs, chosen.read_mode
         self.log = self.log_class(vfs, runtime if runtime is not None else RealRuntime(), chosen)
 
+    @staticmethod
+    def needs_threads(options: Mapping[str, Any]) -> bool:
+        """Whether the log has a thread of its own with these options."""
+        return parse_options(options).needs_thread
+
     def append(self, payload: bytes, expected: int | None = None) -> int:
         return self.log.append(payload, expected).sequence
 
@@ -126,10 +131,10 @@ class WalEngine:
     def records(self) -> Iterator[tuple[int, bytes]]:
         return self.log.records()
 
-    def read_outside(self) -> Iterator[tuple[int, bytes]]:
+    def read_outside(self) -> list[tuple[int, bytes]]:
         if self._reader is None:
             self._reader = self.reader_class(self._vfs, read_mode=self._read_mode, unsynced=True)
-        return self._reader.records()
+        return list(self._reader.records())
 
     def cleanup(self) -> int:
         return self.log.cleanup()

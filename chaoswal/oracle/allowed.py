@@ -27,6 +27,7 @@ class Allowed:
         self.ages: list[tuple[float, int]] = []  # when there were how many records
         self.progress: dict[str, float] = {}  # when a subscriber last finished anything
         self.strict: set[str] = set()  # subscribers whose handle refuses to skip
+        self.together = False  # whether several operations are under way at once
         self.asked: dict[int, list[int]] = {}  # what an operation under way will promise when it returns
 
     def copy(self) -> Self:
@@ -37,6 +38,7 @@ class Allowed:
         other.subscribers = {name: subscriber.copy() for name, subscriber in self.subscribers.items()}
         other.first, other.lost, other.exact, other.seconds = self.first, self.lost, self.exact, self.seconds
         other.ages, other.progress = self.ages[:], dict(self.progress)
+        other.together = self.together
         other.strict, other.asked = set(self.strict), dict(self.asked)
         return other
 

@@ -28,6 +28,7 @@ from chaoswal.ops import (
     Subscribe,
     SubscribeLatest,
     Sync,
+    Together,
     Unsubscribe,
     Wait,
     payloads,
@@ -38,6 +39,9 @@ from chaoswal.oracle.judging import judge, judge_reader
 from chaoswal.oracle.sight import ERROR, Observed, promise_word
 from chaoswal.trace import Begin, End, Marker
 from chaoswal.verdict import Fault, Violation
+
+HANGS = ("StepLimit", "Deadlock")
+"""The errors by which somebody who watches the engine says that it does not come to an end."""
 
 CLOCK_SECONDS = 0.002
 """How much may be lost to the rounding of times."""
@@ -58,8 +62,10 @@ class History(Allowed):
 
     def _begin(self, op_index: int, operation: Operation) -> None:
         match operation:
+            case Together():
+                self.together = True
             case Append() | Batch():
-                self.log.begin_append(payloads(op_index, operation))
+                self._begin_append(op_index, payloads(op_index, operation))
                 self.asked[op_index] = [self.log.removable]
                 self.log.may_remove(self._droppable())
             case Sync() | Rotate() | Reopen() | Close():
@@ -76,6 +82,12 @@ class History(Allowed):
                 self.asked[op_index] = sorted(self.subscribers[name].acked)
             case _:
                 self._begin_subscriber(operation)
+
+    def _begin_append(self, op_index: int, records: list[bytes]) -> None:
+        if self.together or self.log.unsettled:
+            self.log.take_off(op_index, records)
+        else:
+            self.log.begin_append(records)
 
     def _begin_subscriber(self, operation: Operation) -> None:
         match operation:
@@ -166,11 +178,14 @@ class History(Allowed):
                 if isinstance(operation, Activate):
                     self.strict.add(name)
             case _:
-                return self._end_beside(operation, result)
+                return self._end_other(operation, result)
         return None
 
-    def _end_beside(self, operation: Operation, result: Any) -> Fault | None:
-        """What somebody else was let do beside the one who has the engine open."""
+    def _end_other(self, operation: Operation, result: Any) -> Fault | None:
+        """What was done beside the one who has the engine open, or by several at once."""
+        if isinstance(operation, Together):
+            self.together = False
+            return self._landed_all()
         if isinstance(operation, OpenAgain) and self.traits.locks:
             return Fault(kind=Violation.DISHONEST, explanation="it was opened a second time while it was open")
         return judge_reader(self, result) if isinstance(operation, Read) else None
@@ -191,6 +206,8 @@ class History(Allowed):
         why = marker.result.removeprefix(ERROR)
         before = self.asked.pop(marker.op_index, [])
         error = why.partition(":")[0]
+        if error in HANGS:
+            return Fault(kind=Violation.HUNG, explanation=why)
         if isinstance(operation, OpenAgain) and (error in self.traits.locks or not self.traits.locks):
             return None
         if error in self.traits.refusals:
@@ -200,6 +217,7 @@ class History(Allowed):
             for subscriber in self.subscribers.values():
                 subscriber.may_forget()
         if self.errors_allowed:
+            self.log.fail(marker.op_index)
             self._doubt(operation)
             return None
         why = f"{promise_word(operation)} failed with nothing wrong below it: {why}"
@@ -218,8 +236,8 @@ class History(Allowed):
         """An operation was refused, and nothing was changed: there must be a reason for it."""
         name = getattr(operation, "name", "")
         if isinstance(operation, Append | Batch):
-            if self.retention.full([len(record) for record in self.log.records[self.first :]]):
-                self.log.withdraw(len(payloads(op_index, operation)))
+            if self.retention.full([len(record) for record in self.log.all_records()[self.first :]]):
+                self.log.withdraw(len(payloads(op_index, operation)), op_index)
                 self.log.removable = before[0]
                 return None
         elif name in self.subscribers and isinstance(operation, Activate | Poll):
@@ -245,6 +263,8 @@ class History(Allowed):
             fault = self._moved(left, removable_before)
             if fault:
                 return fault
+        if op_index in self.log.flights:
+            return self._landed(op_index, operation, first)
         self.log.end_append(count, first)
         expected = len(self.log.records) - count
         if promise_word(operation) in self.traits.promise:
@@ -255,6 +275,23 @@ class History(Allowed):
             kind=Violation.DUPLICATED if first < expected else Violation.HOLE,
             explanation=f"the record got sequence number {first}; the next free one was {expected}",
         )
+
+    def _landed(self, op_index: int, operation: Append | Batch, first: int | None) -> Fault | None:
+        """One of several appends at once has returned: its number tells where it stands among them."""
+        end = self.log.land(op_index, first)
+        if end is None:
+            why = f"the record got sequence number {first}, which another one has, or one that came before it"
+            return Fault(kind=Violation.DUPLICATED, explanation=why)
+        if promise_word(operation) in self.traits.promise:
+            self.log.promise(end)
+        return None
+
+    def _landed_all(self) -> Fault | None:
+        """None is under way any more: there is nobody left to fill a gap but those that failed."""
+        if not self.log.landed or self.log.flights:
+            return None
+        why = f"records got the sequence numbers {sorted(self.log.landed)} with nothing before them"
+        return Fault(kind=Violation.HOLE, explanation=why)
 
     def _moved(self, first: int, removable_before: int | None = None) -> Fault | None:
         """Records below ``first`` are gone, durably; what else might have been is not, if it was known before."""
@@ -296,7 +333,7 @@ class History(Allowed):
         may = subscriber.expected(count, range(self.first, len(self.log.records)))
         must = subscriber.expected(count, range(self.first, self.log.floor))
         positions = [sequence for sequence, _ in given]
-        if subscriber.vague:
+        if subscriber.vague or self.log.unsettled:
             subscriber.give(positions)
             return None
         if positions and self.exact and subscriber.untold and name in self.strict:
@@ -341,7 +378,7 @@ class History(Allowed):
         self.first = span[0]
         registered = observed.registered
         self.subscribers = {n: s for n, s in self.subscribers.items() if registered is None or n in registered}
-        self.asked, self.strict = {}, set()
+        self.asked, self.strict, self.together = {}, set(), False
         for name, subscriber in self.subscribers.items():
             given = {position for position, _ in observed.deliveries.get(name, ())}
             subscriber.adopt(given, range(*span), promise=False)

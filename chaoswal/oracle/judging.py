@@ -15,7 +15,7 @@ def judge(allowed: Allowed, observed: Observed) -> Fault | None:
     log = allowed.log.settled(observed.records, observed.next_position)
     span = log.allows(observed.records, observed.next_position) if log else None
     if log is None or span is None:
-        return explain_log(allowed.log, observed)
+        return explain_log(allowed.log.likeliest(observed.records), observed)
     fault = _judge_names(allowed, observed)
     if fault:
         return fault
@@ -40,7 +40,7 @@ def judge_reader(allowed: Allowed, given: list[Record]) -> Fault | None:
     if end < allowed.log.floor:
         why = f"a reader is shown nothing from record {end} on, though all below {allowed.log.floor} are promised"
         return Fault(kind=Violation.STUCK, explanation=why)
-    return explain_log(allowed.log, shown)
+    return explain_log(allowed.log.likeliest(shown.records), shown)
 
 
 def _judge_names(allowed: Allowed, observed: Observed) -> Fault | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from chaoswal.engines.adapter import Record
-from chaoswal.ops import Append, Batch, OpenAgain, Operation, Reopen, Unsubscribe
+from chaoswal.ops import Append, Batch, OpenAgain, Operation, Read, Reopen, Unsubscribe
 from chaoswal.verdict import Fault
 
 ERROR = "error "
@@ -49,7 +49,14 @@ class Observed:
         return ""
 
 
-_WORDS = {Append: "append", Batch: "append_batch", Reopen: "close", OpenAgain: "open", Unsubscribe: "unregister"}
+_WORDS = {
+    Append: "append",
+    Batch: "append_batch",
+    Reopen: "close",
+    OpenAgain: "open",
+    Read: "read_outside",
+    Unsubscribe: "unregister",
+}
 
 
 def promise_word(operation: Operation) -> str:

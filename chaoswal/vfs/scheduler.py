@@ -11,8 +11,9 @@ moves the virtual clock to its timer; where nobody else can run it is the only c
 How restless a schedule is follows from its seed too: some bugs need a switch at every step, and others one
 thread that is held up while another does all its work.
 
-``run`` is the life of a process. Its end is the end of all threads: those still alive have ``Stopped`` raised in
-them at the step where they wait, and in every step they try while they unwind, so that they change nothing more.
+From ``begin`` to ``end`` is the life of a process; ``run`` is one around a function. Its end is the end of all threads:
+those still alive have ``Stopped`` raised in them at the step where they wait, and in every step they try while they
+unwind, so that they change nothing more. Within a life ``follow`` gives the choices that come next.
 """
 
 import random
@@ -119,7 +120,7 @@ class _Gate:
 class SimulatedTask:
     """A thread under the scheduler; number 0 is the one that called ``run``."""
 
-    def __init__(self, scheduler: "Scheduler", name: str, target: Callable[[], None] | None = None) -> None:
+    def __init__(self, scheduler: "Scheduler", name: str, target: Callable[[], object] | None = None) -> None:
         self._scheduler = scheduler
         self._target = target
         self.name = name
@@ -180,17 +181,36 @@ class Scheduler:
 
     def run(self, main: Callable[[], T]) -> T:
         """Run ``main`` here, with what it spawns; then stop what still runs. Raises what any thread raised."""
-        if self.current is not None:
-            raise HarnessFault("this scheduler is running already: one run at a time")
-        self.current = SimulatedTask(self, "main")
-        self._tasks, self._stopping, self._deadlock = [self.current], False, None
+        self.begin()
         try:
             result = main()
         finally:
-            errors = self._stop()
+            errors = self.end()
         for error in errors:
             raise error
         return result
+
+    def begin(self) -> None:
+        """Begin a life whose first thread is the calling one."""
+        if self.current is not None:
+            raise HarnessFault("this scheduler is running already: one life at a time")
+        self.current = SimulatedTask(self, "main")
+        self._tasks, self._stopping, self._deadlock = [self.current], False, None
+
+    def end(self) -> list[BaseException]:
+        """End every thread but the caller, one after the other; what they had raised, and no one has seen."""
+        errors = [task.error for task in self._tasks if task.error is not None]
+        self._stopping = True
+        for task in self._tasks[1:]:
+            if not task.done:
+                self._hand_to(task)
+            task.thread.join()
+        self.current = None
+        return [self._deadlock, *errors] if self._deadlock else errors
+
+    def follow(self, choices: Iterable[int]) -> None:
+        """Make these choices from now on, and behind them none that switches without need."""
+        self._replay = [*self.choices, *choices]
 
     def step(self) -> None:
         """A point where another thread may go on first; does nothing outside ``run``."""
@@ -234,7 +254,7 @@ class Scheduler:
         self._made += 1
         return _Gate(self, self._made)
 
-    def spawn(self, target: Callable[[], None], name: str) -> SimulatedTask:
+    def spawn(self, target: Callable[[], object], name: str) -> SimulatedTask:
         """Start a thread."""
         if self.current is None:
             raise HarnessFault("threads live within Scheduler.run: call what spawns them from there")
@@ -318,14 +338,3 @@ class Scheduler:
         main = self._tasks[0]
         main.waits_for = None
         return main
-
-    def _stop(self) -> list[BaseException]:
-        """End every thread but the caller, one after the other; what they had raised, and no one has seen."""
-        errors = [task.error for task in self._tasks if task.error is not None]
-        self._stopping = True
-        for task in self._tasks[1:]:
-            if not task.done:
-                self._hand_to(task)
-            task.thread.join()
-        self.current = None
-        return [self._deadlock, *errors] if self._deadlock else errors

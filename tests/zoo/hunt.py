@@ -121,7 +121,7 @@ def _life(generator: Generator, chance: random.Random, *, faults: bool) -> list[
     for _ in range(2 if faults else 0):
         place = chance.randrange(len(steps))
         steps[place:place] = _faults(chance, closing=not names)
-    return steps
+    return steps if faults and names else generator.crowded(steps)
 
 
 def _spiced(operation: Operation, names: Sequence[str], chance: random.Random) -> list[Step]:
