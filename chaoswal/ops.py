@@ -212,11 +212,12 @@ CONCURRENT = (Append, Batch, Sync, Rotate, Subscribe)
 
 def company(steps: Sequence[object], place: int) -> int:
     """How many of the steps behind the one at ``place`` are performed at once: none unless that is a Together."""
-    step, count = steps[place], 0
-    if isinstance(step, Together):
-        behind = steps[place + 1 : place + 1 + step.count]
-        while count < len(behind) and isinstance(behind[count], CONCURRENT):
-            count += 1
+    step, count, subscribes = steps[place], 0, False
+    for other in steps[place + 1 : place + 1 + step.count] if isinstance(step, Together) else ():
+        if not isinstance(other, CONCURRENT) or (subscribes and isinstance(other, Subscribe)):
+            break  # two handles of one subscriber are refused, and rightly
+        subscribes = subscribes or isinstance(other, Subscribe)
+        count += 1
     return count
 
 

@@ -108,7 +108,9 @@ class Session:
         seen = self.observed
         if seen.fault:
             return None
-        after = self._contained(lambda: Observed(fault=probe(self._driver.engine, seen)))
+        driver = self._driver
+        handles = driver.handles(seen.deliveries)
+        after = self._contained(lambda: Observed(fault=probe(driver.engine, seen, handles)))
         if after.fault and after.fault.kind is Violation.UNOPENABLE:
             return Fault(kind=Violation.STUCK, explanation=after.fault.explanation.replace("recovery", "appending on"))
         return after.fault
@@ -124,13 +126,20 @@ class Session:
             self._runtime.sleep(operation.milliseconds / 1000)
             result = "None"
         else:
-            result = self._driver.perform(op_index, operation)
+            result = self._asked(op_index, operation)
         self.vfs.end(op_index, result)
         return result
+
+    def _asked(self, op_index: int, operation: Operation) -> str:
+        try:
+            return self._driver.perform(op_index, operation)
+        except StepLimit as error:
+            return f"{ERROR}{type(error).__name__}: {error}"
 
     def perform_together(self, op_index: int, operation: Together, members: Sequence[Operation]) -> None:
         """Perform operations at once; those of ``members`` have the numbers that follow."""
         self.vfs.begin(op_index)
+        self._driver.make_ready()
         result = "None"
         try:
             self._at_once(operation, dict(enumerate(members, op_index + 1)))

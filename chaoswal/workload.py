@@ -5,6 +5,7 @@ Draws are keyed by the seed and the operation's place, so that a program and its
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from chaoswal.engines.adapter import LogEngine, Record, Subscription
@@ -71,6 +72,7 @@ def traits_of(engine: LogEngine) -> Traits:
         retention=tuple(_retention(engine).items()),
         refusals=frozenset(getattr(engine, "refusals", ())),
         locks=frozenset(getattr(engine, "lock_errors", ())),
+        window_seconds=float(getattr(engine, "promise_window", 0)),
     )
 
 
@@ -98,6 +100,11 @@ class Driver:
         if self._engine is None:
             self._engine = self._opening()
         return self._engine
+
+    def make_ready(self) -> None:
+        """Open the engine, if it is not, before several ask for it at once; an error is theirs to meet again."""
+        with suppress(Exception):
+            self._engine = self.engine
 
     def close(self) -> None:
         """Close the engine, if it is open; it counts as closed even where that fails."""
@@ -213,6 +220,10 @@ class Driver:
                     act(sequence)
         return None
 
+    def handles(self, names: Iterable[str]) -> dict[str, Subscription]:
+        """The handles of these subscribers."""
+        return {name: self._handle(name) for name in names}
+
     def resume(self, observed: Observed) -> None:
         """Hand back what was looked at after a recovery, so that the workload can take up the subscribers."""
         for name, given in observed.deliveries.items():
@@ -249,8 +260,8 @@ def observe_log(engine: LogEngine) -> Observed:
     return Observed(records=[payload for _, payload in shown], next_position=next_position)
 
 
-def probe(engine: LogEngine, observed: Observed) -> Fault | None:
-    """After recovery an engine must append and read on; a fault where it does not."""
+def probe(engine: LogEngine, observed: Observed, handles: Mapping[str, Subscription] | None = None) -> Fault | None:
+    """After recovery an engine must append and read on, and so must its subscribers, who hold all there was before."""
     try:
         engine.append(PROBE)
     except Exception as error:
@@ -262,9 +273,13 @@ def probe(engine: LogEngine, observed: Observed) -> Fault | None:
     wanted = [*observed.records, PROBE]
     if _retention(engine).get("drops") and after.records:
         wanted = wanted[-len(after.records) :]
-    if after.fault is None and after.records == wanted:
-        return None
-    return Fault(kind=Violation.STUCK, explanation="a record appended after recovery is not read behind the others")
+    if after.fault or after.records != wanted:
+        return Fault(kind=Violation.STUCK, explanation="a record appended after recovery is not read behind the others")
+    for name, handle in (handles or {}).items():
+        if [payload for _, payload in handle.poll(1)] != [PROBE]:
+            why = f"subscriber {name} is not given a record appended after recovery"
+            return Fault(kind=Violation.STUCK, explanation=why)
+    return None
 
 
 def _number(result: object) -> int | None:
@@ -318,7 +333,8 @@ class Generator:
             weights["wait"] = self._chance.choice([0, 2])
         weights |= self._rarest(capabilities, seed, reopen=reopen)
         self._crowd = random.Random(f"crowd:{seed}")
-        self._crowds = self._crowd.random() < 0.25
+        self._crowds = self._crowd.random() < 0.3
+        self._rotates = "rotate" in capabilities
         self._words, self._weights = list(weights), list(weights.values())
         self._chance = chance or self._chance
 
@@ -347,16 +363,27 @@ class Generator:
         start: list[Operation] = [Subscribe(name=name) for name in self._names]
         return [*start, *(self.operation() for _ in range(length - len(start)))][:length]
 
-    def crowded(self, steps: Sequence[Step]) -> list[Step | Together]:
-        """These steps, some of which are performed at once in one program of four; drawn apart, as the rarest are."""
-        found: list[Step | Together] = []
+    def crowded(self, steps: Sequence[Step]) -> list[Step | Operation]:
+        """These steps, in three programs of ten with some performed at once; drawn apart, as the rarest are.
+
+        Subscribers come later in such a program, while something is appended or finalized.
+        """
+        chance = self._crowd
+        if not self._crowds:
+            return list(steps)
+        found: list[Step | Operation] = [step for step in steps if not isinstance(step, Subscribe)]
         for step in steps:
-            if self._crowds and isinstance(step, CONCURRENT) and self._crowd.random() < 0.15:
-                found.append(self._together())
-            found.append(step)
+            if isinstance(step, Subscribe):
+                place, also = chance.randrange(6), [Rotate()] if self._rotates and chance.random() < 0.5 else []
+                found[place:place] = [self.together(), step, *also]
+        for place in range(len(found) - 1, -1, -1):
+            if isinstance(found[place], CONCURRENT) and chance.random() < 0.15:
+                more = [Append(size=chance.choice(self._sizes)) for _ in range(chance.choice((0, 1, 2)))]
+                found[place:place] = [self.together(), *more]
         return found
 
-    def _together(self) -> Together:
+    def together(self) -> Together:
+        """Some operations at once, in a drawn order of turns."""
         chance = self._crowd
         restless = chance.choice((0.1, 0.3, 0.6, 0.9))
         choices = (chance.randint(1, 3) if chance.random() < restless else 0 for _ in range(CHOICES))

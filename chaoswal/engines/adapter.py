@@ -65,6 +65,9 @@ class LogEngine(MinimalEngine, Protocol):
     promise_reads: bool
     """True: what a reader was shown is promised too."""
 
+    promise_window: float
+    """After so many seconds everything appended is durable, asked for or not; it needs no other operation for that."""
+
     scratch: tuple[str, ...]
     """Globs of files that hold nothing durable: absent or arbitrary after a crash."""
 

@@ -99,6 +99,7 @@ class WalEngine:
             vfs = RealVfs(root)
         if chosen.sync != "each":
             self.promise = "sync rotate close"
+        self.promise_window = chosen.due_s
         self.retention = {
             "budget_bytes": chosen.budget_bytes,
             "drops": chosen.budget_policy == "drop-oldest",

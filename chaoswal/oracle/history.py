@@ -78,6 +78,8 @@ class History(Allowed):
             case Wait(milliseconds=milliseconds):
                 self.ages.append((self.seconds, len(self.log.records)))
                 self.seconds += milliseconds / 1000
+                if 0 < self.traits.window_seconds + CLOCK_SECONDS < milliseconds / 1000:
+                    self.asked[op_index] = [self.log.length()]
             case Flush(name=name) if name in self.subscribers:
                 self.asked[op_index] = sorted(self.subscribers[name].acked)
             case _:
@@ -160,10 +162,10 @@ class History(Allowed):
             case Flush(name=name) if name in self.subscribers:
                 self.subscribers[name].flush(promised)
             case _:
-                return self._end_subscriber(operation, result)
+                return self._end_subscriber(operation, result, promised)
         return None
 
-    def _end_subscriber(self, operation: Operation, result: object) -> Fault | None:
+    def _end_subscriber(self, operation: Operation, result: object, promised: list[int]) -> Fault | None:
         match operation:
             case Unsubscribe(name=name):
                 self._unregistered(name)
@@ -178,14 +180,16 @@ class History(Allowed):
                 if isinstance(operation, Activate):
                     self.strict.add(name)
             case _:
-                return self._end_other(operation, result)
+                return self._end_other(operation, result, promised)
         return None
 
-    def _end_other(self, operation: Operation, result: Any) -> Fault | None:
+    def _end_other(self, operation: Operation, result: Any, promised: list[int]) -> Fault | None:
         """What was done beside the one who has the engine open, or by several at once."""
         if isinstance(operation, Together):
             self.together = False
             return self._landed_all()
+        if isinstance(operation, Wait) and not self.errors_allowed:  # of an error it would not hear
+            self.log.promise(max(promised, default=0))
         if isinstance(operation, OpenAgain) and self.traits.locks:
             return Fault(kind=Violation.DISHONEST, explanation="it was opened a second time while it was open")
         return judge_reader(self, result) if isinstance(operation, Read) else None

@@ -23,6 +23,8 @@ class Traits:
     """The errors by which it refuses an operation and changes nothing."""
     locks: frozenset[str] = frozenset()
     """The errors by which it refuses to be opened a second time."""
+    window_seconds: float = 0
+    """After so long everything is durable without being asked for; 0: it never is."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from chaoswal.disk.volume import Volume
 from chaoswal.engines.bugs import ENTRIES
 from chaoswal.engines.bugs.entry import Entry
 from chaoswal.engines.registry import EngineRef
-from chaoswal.ops import Ack, Append, Cleanup, Close, Operation, Poll, Reopen, Rotate, Subscribe
+from chaoswal.ops import Ack, Append, Cleanup, Close, Operation, Poll, Reopen, Rotate, Subscribe, Sync
 from chaoswal.program import Step
 from chaoswal.replay import Played, play_to_last_run, simulated
 from chaoswal.shrink import Shrunk, Target, crash_steps, shrink
@@ -87,7 +87,7 @@ def try_seed(
     """The violation in the program of one seed, if there is one."""
     factory, traits = simulated(engine)
     chance = random.Random(f"life:{seed}")
-    generator = Generator(seed, traits.capabilities)
+    generator = Generator(seed, traits.capabilities, waits=traits.window_seconds > 0)
     steps: list[Step] = []
     plain = seed % PLAIN == PLAIN - 1
     for _ in range(2 if plain else chance.choice((1, 2))):
@@ -121,7 +121,16 @@ def _life(generator: Generator, chance: random.Random, *, faults: bool) -> list[
     for _ in range(2 if faults else 0):
         place = chance.randrange(len(steps))
         steps[place:place] = _faults(chance, closing=not names)
+    if faults and not names and chance.random() < 0.3:
+        steps[:0] = _unsynced_together(generator, chance)
     return steps if faults and names else generator.crowded(steps)
+
+
+def _unsynced_together(generator: Generator, chance: random.Random) -> list[Step]:
+    """A sync fails that several wait for; what is appended next is as large as what they had."""
+    append = Append(size=chance.choice((10, 100)))
+    fault = DiskFault.parse("fail EIO on fdatasync of *.wal nth 1 once")
+    return [fault, generator.together(), append, append, Sync(), append]
 
 
 def _spiced(operation: Operation, names: Sequence[str], chance: random.Random) -> list[Step]:

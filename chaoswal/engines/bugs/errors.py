@@ -1,6 +1,7 @@
 """Bugs that show only when a call fails: the error is retried, swallowed, or taken for something else."""
 
 from contextlib import suppress
+from errno import EIO
 
 from chaoswal.engines.bugs.entry import bug
 from chaoswal.engines.bugs.sync_order import ANY, CACHED
@@ -8,6 +9,7 @@ from chaoswal.vfs.protocol import Lock
 from chaoswal.wal.errors import LogLocked
 from chaoswal.wal.frames import Pieces
 from chaoswal.wal.log import Log
+from chaoswal.wal.manifest import Manifest
 from chaoswal.wal.survey import TORN, Surveyor, Tail
 from chaoswal.wal.walfile import WalFile
 
@@ -93,3 +95,15 @@ class TakesLockForStale(Log):
             return super().take_lock(owner)
         except LogLocked:
             return HeldLock()
+
+
+@bug("deletes-though-the-manifest-failed", kinds="unopenable lost early-cleanup", profiles=ANY, faults=True)
+class DeletesAnyway(Log):
+    """Segments are deleted though the manifest that lets them go could not be written: RocksDB #5379."""
+
+    def _forget(self, count: int, manifest: Manifest) -> None:
+        with suppress(OSError):
+            return super()._forget(count, manifest)
+        self._poisoned = ""
+        self._cleaner.delete([segment.name for segment in self._segments[:count]], self._runtime.now())
+        raise OSError(EIO, "the manifest could not be written")

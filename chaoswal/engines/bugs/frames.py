@@ -6,7 +6,7 @@ from chaoswal.engines.bugs.entry import bug
 from chaoswal.engines.bugs.sync_order import ANY, CACHED
 from chaoswal.limits import PAGE_BYTES, SECTOR_BYTES
 from chaoswal.vfs.protocol import Vfs
-from chaoswal.wal.frames import MAGIC, Codec, Header, Scan, length_of
+from chaoswal.wal.frames import HASH_BYTES, MAGIC, Codec, Header, Scan, batch, length_of
 from chaoswal.wal.log import Log, Parts, Receipt
 from chaoswal.wal.survey import Surveyor
 from chaoswal.wal.walfile import WalFile
@@ -84,3 +84,36 @@ class RecordByRecord(Log):
     def append_batch(self, payloads: Sequence[bytes], expected: int | None = None) -> Receipt:
         receipts = [self.append(payload) for payload in payloads]
         return Receipt(receipts[0].sequence, durable=receipts[-1].durable, count=len(payloads))
+
+
+@bug(
+    "preallocated-tail-read-as-records",
+    kinds="invented unstable unopenable",
+    profiles=ANY,
+    options="preallocate_bytes=512",
+)
+class ReadsZeros(Codec):
+    """The zeros behind the last record are read on as if they were records: Pebble #107, which stumbled over them."""
+
+    def checksum(self, body: bytes, seed: int, offset: int) -> int:
+        return super().checksum(body, seed, offset) if any(body) else 0
+
+    def plausible(self, header: Header, sequence: int, room: int) -> bool:
+        if not any(header[0]) and header[2] == 0:
+            return room >= HASH_BYTES  # of a frame that is not of version 1
+        return super().plausible(header, sequence, room)
+
+
+@bug("batch-split-by-rotation", kinds="hole", profiles=ANY)
+class SplitsBatches(Log):
+    """A batch that does not fit the WAL is begun in it and ended in the next: SlateDB #762, across several SSTs."""
+
+    def append_batch(self, payloads: Sequence[bytes], expected: int | None = None) -> Receipt:
+        parts = list(payloads)
+        first, count = self.next_sequence, 0
+        while len(parts) > 1 and self.is_full(self._codec.size(length_of(batch(parts)))):
+            fitting = max(1, sum(self._wal.size + 4 + len(part) < self.options.wal_bytes for part in parts) - 1)
+            count += super().append_batch(parts[:fitting], expected).count
+            parts, expected = parts[fitting:], None
+        receipt = super().append_batch(parts, expected)
+        return Receipt(first if count else receipt.sequence, durable=receipt.durable, count=count + receipt.count)

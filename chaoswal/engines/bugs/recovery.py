@@ -11,6 +11,7 @@ from chaoswal.vfs.protocol import File
 from chaoswal.wal.errors import CorruptLog
 from chaoswal.wal.files import MANIFEST_NAME, wal_name
 from chaoswal.wal.frames import FRAME_BYTES
+from chaoswal.wal.log import Log
 from chaoswal.wal.manifest import parse_manifest
 from chaoswal.wal.recovery import FINALIZE, REPLACE, Action, Recovered, Recovery
 from chaoswal.wal.segment import FOOTER_MAGIC, Segment
@@ -179,3 +180,15 @@ class LeavesTemporaries(Recovery):
     def plan(self, survey: Survey) -> list[Action]:
         actions = super().plan(survey)
         return [action for action in actions if survey.manifest is None or not action.name.endswith(".tmp")]
+
+
+@bug("deadlocks-under-budget", kinds="hung", profiles=ANY, options="budget_bytes=1500")
+class WaitsForReaders(Log):
+    """What was in the WAL is let in like any append, when readers have made room: known of the logs studied."""
+
+    def _begin(self, found: Recovered, owner: str) -> None:
+        replayed = found.segments[len(found.segments) - found.made :]
+        while sum(segment.size for segment in (*found.segments, *replayed)) > self.options.budget_bytes:
+            found.segments = [segment for segment in found.segments if segment.name in self._vfs.list()]
+            self._runtime.sleep(0.01)
+        super()._begin(found, owner)

@@ -1,11 +1,16 @@
 """Bugs of sequence numbers and state files: a number is given twice, or the state is half one and half the other."""
 
+from collections.abc import Sequence
+
 from chaoswal.engines.bugs.entry import bug
-from chaoswal.engines.bugs.sync_order import ANY
+from chaoswal.engines.bugs.subscribers import ReadsAll
+from chaoswal.engines.bugs.sync_order import ANY, CACHED
+from chaoswal.engines.wal import WalEngine
 from chaoswal.vfs.protocol import File
-from chaoswal.wal.log import Log
+from chaoswal.wal.log import Log, Parts
 from chaoswal.wal.manifest import Manifest, ManifestBirth
-from chaoswal.wal.recovery import Recovered, Recovery
+from chaoswal.wal.recovery import Action, Recovered, Recovery
+from chaoswal.wal.subscriber import Feed
 
 
 @bug("sequence-restarts-after-cleanup", kinds="duplicated", profiles=ANY)
@@ -48,3 +53,52 @@ class SkipsTheFailed(Log):
         except OSError:
             self._poisoned = ""
             self._wal = self._finalizer.make_wal(self._wal.next)
+
+
+class SyncsForProgress(Log):
+    """Shows what no sync has covered, and promises nothing by that: it is synced before progress over it is."""
+
+    parts = Parts(wal_file=ReadsAll)
+
+    def _durable(self) -> int:
+        return self._wal.next
+
+    def _flush(self, feed: Feed) -> None:
+        self._sync()
+        super()._flush(feed)
+
+
+class ShowingEngine(WalEngine):
+    """The sound variant: readers are promised nothing."""
+
+    promise_reads = False
+    log_class = SyncsForProgress
+
+
+class BelievesProgress(Recovery):
+    """Takes the progress of a subscriber as it is, though it is ahead of the log."""
+
+    def refuse(self, actions: Sequence[Action]) -> None:
+        super().refuse([action for action in actions if not action.label.startswith("C5")])
+
+
+class HurriesProgress(SyncsForProgress):
+    """Makes progress durable before what it is about."""
+
+    parts = Parts(wal_file=ReadsAll, recovery=BelievesProgress)
+
+    def _flush(self, feed: Feed) -> None:
+        super(SyncsForProgress, self)._flush(feed)
+
+
+@bug(
+    "sequence-reused-after-truncation",
+    kinds="cursor-ahead stuck",
+    profiles=CACHED,
+    site="WalFile.write",
+    options="sync=explicit",
+)
+class ReusesNumbers(ShowingEngine):
+    """A record gets the number of one that was acknowledged, and then lost: Typhon #712, two records of one LSN."""
+
+    log_class = HurriesProgress

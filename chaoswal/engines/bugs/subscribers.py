@@ -105,3 +105,27 @@ class DeferDrops(Feed):
 
     def defer(self, sequence: int) -> None:
         self.held.remove(sequence)
+
+
+class MayNotSync(ManifestBirth):
+    """Leaves the directory alone when somebody is in a hurry."""
+
+    hurried = False
+
+    def sync_directory(self) -> None:
+        if not self.hurried:
+            super().sync_directory()
+
+
+@bug("unregistration-not-durable", kinds="resurrected", profiles=CACHED, site="ManifestBirth.rename")
+class ComesBack(Log):
+    """A subscriber that was unregistered is there again after a power cut: nats-server #5032, zombie consumers."""
+
+    parts = Parts(manifest_birth=MayNotSync)
+
+    def _unregister(self, name: str) -> None:
+        birth = self._manifest_birth
+        assert isinstance(birth, MayNotSync)
+        birth.hurried = True
+        super()._unregister(name)
+        birth.hurried = False

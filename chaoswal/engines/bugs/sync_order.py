@@ -6,6 +6,7 @@ from chaoswal.wal.cursor import CursorBirth
 from chaoswal.wal.finalize import Finalizer
 from chaoswal.wal.frames import Scan
 from chaoswal.wal.log import Log, Parts
+from chaoswal.wal.manifest import ManifestBirth
 from chaoswal.wal.segment import Segment, SegmentBirth
 from chaoswal.wal.walfile import WalBirth, WalFile
 
@@ -113,6 +114,10 @@ class SyncsTheFirstWal(Log):
             self._wal.sync = finished.sync  # type: ignore[method-assign]
 
 
+BUFFER_BYTES = 64
+"""What a writer with a buffer holds back at most."""
+
+
 class NeverSynced(SegmentBirth):
     """Leaves the syncing to others."""
 
@@ -164,3 +169,30 @@ class HeaderNotSynced(RotatingBirth):
     def sync(self, file: File) -> None:
         if not self.rotating:
             super().sync(file)
+
+
+@bug("syncs-before-the-last-write", kinds="unopenable lost", profiles=CACHED, site="SegmentBirth.write")
+class FlushesLate(SegmentBirth):
+    """The end of a file is still in a buffer when the file is synced: CockroachDB #50831."""
+
+    held = (0, b"")
+
+    def write_whole(self, file: File, offset: int, data: bytes) -> int:
+        keep = max(0, len(data) - BUFFER_BYTES)
+        super().write_whole(file, offset, data[:keep])
+        self.held = (offset + keep, data[keep:])
+        return offset + len(data)
+
+    def sync(self, file: File) -> None:
+        super().sync(file)
+        super().write_whole(file, *self.held)
+
+
+@bug("unlinks-before-renaming", kinds="unopenable", profiles=ANY)
+class NothingBetween(ManifestBirth):
+    """The old file goes before the new one takes its name, and recovery removes what is temporary: Tarsnap #817."""
+
+    def rename(self, temporary: str, name: str) -> None:
+        if name in self._vfs.list():
+            self._vfs.unlink(name)
+        super().rename(temporary, name)
