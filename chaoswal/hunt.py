@@ -161,7 +161,7 @@ class Hunter:
         shape = self.shape(like)
         chance = random.Random(f"lives:{self.seed}:{number}")
         rhythm = random.Random(f"rhythm:{self.seed}:{like}").randrange(1 << 32)
-        generator = Generator(rhythm, traits.capabilities, chance=chance)
+        generator = Generator(rhythm, traits.capabilities, waits=traits.window_seconds > 0, chance=chance)
         size = chance.choice((30, 100, 300))
         count = chance.choice(shape.lives)
         lengths = [chance.choice(shape.lengths) for _ in range(count)]
@@ -294,7 +294,7 @@ def drawn_crash(chance: random.Random, played: Played, profile: Profile) -> Step
 def _life(generator: Generator, chance: random.Random, length: int) -> list[Operation]:
     program = generator.program(length)
     names = sorted({step.name for step in program if isinstance(step, Subscribe)})
-    return [spiced for step in program for spiced in _spiced(step, names, chance)]
+    return generator.crowded([spiced for step in program for spiced in _spiced(step, names, chance)])
 
 
 def _spiced(operation: Operation, names: Sequence[str], chance: random.Random) -> list[Operation]:

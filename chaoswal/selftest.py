@@ -40,8 +40,7 @@ class Hunt:
 def hunt_bug(hunt: Hunt, budget_seconds: float = BUDGET_SECONDS, clock: Callable[[], float] = time.monotonic) -> Hunted:
     """Hunt one bug until it is caught or the budget is spent."""
     entry = ENTRIES[hunt.bug]
-    engine = EngineRef(name="wal").with_options(bug=hunt.bug)
-    hunter = Hunter(engine, tuple(PROFILES.values()), seed=hunt.seed)
+    hunter = Hunter(entry.engine, tuple(PROFILES.values()), seed=hunt.seed)
     started, coverage = clock(), Coverage()
     numbers = itertools.count()
     while True:

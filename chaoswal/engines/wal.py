@@ -10,8 +10,8 @@ from chaoswal.vfs.real import RealVfs
 from chaoswal.vfs.runtime import RealRuntime, Runtime
 from chaoswal.wal.log import Log
 from chaoswal.wal.options import Options
-from chaoswal.wal.recovery import CURSOR_ROWS, LOG_ROWS, SEGMENT_ROWS, WAL_ROWS
 from chaoswal.wal.reader import LogReader
+from chaoswal.wal.recovery import CURSOR_ROWS, LOG_ROWS, SEGMENT_ROWS, WAL_ROWS
 from chaoswal.wal.subscriber import Subscriber
 
 OPTIONS_HELP = """\

@@ -78,7 +78,8 @@ class History(Allowed):
             case Wait(milliseconds=milliseconds):
                 self.ages.append((self.seconds, len(self.log.records)))
                 self.seconds += milliseconds / 1000
-                if 0 < self.traits.window_seconds + CLOCK_SECONDS < milliseconds / 1000:
+                window = self.traits.window_seconds
+                if window and window + CLOCK_SECONDS < milliseconds / 1000:
                     self.asked[op_index] = [self.log.length()]
             case Flush(name=name) if name in self.subscribers:
                 self.asked[op_index] = sorted(self.subscribers[name].acked)
@@ -119,7 +120,7 @@ class History(Allowed):
                 act(subscriber, position)  # type: ignore[operator]
 
     def _droppable(self) -> int:
-        sizes = [len(record) for record in self.log.records]
+        sizes = [len(record) for record in self.log.all_records()]
         return self.retention.droppable(sizes, self.first, self.log.halves)
 
     def _maintaining(self) -> None:
@@ -264,7 +265,7 @@ class History(Allowed):
         first = result if isinstance(result, int) else None
         if isinstance(result, tuple):
             first, left = result
-            fault = self._moved(left, removable_before)
+            fault = self._moved(left, None if op_index in self.log.flights else removable_before)
             if fault:
                 return fault
         if op_index in self.log.flights:

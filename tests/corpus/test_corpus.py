@@ -18,20 +18,26 @@ ZOO = [path for path in FILES if path.parent.name == "zoo"]
 OPERATIONS_MAX = 4
 CLEANED = "there must be a finished segment to clean up: subscribe, append, rotate, poll, ack, cleanup"
 LONGER = {
+    "checksum-not-seeded": "three WALs one after the other, the last over the first, with records of one size",
     "cleanup-before-progress-durable": CLEANED,
     "cleanup-ignores-inactive": f"{CLEANED}, and a second subscriber",
     "cleanup-ignores-slowest": f"{CLEANED}, and a second subscriber",
+    "deadlocks-under-budget": "as much as the budget holds",
+    "deletes-though-the-manifest-failed": CLEANED,
     "defer-drops": "subscribe, append, poll, defer, and poll again",
     "no-dir-sync-after-rename": "subscribe, append, poll, ack, flush",
     "reads-segments-in-name-order-that-is-not-number-order": "ten records in three segments",
     "recovers-to-a-different-state-the-second-time": CLEANED,
     "sequence-restarts-after-cleanup": CLEANED,
+    "sequence-reused-after-truncation": "subscribe, append, poll, ack, and progress is flushed",
     "unlink-resurrects": CLEANED,
 }
 """Those that need more operations, and for what."""
 STALE = {
+    "syncs-before-the-last-write": "the sound engine writes a small segment in one call",
     "state-file-rewritten-in-place": "the sound engine truncates no manifest",
     "truncation-not-synced": "the sound engine truncates no WAL of an earlier session",
+    "unlinks-before-renaming": "the sound engine unlinks no manifest",
 }
 """Those whose anchor the sound engine does not have, and why."""
 WITHOUT = EngineRef.of("option", [f"{BUG}="])

@@ -69,7 +69,7 @@ def configured(seed: int, bug: str = "") -> EngineRef:
     chance = random.Random(f"options:{seed}")
     engine = EngineRef(name="wal").with_options(sync=chance.choice(("each", "explicit")))
     engine = engine.with_options(wal_bytes=chance.choice(WAL_BYTES))
-    return engine.with_options(bug=bug, **dict(ENTRIES[bug].options)) if bug else engine
+    return engine.with_options(**dict(ENTRIES[bug].engine.options)) if bug else engine
 
 
 def hunt(seeds: Iterable[int], profile: Profile, *, bug: str = "", faults: bool = False) -> Catch | None:

@@ -36,6 +36,11 @@ class Entry:
     options: tuple[tuple[str, str], ...]
     """Without these options of the engine it does not show."""
 
+    @property
+    def engine(self) -> EngineRef:
+        """The engine with this bug, as it is named on the command line."""
+        return EngineRef(name="wal").with_options(bug=self.name, **dict(self.options))
+
 
 ENTRIES: dict[str, Entry] = {}
 """The zoo, by name."""
