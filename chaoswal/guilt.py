@@ -251,7 +251,7 @@ def _last_change(run: Run, end: int) -> Told | None:
 def _raised_at(factory: Factory, disk: Disk, names: Sequence[str]) -> str:
     """The innermost line, outside of the file system, at which recovery raises; empty where it does not."""
     try:
-        Driver(factory.open_simulated(MemoryVfs(disk), StillRuntime(1))).observe(names)
+        Driver(lambda: factory.open_simulated(MemoryVfs(disk), StillRuntime(1))).observe(names)
     except Exception as error:  # noqa: BLE001 - whatever an engine raises in recovery is what is asked for
         return _innermost(error)
     return ""

@@ -19,16 +19,15 @@ no search for others
 """
 
 CONFIRMED = """\
-    pattern          where         \
-
---  ---------------  ------------  -----------------------------------------------------
-1   ack-before-sync  nosync.py:46  confirmed: lost under prefix, ext4-ordered, posix
+    pattern          where
+--  ---------------  ----------------------------  -----------------------------------------------------
+1   ack-before-sync  nosync.py:46 in Engine.append  confirmed: lost under prefix, ext4-ordered, posix
 
 1. append 30 promised write log [0:38], which no sync had covered
    lost: records 0 were promised and are missing; allowed are records[c:n] with 0 <= c <= 0, 1 <= n <= 1
      append 30
      power-cut in operation 1 after end lose write of log nth 1
-FAIL  tests/house/nosync.py:Engine: lost: ack-before-sync at nosync.py:46
+FAIL  tests/house/nosync.py:Engine: lost: ack-before-sync at nosync.py:46 in Engine.append
 looked at: 7 patterns in one run and in two with a failing sync, N events in all; N proposed crashes judged; this is \
 no search for others
 """
@@ -92,9 +91,10 @@ def test_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert (found["file"], found["seen_on"]) == ("", [])
     assert re.fullmatch(r"[0-9a-f]{6}", found["id"])
     assert re.fullmatch(r"wal/segment\.py:\d+", found["site"])
+    assert found["function"] == "SegmentBirth.write"
     assert told["states"]["judged"] >= told["states"]["distinct"] > 0
     assert told["seconds"] >= 0
-    assert told["reasons"] == [f"unopenable: rename-before-sync at {found['site']}"]
+    assert told["reasons"] == [f"unopenable: rename-before-sync at {found['site']} in SegmentBirth.write"]
 
 
 def test_notes_are_told_apart_from_findings(capsys: pytest.CaptureFixture[str]) -> None:

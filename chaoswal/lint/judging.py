@@ -32,6 +32,7 @@ from chaoswal.replay import pass_through, play, simulated
 from chaoswal.run import Run, record
 from chaoswal.trace import Begin
 from chaoswal.verdict import Fault
+from chaoswal.vfs.sites import place_of
 
 CALM = """
 append 30
@@ -100,6 +101,8 @@ class Judged:
 
     rule: str
     site: str
+    function: str
+    """``Class.function`` of the site."""
     words: str
     profiles: tuple[str, ...]
     """Under which it is suspicious; where it is confirmed, under which it is. The strongest first."""
@@ -194,9 +197,11 @@ class _Course:
                 if fault:
                     shown[item.profile] = item, fault
         first, fault_shown = next(iter(shown.values()), (group[0], None))
+        place = place_of(first.site)
         return Judged(
             rule=first.rule,
             site=first.site,
+            function=place.function if place else "",
             words=first.words,
             profiles=tuple(shown or dict.fromkeys(item.profile for item in group)),
             steps=self._program(first),

@@ -38,8 +38,12 @@ def looked_at(linted: Linted) -> str:
 
 
 def _table(lints: Sequence[Judged]) -> str:
-    rows = [(number, lint.rule, lint.site, _judgement(lint)) for number, lint in enumerate(lints, start=1)]
+    rows = [(number, lint.rule, _where(lint), _judgement(lint)) for number, lint in enumerate(lints, start=1)]
     return tabulate(rows, ["", "pattern", "where", ""], disable_numparse=True)
+
+
+def _where(lint: Judged) -> str:
+    return f"{lint.site} in {lint.function}" if lint.function else lint.site
 
 
 def _judgement(lint: Judged) -> str:
@@ -58,7 +62,7 @@ def _reasons(linted: Linted) -> list[str]:
         return [_broken(linted)]
     confirmed = [lint for lint in linted.lints if lint.fault]
     notes = len(linted.lints) - len(confirmed)
-    found = [f"{lint.fault.kind}: {lint.rule} at {lint.site}" for lint in confirmed if lint.fault]
+    found = [f"{lint.fault.kind}: {lint.rule} at {_where(lint)}" for lint in confirmed if lint.fault]
     return found or [f"nothing confirmed, {notes} note{'' if notes == 1 else 's'}"]
 
 
@@ -102,6 +106,7 @@ def _note(lint: Judged) -> dict[str, Any]:
     return {
         "rule": lint.rule,
         "site": lint.site,
+        "function": lint.function,
         "words": lint.words,
         "profiles": list(lint.profiles),
         "operations": [step_line(step) for step in lint.steps],

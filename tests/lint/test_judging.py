@@ -14,7 +14,6 @@ from chaoswal.program import operations_of, parse_step, step_line
 from chaoswal.replay import Played, Status, play, replay
 from tests.lint.test_rules import found as suspicions
 from tests.lint.toys import OneLine
-from tests.zoo.test_guilty import function_at
 
 CAUGHT = {
     "no-sync-before-ack": "ack-before-sync",
@@ -34,12 +33,6 @@ CAUGHT = {
     "retries-failed-sync": "promise-after-failed-sync",
 }
 """The bugs of the zoo that an order of calls gives away, and the rule that does."""
-
-SITES = {
-    "unlink-old-before-new-durable": "UnlinksFirst.make_segment",
-    "state-file-rewritten-in-place": "RewritesInPlace.create",
-}
-"""The line to be named where the zoo names none: nothing need be lost."""
 
 CONFIGURATIONS = [
     "wal",
@@ -68,7 +61,7 @@ def test_a_bug_of_the_zoo_is_confirmed_at_its_line(bug: str) -> None:
     assert found.rule == CAUGHT[bug]
     assert found.fault.kind in ENTRIES[bug].kinds
     assert set(ENTRIES[bug].profiles) <= set(found.profiles)
-    assert function_at(found.site) == (ENTRIES[bug].site or SITES[bug])
+    assert found.function == ENTRIES[bug].site
 
 
 @pytest.mark.parametrize("bug", CAUGHT)

@@ -32,7 +32,7 @@ MISTAKES = [
     (toys.SyncsAnother, "sync-of-the-wrong-file"),
     (NoSync, "ack-before-sync"),
 ]
-SOUND = [ToyLog, NoChecksum, toys.StateLog, toys.Scratches, toys.Passes]
+SOUND = [ToyLog, NoChecksum, toys.StateLog, toys.Scratches, toys.Passes, toys.Padded]
 
 
 def facts_of(engine: Factory, steps: list[Operation | Fault]) -> Facts:

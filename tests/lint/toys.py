@@ -164,6 +164,21 @@ class Passes(ToyLog):
         return super().append(payload)
 
 
+class Padded(ToyLog):
+    """A sound log that removes a file of padding in the call in which it makes another one."""
+
+    def append(self, payload: bytes) -> int:
+        for name in self.vfs.list():
+            if name.startswith("padding"):
+                self.vfs.unlink(name)
+        file = self.vfs.create(f"padding{self.end}")
+        file.write(0, b"padding of a log" + bytes(100))
+        file.sync()
+        file.close()
+        self.vfs.sync_directory()
+        return super().append(payload)
+
+
 class OneLine(NoSync):
     """Writes what it needs and what it does not by the same line, and syncs neither."""
 

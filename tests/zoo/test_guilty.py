@@ -9,13 +9,12 @@ from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.bugs import ENTRIES
 from chaoswal.guilt import Guilt, guilty
 from tests.zoo.test_shrinking import QUICK, small
-from tests.zoo.test_zoo import MISSED
 
 CORPUS = Path(__file__).parents[2] / "corpus/zoo"
 JUDGED = ("sync_order", "frames", "recovery", "errors")
 """The groups in which a call is to blame; those of numbers and subscribers are wrong in what they compute."""
 
-BLAMED = [name for name, entry in ENTRIES.items() if entry.site and name not in MISSED]
+BLAMED = [name for name, entry in ENTRIES.items() if entry.site]
 VARIES = {
     "swallows-finalize-error": "whichever sync of a rotation fails",
     "leaves-temporary-files": "whichever file was being made",

@@ -7,6 +7,7 @@ from chaoswal.engines.bugs.sync_order import ANY, CACHED
 from chaoswal.engines.wal import WalEngine
 from chaoswal.wal.commit import Committer
 from chaoswal.wal.cursor import Cursor
+from chaoswal.wal.frames import Pieces
 from chaoswal.wal.log import Log, Parts
 from chaoswal.wal.timer import Timer
 from chaoswal.wal.walfile import Mark, WalFile
@@ -78,8 +79,9 @@ class Reserves(WalFile):
         super().__init__(*arguments)  # type: ignore[arg-type]
         self.coming: list[tuple[int, bytes]] = []
 
-    def write_whole(self, frame: bytes) -> None:
-        self.coming.append((self.size, frame))
+    def write_whole(self, frame: Pieces, end: int) -> int:
+        self.coming.append((self.size, b"".join(frame)))
+        return end
 
     def join(self, coming: list[tuple[int, bytes]]) -> None:
         """Write what was only announced."""
@@ -100,11 +102,7 @@ class JoinsLate(Committer):
     def commit(self, wal: WalFile, sequence: int) -> None:
         assert isinstance(wal, Reserves)
         coming, wal.coming = wal.coming, []
-        self._mutex.__exit__(None, None, None)
-        try:
-            wal.join(coming)
-        finally:
-            self._mutex.__enter__()
+        wal.join(coming)
         super().commit(wal, sequence)
 
 
@@ -135,11 +133,19 @@ class TakesBack(Committer):
         wal.rewind(wal.durable)
         wal.mark()
 
-    def _follow(self) -> None:
-        failures = self.failures
-        super()._follow()
-        if self.failures > failures:
-            raise OSError(EIO, "the sync failed that this append had joined")
+    def commit(self, wal: WalFile, sequence: int) -> None:
+        failures, came = self.failures, 1
+        while wal.durable <= sequence:
+            with self._mutex:
+                if self.failures > failures:
+                    raise OSError(EIO, "the sync failed that this append had joined")
+                self._came += came
+                gate = self._turn()
+            came = 0
+            if gate is None:
+                self._lead(wal)
+            else:
+                gate.wait()
 
 
 class TakingBackLog(Log):
