@@ -22,6 +22,7 @@ from chaoswal.disk.crashes import Bound, Crash, crashed
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.profiles import Profile
 from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.errors import StepLimit
 from chaoswal.milder import end_of_operation
 from chaoswal.oracle import Traits
 from chaoswal.program import END, START, Step
@@ -252,12 +253,12 @@ def _raised_at(factory: Factory, disk: Disk, names: Sequence[str]) -> str:
     """The innermost line, outside of the file system, at which recovery raises; empty where it does not."""
     try:
         Driver(lambda: factory.open_simulated(MemoryVfs(disk), StillRuntime(1))).observe(names)
-    except Exception as error:  # noqa: BLE001 - whatever an engine raises in recovery is what is asked for
+    except (Exception, StepLimit) as error:  # noqa: BLE001 - whatever an engine raises in recovery is what is asked for
         return _innermost(error)
     return ""
 
 
-def _innermost(error: Exception) -> str:
+def _innermost(error: BaseException) -> str:
     site, trace = "", error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code

@@ -31,6 +31,8 @@ CAUGHT = {
     "sync-wrong-descriptor": "sync-of-the-wrong-file",
     "state-file-rewritten-in-place": "overwrite-in-place",
     "retries-failed-sync": "promise-after-failed-sync",
+    "syncs-before-the-last-write": "rename-before-sync",
+    "unlinks-before-renaming": "unlink-before-replacement",
 }
 """The bugs of the zoo that an order of calls gives away, and the rule that does."""
 

@@ -91,13 +91,20 @@ class TakesLockForStale(Log):
     """A lock that is held is taken for one that a dead process has left: translate #3582, over Xapian's flintlock."""
 
     def take_lock(self, owner: str) -> Lock:
+        """Take the lock, or do as if it had been."""
         try:
             return super().take_lock(owner)
         except LogLocked:
             return HeldLock()
 
 
-@bug("deletes-though-the-manifest-failed", kinds="unopenable lost early-cleanup", profiles=ANY, faults=True)
+@bug(
+    "deletes-though-the-manifest-failed",
+    kinds="unopenable lost early-cleanup",
+    profiles=ANY,
+    faults=True,
+    site="Cleaner.unlink",
+)
 class DeletesAnyway(Log):
     """Segments are deleted though the manifest that lets them go could not be written: RocksDB #5379."""
 

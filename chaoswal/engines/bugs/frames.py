@@ -90,7 +90,7 @@ class RecordByRecord(Log):
     "preallocated-tail-read-as-records",
     kinds="invented unstable unopenable",
     profiles=ANY,
-    options="preallocate_bytes=512",
+    options="preallocate_bytes=256",
 )
 class ReadsZeros(Codec):
     """The zeros behind the last record are read on as if they were records: Pebble #107, which stumbled over them."""
@@ -104,7 +104,7 @@ class ReadsZeros(Codec):
         return super().plausible(header, sequence, room)
 
 
-@bug("batch-split-by-rotation", kinds="hole", profiles=ANY)
+@bug("batch-split-by-rotation", kinds="hole", profiles=ANY, site="WalFile.write")
 class SplitsBatches(Log):
     """A batch that does not fit the WAL is begun in it and ended in the next: SlateDB #762, across several SSTs."""
 

@@ -188,7 +188,7 @@ class FlushesLate(SegmentBirth):
         super().write_whole(file, *self.held)
 
 
-@bug("unlinks-before-renaming", kinds="unopenable", profiles=ANY)
+@bug("unlinks-before-renaming", kinds="unopenable", profiles=ANY, site="NothingBetween.rename")
 class NothingBetween(ManifestBirth):
     """The old file goes before the new one takes its name, and recovery removes what is temporary: Tarsnap #817."""
 

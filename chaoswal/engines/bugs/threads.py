@@ -181,4 +181,4 @@ class ForgetsWaiters(Committer):
 
     def _failed(self, wal: WalFile, error: BaseException) -> None:
         super()._failed(wal, error)
-        self._condition = None
+        self._parked = ()
