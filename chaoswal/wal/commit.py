@@ -18,9 +18,10 @@ come as were about the last time, which is those whom the last sync served and t
 longer than a sync took (the shorter of the last two), or ``group_delay_ms``. Who was expected and has other things to
 do is not expected again; a lone appender expects nobody and never waits.
 
-Each waiter has a gate of its own. Once through, it finds its record durable and goes its way without the mutex, which
-others are about to fight for. Waiters are parked only while a sync is under way or somebody claims the WAL, and the end
-of either opens every gate: nobody has to pass anything on.
+Each waiter has a gate of its own, and they are let through one by one: whoever has come through opens the next gate.
+(All at once they would fight for the mutex and for the interpreter's lock, and be put to sleep again several times.)
+Once through, a waiter finds its record durable and goes its way without the mutex, or it looks again. Waiters are
+parked only while a sync is under way or somebody claims the WAL, and the end of either lets all of them through.
 
 A sync that failed has failed for everything that is not yet durable: it poisons the log, and all who wait are told.
 
@@ -28,8 +29,9 @@ A rotation and the end of the log need a WAL nobody is syncing and nobody is abo
 keep others from beginning one before them (``quiesce``), and do their own with the mutex held.
 """
 
+from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 from chaoswal.vfs.runtime import Gate, Runtime
 from chaoswal.wal.errors import LogClosed, LogPoisoned
@@ -70,6 +72,7 @@ class Committer:
     _busy = False
     _claims = 0
     _parked: tuple[Gate, ...] = ()
+    """Whom the end of the sync under way, or of the last claim, is to let through."""
     _came = 0
     """How many appends the next sync is for, as far as they have said so."""
     _expected = 1
@@ -88,6 +91,8 @@ class Committer:
         self._mutex = mutex
         self._options = options
         self._standing = standing
+        self._leaving: deque[Gate] = deque()
+        """Who is to be let through by whoever comes through next."""
 
     def commit(self, wal: WalFile, sequence: int) -> None:
         """Return when the record of this number, which is written, is durable; raise if it may not be.
@@ -106,7 +111,7 @@ class Committer:
             if gate is None:
                 self._lead(wal)
             else:
-                gate.wait()
+                self._wait(gate)
 
     def commit_held(self, wal: WalFile, sequence: int) -> None:
         """``commit`` for those who hold the mutex; it is given back meanwhile."""
@@ -130,10 +135,11 @@ class Committer:
         self._claims += 1
         try:
             while self._busy:
-                self._outside(self._park().wait)
+                gate = self._park()
+                self._outside(lambda: self._wait(gate))
         finally:
             self._claims -= 1
-            self._open()  # who was kept from beginning a sync waits for nobody else
+            self._let_through()  # who was kept from beginning a sync waits for nobody else
 
     def _turn(self) -> Gate | None:
         """What to wait for before looking again; None: lead."""
@@ -169,7 +175,7 @@ class Committer:
             with self._mutex:
                 self._busy = False
                 if self._parked:
-                    self._open()
+                    self._let_through()
 
     def _sync(self, wal: WalFile) -> None:
         """Sync while others append."""
@@ -199,10 +205,28 @@ class Committer:
         self._parked += (gate,)
         return gate
 
-    def _open(self) -> None:
-        parked, self._parked = self._parked, ()
-        for gate in parked:
-            gate.open()
+    def _wait(self, gate: Gate) -> None:
+        """Come through a gate; without the mutex."""
+        try:
+            gate.wait()
+        except BaseException:
+            with self._mutex:
+                self._let_through()
+            while self._leaving:  # it is not known whether the gate was open, and others may count on this thread
+                self._open_next()
+            raise
+        self._open_next()
+
+    def _let_through(self) -> None:
+        """Have all that are parked look again."""
+        self._leaving.extend(self._parked)
+        self._parked = ()
+        self._open_next()
+
+    def _open_next(self) -> None:
+        """Let one of those through who are leaving; needs no mutex."""
+        with suppress(IndexError):
+            self._leaving.popleft().open()
 
     def _outside(self, act: Callable[[], object]) -> None:
         """Do something without the mutex."""
