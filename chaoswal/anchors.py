@@ -5,13 +5,13 @@ What is there but durable by now cannot be lost any more, which is how a missing
 losses leave out of account (an event that the engine did not use to have) is kept.
 """
 
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from chaoswal.disk.crashes import Crash, Loss, Tearing, loss_of
 from chaoswal.disk.disk import Disk, apply_name
+from chaoswal.disk.image import role
 from chaoswal.disk.profiles import KILL, Profile, Tear
 from chaoswal.disk.volume import Volume
 from chaoswal.program import END, START, Anchor, AnchoredLoss, CrashStep
@@ -50,11 +50,6 @@ class Told:
     """Its anchor among all events of the disk."""
     in_operation: Anchor
     """Its anchor among the events of its operation."""
-
-
-def role(path: str) -> str:
-    """The role of a file: its path, with each run of digits written #."""
-    return re.sub(r"\d+", "#", path).replace(" ", "_") or "."
 
 
 def tell(start: Disk, events: Sequence[Event]) -> list[Told]:

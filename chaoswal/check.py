@@ -146,7 +146,7 @@ def check(
     run that were judged under another profile, and need not be again; those judged here are added. ``wanted``: other
     violations are passed over, but for one that needs no crash: behind it no history tells what is allowed.
     """
-    history.errors_allowed = run.faulty
+    begin(run, history)
     inside = _Sample(depth, seed) if depth and depth.levels else None
     volume = Volume(run.start, profile)
     listed = _Listed(volume, bound, seed)
@@ -194,7 +194,13 @@ def advance(run: Run, point: int, history: History) -> Fault | None:
     """Let the event before this crash point count; a fault where what the engine showed is already wrong."""
     event = run.events[point - 1] if point else None
     fault = history.apply(event) if isinstance(event, Begin | End) else None
-    return history.open(run.observed) if not fault and point == run.opened else fault
+    return history.open(run.observed, struck=run.struck) if not fault and point == run.opened else fault
+
+
+def begin(run: Run, history: History) -> None:
+    """Let a run begin: which errors are allowed in it."""
+    history.errors_allowed = run.faulty
+    history.lied = history.lied or run.lied
 
 
 def _states(

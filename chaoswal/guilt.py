@@ -16,10 +16,11 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from chaoswal.anchors import Told, role, tell
+from chaoswal.anchors import Told, tell
 from chaoswal.check import Depth, Found, Judge, check
 from chaoswal.disk.crashes import Bound, Crash, crashed
 from chaoswal.disk.disk import Disk
+from chaoswal.disk.image import role
 from chaoswal.disk.profiles import Profile
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import StepLimit

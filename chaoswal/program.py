@@ -12,6 +12,14 @@ creation). An event goes by the word of its type, the role of its file (its path
 and its number among such events: in the operation for the point of the crash, on the whole disk for what is lost.
 ``end`` is the return of the operation or the end of the opening, ``start`` its beginning. One more write in the
 engine does not move an anchor.
+
+Damage at rest (``disk/rot.py``) stands between a crash and what is done after it. Faults (``disk/faults.py``) strike
+from where they stand, those in front of all operations of a life in its opening too::
+
+    power-cut in operation 3 after end
+    flip bit 3 at 17 of wal-#.wal nth 1
+    fail EIO on read of wal-*.wal nth 1 once
+    append 10
 """
 
 import re
@@ -21,6 +29,7 @@ from typing import TypeAlias
 
 from chaoswal import text
 from chaoswal.disk.faults import Fault
+from chaoswal.disk.rot import WORDS, Damage
 from chaoswal.errors import UsageError
 from chaoswal.ops import OPERATIONS, Operation
 
@@ -83,8 +92,10 @@ class CrashStep:
         return " ".join(words)
 
 
-Step: TypeAlias = Operation | Fault | CrashStep
-"""A fault arms itself where it stands, until the next crash."""
+Doing: TypeAlias = Operation | Fault
+"""What is done or befalls in a life. A fault arms itself where it stands, until the next crash."""
+
+Step: TypeAlias = Doing | CrashStep | Damage
 
 _EVENT = r"(?:start|end|[a-z-]+ of \S+ nth \d+)"
 _CRASH = re.compile(
@@ -99,8 +110,10 @@ def parse_step(line: str) -> Step:
     """One line of a program; UsageError says what is wrong with it."""
     if line.startswith(("power-cut ", "kill ")):
         return _parse_crash(line)
-    if line.startswith(("fail ", "short ")):
+    if line.startswith(("fail ", "short ", "lie ")):
         return Fault.parse(line)
+    if line.startswith(WORDS):
+        return Damage.parse(line)
     return text.parse(line, OPERATIONS)
 
 
@@ -144,25 +157,41 @@ def _parse_loss(word: str) -> AnchoredLoss:
 
 def step_line(step: Step) -> str:
     """The text form of a step, on one line."""
-    return str(step) if isinstance(step, CrashStep | Fault) else text.line(step)
+    return str(step) if isinstance(step, CrashStep | Fault | Damage) else text.line(step)
 
 
 def operations_of(steps: Iterable[Step]) -> list[Operation]:
     """The operations of a program, in order."""
-    return [step for step in steps if not isinstance(step, CrashStep | Fault)]
+    return [step for step in steps if not isinstance(step, CrashStep | Fault | Damage)]
 
 
-def segments(steps: Sequence[Step]) -> list[tuple[list[Operation | Fault], CrashStep | None]]:
-    """The program cut at its crashes: what is done from one opening to the next crash, and that crash."""
-    found: list[tuple[list[Operation | Fault], CrashStep | None]] = [([], None)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """A program from one opening to the next crash, if any: the damage before it, and what is done."""
+
+    damages: tuple[Damage, ...] = ()
+    steps: tuple[Doing, ...] = ()
+    crash: CrashStep | None = None
+
+
+def lives(steps: Sequence[Step]) -> list[Life]:
+    """The program cut at its crashes; UsageError where damage stands elsewhere than directly behind a crash."""
+    found: list[Life] = []
+    damages: list[Damage] = []
+    doing: list[Doing] = []
     for step in steps:
-        operations, _ = found[-1]
         if isinstance(step, CrashStep):
-            found[-1] = (operations, step)
-            found.append(([], None))
+            found.append(Life(damages=tuple(damages), steps=tuple(doing), crash=step))
+            damages, doing = [], []
+        elif not isinstance(step, Damage):
+            doing.append(step)
+        elif doing or not found:
+            raise UsageError(f"{step}: damage at rest must stand directly behind a crash")
         else:
-            operations.append(step)
-    return found if found[-1][0] or len(found) == 1 else found[:-1]
+            damages.append(step)
+    if damages or doing or not found:
+        found.append(Life(damages=tuple(damages), steps=tuple(doing)))
+    return found
 
 
 def without_last_crashes(steps: Sequence[Step]) -> list[Step]:

@@ -6,19 +6,24 @@ played at all.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chaoswal.anchors import crash_of
-from chaoswal.check import Depth, Found, Judge, advance, at_creation, check
+from chaoswal.check import Depth, Found, Judge, advance, at_creation, begin, check
 from chaoswal.disk.crashes import Bound, Crash, crashed
 from chaoswal.disk.disk import Disk
+from chaoswal.disk.faults import FaultPlan
+from chaoswal.disk.image import Image
 from chaoswal.disk.profiles import Profile
+from chaoswal.disk.rot import Damage, Past
 from chaoswal.engines.registry import EngineRef, Factory
-from chaoswal.errors import UsageError
+from chaoswal.errors import Inconclusive, UsageError
 from chaoswal.oracle import History, Traits
-from chaoswal.program import CrashStep, Step, operations_of, segments
+from chaoswal.oracle.damage import conceded, written
+from chaoswal.program import CrashStep, Doing, Step, lives, operations_of
 from chaoswal.run import Run, Session, record
+from chaoswal.trace import Write
 from chaoswal.verdict import Fault
 
 NEIGHBOURHOOD = 12
@@ -55,7 +60,8 @@ class Played:
 class Lived:
     """From one opening of the engine to the crash that ends it."""
 
-    run: Run
+    run: Run = field(default_factory=lambda: Run(start=Disk(), events=[]))
+    """Empty where the disk before it could not be damaged as asked."""
     history: History
     """What is allowed at the start of the run."""
     step: CrashStep | None
@@ -64,7 +70,7 @@ class Lived:
     fault: Fault | None = None
     """What was wrong before that crash."""
     stale: bool = False
-    """The anchor of the crash was not found."""
+    """The anchor of the crash was not found, or the place of the damage before it."""
 
 
 def simulated(engine: EngineRef) -> tuple[Factory, Traits]:
@@ -102,9 +108,14 @@ def conclude(played: Played, profile: Profile, judge: Judge) -> Played:
     return played
 
 
-def play_to_last_run(factory: Factory, traits: Traits, steps: Sequence[Step], profile: Profile) -> Played:
-    """Play every crash of a program but the last; the history is left where the last run starts."""
-    *_, life = live(factory, traits, steps, profile)
+def play_to_last_run(
+    factory: Factory, traits: Traits, steps: Sequence[Step], profile: Profile, tally: FaultPlan | None = None
+) -> Played:
+    """Play every crash of a program but the last; the history is left where the last run starts.
+
+    ``tally`` counts the calls of the last run, if no fault stands in front of it.
+    """
+    *_, life = live(factory, traits, steps, profile, tally=tally)
     found = Found(fault=life.fault, crashes=()) if life.fault else None
     return Played(run=life.run, history=life.history, step=life.step, stale=life.stale, found=found)
 
@@ -115,34 +126,102 @@ def live(
     steps: Sequence[Step],
     profile: Profile,
     alter: Callable[[int, Run], Run] = lambda _, run: run,
+    *,
+    tally: FaultPlan | None = None,
+    place: "Place | None" = None,
 ) -> Iterator[Lived]:
     """Each life of a program in its turn, up to one that is stale or wrong.
 
     The last is left as it began: what its crash leaves is for whoever asks. ``alter`` may change what a life did, by
-    the number of the life, before its crash.
+    the number of the life, before its crash. ``place`` is moved on with it.
     """
     history = History(operations_of(steps), traits)
-    disk, first = Disk(), 0
-    parts = segments(steps)
-    for number, (operations, step) in enumerate(parts, start=1):
-        names = tuple(history.subscribers)
-        run = record(factory, operations, disk, first_index=first, generation=number - 1, names=names)
-        life = Lived(run=alter(number - 1, run), history=history, step=step)
-        if number < len(parts):
+    place = place or Place()
+    parts = lives(steps)
+    for number, part in enumerate(parts, start=1):
+        life = Lived(history=history, step=part.crash, stale=not place.damage(part.damages, history))
+        if not life.stale:
+            counted = tally if number == len(parts) else None
+            life.run = alter(number - 1, place.run(factory, part.steps, history, profile, counted))
+        if number < len(parts) and not life.stale:
             life.history = history.copy()
-            life.crash = crash_of(life.run, step, profile) if step else None
+            life.crash = crash_of(life.run, part.crash, profile) if part.crash else None
             life.fault = pass_through(life.run, history, life.crash.point) if life.crash else None
             life.stale = life.crash is None
         yield life
         if life.crash is None or life.fault:
             return
-        disk = crashed(life.run.start, life.run.events, life.crash, profile)
-        first += len(operations_of(operations))
+        place.leave(life.run, life.crash, profile)
+
+
+class Place:
+    """Where a program is: the disk between two of its lives, and what its lives before have done to it."""
+
+    def __init__(self) -> None:
+        self.disk = Disk()
+        self._number = self._first = 0
+        self.past = Past(self.disk, ())
+        self._written: dict[int, list[Write]] = {}
+
+    def run(
+        self,
+        factory: Factory,
+        doing: Sequence[Doing],
+        history: History,
+        profile: Profile,
+        tally: FaultPlan | None = None,
+    ) -> Run:
+        """Record one life; where it ends, ``leave``."""
+        first, number = self._first, self._number
+        self._first += len(operations_of(doing))
+        self._number += 1
+        return record(
+            factory,
+            doing,
+            self.disk,
+            first_index=first,
+            generation=number,
+            names=tuple(history.subscribers),
+            tally=tally,
+            reverts=profile.reverts,
+        )
+
+    def leave(self, run: Run, crash: Crash, profile: Profile) -> None:
+        """A life has ended in a crash."""
+        happened = run.events[: crash.point]
+        self.past = Past(run.start, happened)
+        self._written |= written(happened)
+        self.disk = crashed(run.start, run.events, crash, profile)
+
+    def damage(self, damages: Sequence[Damage], history: History) -> bool:
+        """Let the disk be damaged. False where there is no such place."""
+        if not damages:
+            return True
+        damaged = self.damaged(damages, history)
+        self.disk = damaged or self.disk
+        return damaged is not None
+
+    def damaged(self, damages: Sequence[Damage], history: History) -> Disk | None:
+        """The disk with this damage, and in the history what may be gone without a report; None as ``damage``.
+
+        Whatever a kill left in the cache has reached the disk by then. Inconclusive where the engine names no errors by
+        which it reports damage.
+        """
+        if not history.traits.reports:
+            raise Inconclusive("the engine names no errors by which it reports damage (`reports`): UNKNOWN")
+        before = self.disk.view
+        after: Image | None = before
+        for damage in damages:
+            after = damage.apply(after, self.past) if after else None
+        if after is None:
+            return None
+        history.damaged(conceded(history, before, after, self._written))
+        return Disk(image=after)
 
 
 def pass_through(run: Run, history: History, end: int) -> Fault | None:
     """Move a history over the first ``end`` events of a run, its opening included."""
-    history.errors_allowed = run.faulty
+    begin(run, history)
     for point in range(end + 1):
         fault = advance(run, point, history)
         if fault:

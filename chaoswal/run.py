@@ -2,12 +2,14 @@
 
 A run starts from a disk, opens the engine on it (which is its recovery), looks at what it shows, performs
 operations, and ends where somebody crashes it. Its trace is all that anybody below needs. Whatever an engine raises
-is an observation; a run that makes more calls than any recovery should is taken to hang.
+is an observation; a run that makes more calls than any recovery should is taken to hang. Faults strike from where they
+stand among the operations; those in front of all operations strike in the opening too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from typing import Self
 
 from chaoswal.disk.disk import Disk
@@ -36,6 +38,10 @@ class Run:
     """How many of the events belong to the opening (recovery and the first look)."""
     faulty: bool = False
     """Whether faults were injected, so that operations may fail."""
+    struck: bool = False
+    """Whether one of them fired in the opening, so that it may fail."""
+    lied: bool = False
+    """Whether a sync has lied, so that nothing can be promised."""
     observed: Observed = field(default_factory=Observed)
     """What it showed when it had been opened."""
 
@@ -51,22 +57,31 @@ class Session:
         generation: int = 0,
         names: Sequence[str] = (),
         together: bool = False,
+        faults: FaultPlan | None = None,
+        reverts: bool = False,
     ) -> None:
         """Open it; ``generation`` makes what it draws by chance differ from what earlier openings drew.
 
         ``together``: whether it will be asked for operations at once. Then, and where the engine has threads of its
-        own, it lives under a scheduler, and must be ended.
+        own, it lives under a scheduler, and must be ended. ``faults``: what strikes, or is counted, from the first call
+        of the opening on. ``reverts``: what a failed sync does to the file, as the profile in force says.
         """
         self._factory = factory
         self._scheduler = Scheduler(generation, choices=()) if together or factory.threaded else None
         self._runtime: Runtime = self._scheduler or StillRuntime(generation)
         self._driver = Driver(self._open)
-        self._faults: FaultPlan | None = None
-        self.vfs = MemoryVfs(disk, step=self._scheduler.step if self._scheduler else None)
+        self._faults = faults
+        step = self._scheduler.step if self._scheduler else None
+        self.vfs = MemoryVfs(disk, step=step, faults=faults, reverts=reverts)
         if self._scheduler:
             self._scheduler.begin()
-        self.observed = self._contained(lambda: self._driver.observe(names))
+        self.observed = Observed()
+        fault = self._contained(lambda: self._driver.observe(names, self.observed).fault)
+        self.observed.fault = fault or self.observed.fault
         self.opened = len(self.vfs)
+        self._struck = faults is not None and bool(faults.fired)
+        if faults is not None:
+            faults.opening = len(faults.seen)
 
     def __enter__(self) -> Self:
         return self
@@ -94,14 +109,14 @@ class Session:
     def _open(self) -> LogEngine:
         return self._factory.open_simulated(self.vfs, self._runtime)
 
-    def _contained(self, act: Callable[[], Observed]) -> Observed:
+    def _contained(self, act: Callable[[], Fault | None]) -> Fault | None:
         try:
             return act()
         except StepLimit as error:
-            return Observed(fault=Fault(kind=Violation.HUNG, explanation=str(error)))
+            return Fault(kind=Violation.HUNG, explanation=str(error))
         except Exception as error:  # noqa: BLE001 - whatever an engine raises in recovery is an observation
-            why = f"recovery raised {type(error).__name__}: {error}"
-            return Observed(fault=Fault(kind=Violation.UNOPENABLE, explanation=why))
+            self.observed.raised = type(error).__name__
+            return Fault(kind=Violation.UNOPENABLE, explanation=f"recovery raised {type(error).__name__}: {error}")
 
     def probe(self) -> Fault | None:
         """Whether the engine appends and reads on; call it last, for it writes."""
@@ -110,10 +125,14 @@ class Session:
             return None
         driver = self._driver
         handles = driver.handles(seen.deliveries)
-        after = self._contained(lambda: Observed(fault=probe(driver.engine, seen, handles)))
-        if after.fault and after.fault.kind is Violation.UNOPENABLE:
-            return Fault(kind=Violation.STUCK, explanation=after.fault.explanation.replace("recovery", "appending on"))
-        return after.fault
+        fault = self._contained(lambda: probe(driver.engine, seen, handles))
+        if fault and fault.kind is Violation.UNOPENABLE:
+            return Fault(kind=Violation.STUCK, explanation=fault.explanation.replace("recovery", "appending on"))
+        return fault
+
+    def close(self) -> None:
+        """Close the engine; whatever it raises passes through."""
+        self._driver.close()
 
     def resume(self) -> None:
         """Hand back what the first look held, and go on to operations."""
@@ -169,7 +188,9 @@ class Session:
             events=self.vfs.events(),
             opened=self.opened,
             observed=self.observed,
-            faulty=self._faults is not None,
+            faulty=self._faults is not None and self._faults.armed,
+            struck=self._struck,
+            lied=self._faults is not None and any(fault.lies for fault in self._faults.fired),
         )
 
 
@@ -181,12 +202,27 @@ def record(
     first_index: int = 0,
     generation: int = 0,
     names: Sequence[str] = (),
+    tally: FaultPlan | None = None,
+    reverts: bool = False,
 ) -> Run:
-    """Run operations and faults on an engine opened on a disk (default: an empty one) and return the trace."""
+    """Run operations and faults on an engine opened on a disk (default: an empty one) and return the trace.
+
+    ``tally``: a plan without faults that counts the calls, those of the opening too. ``reverts`` as in ``Session``.
+    """
     together = any(isinstance(step, Together) for step in steps)
-    with Session(factory, disk or Disk(), generation=generation, names=names, together=together) as session:
+    in_front = list(takewhile(lambda step: isinstance(step, DiskFault), steps))
+    plan = FaultPlan(tuple(step for step in in_front if isinstance(step, DiskFault))) if in_front else tally
+    with Session(
+        factory,
+        disk or Disk(),
+        generation=generation,
+        names=names,
+        together=together,
+        faults=plan,
+        reverts=reverts,
+    ) as session:
         session.resume()
-        place, op_index = 0, first_index
+        place, op_index = len(in_front), first_index
         while place < len(steps):
             taken = _perform(session, steps, place, op_index)
             op_index += taken

@@ -249,13 +249,17 @@ class CrashMachine(RuleBasedStateMachine):
 
     # -- what goes wrong -----------------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.faults)
+    @precondition(lambda self: self.faults and self._past_opening())
     @rule(fault=st.one_of(FAULTS, SHORT_WRITES))
     def io_error(self, fault: DiskFault) -> None:
         """Arm an I/O error until the next crash: operations may fail from now on, promises stay promises."""
         self.steps.append(fault)
         self.session.arm(fault)
         self.history.errors_allowed = True
+
+    def _past_opening(self) -> bool:
+        """Whether a fault that stands here strikes only from here on: in front of a life it strikes its opening too."""
+        return bool(self.steps) and isinstance(self.steps[-1], Operation | DiskFault)
 
     @rule()
     def kill(self) -> None:

@@ -73,6 +73,8 @@ def traits_of(engine: LogEngine) -> Traits:
         refusals=frozenset(getattr(engine, "refusals", ())),
         locks=frozenset(getattr(engine, "lock_errors", ())),
         window_seconds=float(getattr(engine, "promise_window", 0)),
+        reports=frozenset(getattr(engine, "reports", ())),
+        torn_tails=tuple(getattr(engine, "torn_tails", ())),
     )
 
 
@@ -230,9 +232,14 @@ class Driver:
             for sequence, _ in given:
                 self._handle(name).defer(sequence)
 
-    def observe(self, names: Sequence[str]) -> Observed:
-        """All that a recovered engine shows: its records, its next number, and what each subscriber is given."""
-        observed = observe_log(self.engine)
+    def observe(self, names: Sequence[str], observed: Observed | None = None) -> Observed:
+        """All that a recovered engine shows: its records, its next number, and what each subscriber is given.
+
+        ``observed`` is filled as far as it goes, should the engine raise.
+        """
+        observed = observe_log(self.engine, observed)
+        if observed.fault:
+            return observed
         if hasattr(self.engine, "registered"):
             observed.registered = tuple(self.engine.registered())
             names = [name for name in names if name in observed.registered]
@@ -247,17 +254,23 @@ class Driver:
         return observed
 
 
-def observe_log(engine: LogEngine) -> Observed:
-    """The records an engine shows and the number it says comes next."""
-    shown: list[Any] = list(engine.records())
+def observe_log(engine: LogEngine, observed: Observed | None = None) -> Observed:
+    """The records an engine shows and the number it says comes next; ``observed`` as in ``Driver.observe``."""
+    observed = Observed() if observed is None else observed
+    shown: list[Any] = []
+    try:
+        shown.extend(engine.records())  # what came before an error stays
+    finally:
+        observed.records = [item[1] for item in shown] if shown and isinstance(shown[0], tuple) else shown
     next_position = engine.next_sequence() if hasattr(engine, "next_sequence") else None
-    if not shown or not isinstance(shown[0], tuple):
-        return Observed(records=shown, next_position=next_position)
+    observed.next_position = next_position
+    if not shown or observed.records is shown:
+        return observed
     first, last = shown[0][0], shown[-1][0]
     if next_position is not None and (last + 1, next_position - len(shown)) != (next_position, first):
         why = f"{len(shown)} records are numbered {first} to {last}, and the next is {next_position}"
-        return Observed(fault=Fault(kind=Violation.DUPLICATED, explanation=why))
-    return Observed(records=[payload for _, payload in shown], next_position=next_position)
+        observed.fault = Fault(kind=Violation.DUPLICATED, explanation=why)
+    return observed
 
 
 def probe(engine: LogEngine, observed: Observed, handles: Mapping[str, Subscription] | None = None) -> Fault | None:

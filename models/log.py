@@ -13,6 +13,8 @@ Appends that are under way at once are *flights*: no one knows their order, unti
 tells its place. One that returned while the place before it still belongs to another has *landed*, and waits for it.
 What may be shown meanwhile is what may be shown in any of the *worlds*, one for each order of the flights. One that
 failed stays a flight, until a later append has a number that leaves no room for it.
+Each record remembers the call that appended it, and how much had been promised or shown by then (``known``): a record
+that is whole testifies that everything below that position was durable.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,6 +32,8 @@ class Flight:
     behind: frozenset[int] = frozenset()
     """The failed ones that had returned when it began."""
     failed: bool = False
+    call: int = 0
+    known: int = 0
 
 
 class Log:
@@ -37,6 +41,8 @@ class Log:
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
+        self.calls: list[int] = []  # of each record: the number of the call that appended it
+        self.known: list[int] = []  # of each record: the floor when that call began
         self.optional: set[int] = set()  # positions of records that may have happened or not
         self.halves: set[int] = set()  # positions inside a batch, where nothing may end
         self.changes = 0  # how often the records or what is known of them has changed
@@ -45,7 +51,7 @@ class Log:
         self.removed = 0
         self.removable = 0
         self.flights: dict[int, Flight] = {}  # by the number of the operation
-        self.landed: dict[int, tuple[bytes, ...]] = {}  # by position
+        self.landed: dict[int, Flight] = {}  # by position
         self.buried: set[bytes] = set()  # records that a completed recovery did not show: gone for good
 
     def copy(self) -> "Log":
@@ -54,6 +60,8 @@ class Log:
         other.__dict__.update(
             self.__dict__,
             records=self.records[:],
+            calls=self.calls[:],
+            known=self.known[:],
             optional=set(self.optional),
             halves=set(self.halves),
             flights=dict(self.flights),
@@ -62,11 +70,13 @@ class Log:
         )
         return other
 
-    def begin_append(self, payloads: Sequence[bytes]) -> None:
-        """An append, or one atomic batch, has begun: from now on it may have happened."""
+    def begin_append(self, payloads: Sequence[bytes], call: int = 0) -> None:
+        """An append, or one atomic batch, has begun: from now on it may have happened. ``call`` is its number."""
         self.changes += 1
         start = len(self.records)
         self.records += payloads
+        self.calls += [call] * len(payloads)
+        self.known += [self.floor] * len(payloads)
         self.optional.update(range(start, len(self.records)))
         self.halves.update(range(start + 1, len(self.records)))
 
@@ -85,12 +95,18 @@ class Log:
 
     def forget(self, start: int, stop: int) -> None:
         """The optional records from ``start`` to ``stop`` never happened: later ones and their marks move down."""
-        del self.records[start:stop]
+        del self.records[start:stop], self.calls[start:stop], self.known[start:stop]
         gap = stop - start
+        self.known = [k - max(0, min(stop, k) - start) for k in self.known]
         self.promised -= max(0, min(stop, self.promised) - start)
         self.shown -= max(0, min(stop, self.shown) - start)
         self.flights = {
-            n: replace(f, after=f.after - gap if f.after >= stop else f.after) for n, f in self.flights.items()
+            n: replace(
+                f,
+                after=f.after - gap if f.after >= stop else f.after,
+                known=f.known - max(0, min(stop, f.known) - start),
+            )
+            for n, f in self.flights.items()
         }
         self.optional = {p if p < start else p - gap for p in self.optional if not start <= p < stop}
         self.halves = {p if p <= start else p - gap for p in self.halves if not start < p <= stop}
@@ -106,7 +122,7 @@ class Log:
         self.changes += 1
         self._lift()
         failed = frozenset(other for other, flight in self.flights.items() if flight.failed)
-        self.flights[number] = Flight(tuple(payloads), self.length(), failed)
+        self.flights[number] = Flight(tuple(payloads), self.length(), failed, call=number, known=self.floor)
 
     def _lift(self) -> None:
         """What may be there at the end becomes flights that failed: who takes off may yet stand in its place."""
@@ -114,7 +130,9 @@ class Log:
             start = len(self.records) - 1
             while start in self.halves:
                 start -= 1
-            self.flights[-1 - start] = Flight(tuple(self.records[start:]), start, failed=True)
+            self.flights[-1 - start] = Flight(
+                tuple(self.records[start:]), start, failed=True, call=self.calls[start], known=self.known[start]
+            )
             self.forget(start, len(self.records))
 
     def fail(self, number: int) -> None:
@@ -131,20 +149,22 @@ class Log:
         flight = self.flights.pop(number)
         start = self.length() if first is None else first
         end = start + len(flight.records)
-        taken = [place for place, records in self.landed.items() if place < end and start < place + len(records)]
+        taken = [place for place, other in self.landed.items() if place < end and start < place + len(other.records)]
         if taken or start < max(flight.after, len(self.records)):
             return None
-        self.landed[start] = flight.records
+        self.landed[start] = flight
         if start == len(self.records):
             self.flights = {n: f for n, f in self.flights.items() if n not in flight.behind}
         while len(self.records) in self.landed:
             self.settle(self.landed.pop(len(self.records)))
         return end
 
-    def settle(self, records: Sequence[bytes]) -> None:
-        """These are the next records, for certain."""
+    def settle(self, flight: Flight) -> None:
+        """Its are the next records, for certain."""
         start = len(self.records)
-        self.records += records
+        self.records += flight.records
+        self.calls += [flight.call] * len(flight.records)
+        self.known += [flight.known] * len(flight.records)
         self.halves.update(range(start + 1, len(self.records)))
 
     @property
@@ -154,8 +174,8 @@ class Log:
 
     def all_records(self) -> list[bytes]:
         """All that may be there, those of flights in any order."""
-        more = [*self.landed.values(), *(flight.records for flight in self.flights.values())]
-        return [*self.records, *(record for records in more for record in records)]
+        more = [*self.landed.values(), *self.flights.values()]
+        return [*self.records, *(record for flight in more for record in flight.records)]
 
     def worlds(self) -> Iterator["Log"]:
         """This log, as it would be for each order of its flights; all the same they may not have happened."""
@@ -176,7 +196,9 @@ class Log:
                 world.optional.clear()
                 world.settle(waiting.pop(place))
             elif coming and coming[0].after <= place:
-                world.begin_append(coming.pop(0).records)
+                world.settle(coming.pop(0))
+                world.changes += 1
+                world.optional.update(range(place, len(world.records)))
             else:
                 return None  # nobody fills the gap
             if any(start < place for start in waiting):
@@ -190,7 +212,7 @@ class Log:
     def length(self) -> int:
         """The position behind the last record that certainly is there."""
         if self.landed:
-            return max(start + len(records) for start, records in self.landed.items())
+            return max(start + len(flight.records) for start, flight in self.landed.items())
         end = len(self.records)
         while end - 1 in self.optional:
             end -= 1
@@ -209,6 +231,16 @@ class Log:
         """Everything below this position must be there, but for what may be removed."""
         return max(self.promised, self.shown)
 
+    def doubt(self) -> None:
+        """What is neither promised nor shown may be there or not: the engine failed to open after a crash."""
+        self.changes += 1
+        self.optional.update(range(self.floor, len(self.records)))
+
+    def concede(self, below: int) -> None:
+        """Records from position ``below`` on may be gone, promised or not."""
+        self.changes += 1
+        self.promised, self.shown = min(self.promised, below), min(self.shown, below)
+
     def may_remove(self, below: int) -> None:
         """From now on records below this position may be gone."""
         self.removable = max(self.removable, below)
@@ -217,6 +249,13 @@ class Log:
         """Records below this position were promised to be gone."""
         self.removed = max(self.removed, below)
         self.may_remove(below)
+
+    def allows_part(self, shown: Sequence[bytes]) -> bool:
+        """Whether ``shown`` is how a legal sight of this log may begin, of which the rest was not to be had."""
+        if self.optional or self.unsettled:
+            return set(shown) <= set(self.all_records())
+        starts = range(self.removed, self.removable + 1)
+        return not shown or any(self.records[c : c + len(shown)] == list(shown) for c in starts)
 
     def allows(self, shown: Sequence[bytes], next_position: int | None = None) -> tuple[int, int] | None:
         """The positions (c, n) at which ``shown`` is a legal sight of this log; None where it is not.
@@ -269,7 +308,7 @@ class Log:
         """
         self.changes += 1
         self.buried.update(self.records[n:])
-        del self.records[n:]
+        del self.records[n:], self.calls[n:], self.known[n:]
         self.optional.clear()
         self.halves = {p for p in self.halves if p < n}
         if promise:

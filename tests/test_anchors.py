@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from chaoswal.anchors import crash_of, role, step_of, tell
+from chaoswal.anchors import crash_of, step_of, tell
 from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, in_flight, plan
 from chaoswal.disk.disk import Disk
+from chaoswal.disk.image import role
 from chaoswal.disk.profiles import EXT4_ORDERED, POSIX, PREFIX, PROFILES, Profile, Tear
 from chaoswal.disk.volume import Volume
 from chaoswal.ops import Append, Operation, Reopen, Sync

@@ -1,6 +1,6 @@
 """The pipeline: sound engines pass, each toy's mistake is found under its own name, and what was judged is counted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -229,6 +229,46 @@ def test_faults_strike_from_where_they_stand() -> None:
     results = [event.result for event in run.events if isinstance(event, End)]
     assert results == ["0", "error OSError: [Errno 5] Input/output error: 'log'", "1"]
     assert run.faulty
+
+
+def test_a_fault_in_front_of_all_strikes_in_the_opening() -> None:
+    fault = DiskFault(call="fsync", glob=".", nth=1, error="EIO")
+    run = record(toys.factory(toys.ToyLog), [fault, Append(size=5)])
+    assert run.struck
+    assert run.observed.raised == "OSError"
+    assert [event.result for event in run.events if isinstance(event, End)] == ["0"], "whoever asks opens it"
+    later = record(toys.factory(toys.ToyLog), [fault, DiskFault(call="write", glob="log", nth=1, error="EIO")])
+    assert later.struck
+    tolerant = record(toys.factory(toys.ToyLog), [DiskFault(call="write", glob="log", nth=1, error="EIO")])
+    assert tolerant.faulty
+    assert not tolerant.struck
+
+
+def test_a_sync_that_lies_is_told() -> None:
+    fault = DiskFault(call="fdatasync", glob="log", nth=1)
+    assert record(toys.factory(toys.ToyLog), [fault, Append(size=5)]).lied
+    assert not record(toys.factory(toys.ToyLog), [fault]).lied
+
+
+class ReadsUntil:
+    """Shows two records and then fails."""
+
+    promise = "append"
+
+    def __init__(self, root: str = "", *, vfs: Vfs, runtime: object = None) -> None:
+        pass
+
+    def records(self) -> Iterator[tuple[int, bytes]]:
+        yield 0, b"a"
+        yield 1, b"b"
+        raise KeyError("gone")
+
+
+def test_what_was_seen_before_an_error_is_kept() -> None:
+    observed = record(toys.factory(ReadsUntil), []).observed
+    assert observed.fault is not None
+    assert observed.records == [b"a", b"b"]
+    assert observed.raised == "KeyError"
 
 
 class NeverOpens:

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chaoswal.disk.faults import Fault
+from chaoswal.disk.rot import Damage
 from chaoswal.errors import UsageError
 from chaoswal.ops import Ack, Append, Batch, Poll, Reopen, Subscribe, Sync
 from chaoswal.program import (
@@ -12,13 +14,15 @@ from chaoswal.program import (
     Anchor,
     AnchoredLoss,
     CrashStep,
+    Life,
     Step,
+    lives,
     operations_of,
     parse_step,
-    segments,
     step_line,
 )
 from tests.disk.test_faults import FAULTS
+from tests.disk.test_rot import DAMAGES
 
 ROLES = st.from_regex(r"\A[a-z#._/-]{1,12}\Z")
 EVENT_ANCHORS = st.builds(
@@ -62,7 +66,7 @@ PLAIN: list[Step] = [
     Poll(name="s", count=2),
 ]
 ACKS = st.builds(Ack, name=st.sampled_from(["s", "t u"]), places=st.lists(st.integers(0, 9), max_size=3).map(tuple))
-STEPS: st.SearchStrategy[Step] = st.one_of(crash_steps(), FAULTS, st.sampled_from(PLAIN), ACKS)
+STEPS: st.SearchStrategy[Step] = st.one_of(crash_steps(), FAULTS, DAMAGES, st.sampled_from(PLAIN), ACKS)
 
 
 @given(STEPS)
@@ -81,6 +85,9 @@ LINES = [
     "fail EIO on fsync of *.wal nth 3 once",
     "short write of *.wal nth 2 at 10",
     "append 61",
+    "lie on fdatasync of wal-*.wal nth 1 from then on",
+    "fail EIO on read of * at offset 4096 nth 1 once",
+    "misdirect sector 2 of log.manifest nth 1 to sector 0 of wal-#.wal nth 1",
 ]
 
 
@@ -112,6 +119,7 @@ def test_a_line_is_its_own_text(line: str) -> None:
         ("power-cut in operation 1 inside write of a nth 1 at 5", "cannot read the crash"),
         ("fail EIO on fsync", "cannot read the fault"),
         ("short write", "cannot read the fault"),
+        ("flip bit 8 at 1 of a nth 1", "cannot read the damage"),
         ("__import__('os')", "unknown word"),
         ("append 1; sync", "cannot read"),
     ],
@@ -134,10 +142,18 @@ def test_nothing_else_is_raised(garbage: str, line: str, at: int) -> None:
 def test_a_program_is_cut_at_its_crashes() -> None:
     one, two = Append(size=1), Append(size=2)
     kill = CrashStep(power=False, operation=1, after=Anchor(call=END))
-    assert segments([]) == [([], None)]
-    assert segments([one]) == [([one], None)]
-    assert segments([one, kill]) == [([one], kill)]
-    assert segments([one, kill, two]) == [([one], kill), ([two], None)]
-    assert segments([one, kill, kill]) == [([one], kill), ([], kill)]
-    fault = parse_step(LINES[7])
-    assert operations_of([one, fault, kill, two]) == [one, two]
+    assert lives([]) == [Life()]
+    assert lives([one]) == [Life(steps=(one,))]
+    assert lives([one, kill]) == [Life(steps=(one,), crash=kill)]
+    assert lives([one, kill, two]) == [Life(steps=(one,), crash=kill), Life(steps=(two,))]
+    assert lives([one, kill, kill]) == [Life(steps=(one,), crash=kill), Life(crash=kill)]
+    fault, flip = Fault.parse(LINES[7]), Damage.parse("flip bit 3 at 17 of a nth 1")
+    assert operations_of([one, fault, kill, flip, two]) == [one, two]
+    assert lives([one, kill, flip, flip, fault, two])[1] == Life(damages=(flip, flip), steps=(fault, two))
+    assert lives([one, kill, flip]) == [Life(steps=(one,), crash=kill), Life(damages=(flip,))]
+
+
+@pytest.mark.parametrize("before", [[], ["append 1"], ["append 1", LINES[5], "append 2"], [LINES[5], LINES[7]]])
+def test_damage_stands_behind_a_crash(before: list[str]) -> None:
+    with pytest.raises(UsageError, match="remove a nth 1: damage at rest must stand directly behind a crash"):
+        lives([parse_step(line) for line in [*before, "remove a nth 1"]])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chaoswal.disk.faults import Fault
 from chaoswal.engines.registry import EngineRef
 from chaoswal.ops import Ack, Append, Batch, Poll, Sync, Wait
-from chaoswal.program import CrashStep, Step, operations_of, parse_step, segments, step_line
+from chaoswal.program import CrashStep, Step, lives, operations_of, parse_step, step_line
 from chaoswal.simpler import edited, merged, simpler, simpler_options, smaller_numbers, weight, weight_of_options
 from tests.test_program import STEPS
 
@@ -108,10 +108,10 @@ def test_crashes_stay_in_their_operations(changes: Any, crashes: list[tuple[int,
 @given(st.sets(st.integers(0, len(LINES) - 1)))
 def test_an_edited_crash_is_in_its_own_life(gone: set[int]) -> None:
     first = 0
-    for operations, crash in segments(edited(PROGRAM, dict.fromkeys(gone))):
-        count = len(operations_of(operations))
-        if crash and crash.operation:
-            assert first < crash.operation <= first + count
+    for life in lives(edited(PROGRAM, dict.fromkeys(gone))):
+        count = len(operations_of(life.steps))
+        if life.crash and life.crash.operation:
+            assert first < life.crash.operation <= first + count
         first += count
 
 

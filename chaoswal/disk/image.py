@@ -6,6 +6,7 @@ is memoised by); ``digest`` is a stable name for people and files.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -64,6 +65,11 @@ class Image:
 
 
 EMPTY = Image({}, {})
+
+
+def role(path: str) -> str:
+    """The role of a file: its path, with each run of digits written #."""
+    return re.sub(r"\d+", "#", path).replace(" ", "_") or "."
 
 
 def reachable(names: Names, contents: Contents) -> list[tuple[str, int]]:

@@ -93,6 +93,9 @@ class Profile:
     cover: Cover
     tear: Tear
     rows: tuple[Row, ...]
+    reverts: bool = False
+    """Whether a file reads as it was last synced once a sync of it has failed (btrfs: Rebello et al., ATC 2020).
+    Elsewhere the new bytes stay in the cache, marked clean."""
 
 
 EXT4 = "measured: Linux 6.18"

@@ -128,5 +128,14 @@ class LogEngine(MinimalEngine, Protocol):
         promised, and perhaps more.
         """
 
+    reports: tuple[str, ...]
+    """The names of the exceptions by which it reports that what was durable is damaged or missing: when it is opened,
+    or when the affected part is read. What does not state any promises nothing about damage, and is not judged by it.
+    """
+    torn_tails: tuple[str, ...]
+    """Globs of files at whose end damage may be taken for the torn tail of a crash: a record that is cut from there
+    without a report must have nothing to testify for it, neither a later record in the file that was appended when it
+    was promised and is undamaged, nor a subscriber that durably finished it. Elsewhere all damage is reported."""
+
     def next_sequence(self) -> int:
         """The sequence number the next record will get: never one that a promised record had."""

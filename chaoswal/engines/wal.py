@@ -64,6 +64,8 @@ class WalEngine:
     scratch = ("LOCK",)
     refusals = ("AtCapacity", "RecordsMissed")
     lock_errors = ("LogLocked",)
+    reports = ("CorruptLog",)
+    torn_tails = ("wal-*.wal",)
     places = {  # noqa: RUF012  a table that adapters share by convention
         "segment-*": "finalize",
         "wal-*.tmp": "new WAL",

@@ -14,7 +14,7 @@ from chaoswal.explain.sides import allowed, recovered
 from chaoswal.explain.table import Line, crash_line, pointed, tell_life
 from chaoswal.guilt import Guilt, fingerprint, guilty
 from chaoswal.oracle import Traits
-from chaoswal.program import Step, operations_of, segments
+from chaoswal.program import Step, lives, operations_of
 from chaoswal.replay import Lived, Played, Status, live, play, replay, simulated
 from chaoswal.shrink import crash_steps
 from chaoswal.vfs.sites import place_of
@@ -36,12 +36,12 @@ class Explanation:
     fingerprint: str = ""
     lines: list[Line]
     recovered: str = ""
-    """What was shown after the last crash; empty where the violation needs none."""
+    """What was shown after the last crash, or on the damaged disk; empty where the violation needs none."""
     allowed: str = ""
     torn: list[str]
     """Writes of which a part was kept, in hexadecimal."""
     disk: Image | None
-    """The disk as the last crash left it, where a crash it was."""
+    """The disk as the last crash left it, or damage after that."""
 
 
 def explain(finding: Finding) -> Explanation:
@@ -61,13 +61,14 @@ def explain(finding: Finding) -> Explanation:
         moved=moved,
         lines=pointed(list(_lines(lived, steps, profile)), guilt),
         torn=[line for life in lived if life.crash for line in torn_regions(life.run, life.crash, profile)],
-        disk=_last_disk(lived, profile),
+        disk=lived[-1].run.start.view if _damaged(lived, steps) else _last_disk(lived, profile),
     )
     if guilt:
         place = place_of(guilt.site)
         told.guilt, told.function, told.source = guilt, guilt.function, place.source if place else ""
         told.fingerprint = fingerprint(str(getattr(factory.kind, "contract", "log")), finding.expect, guilt)
-    _tell_sides(told, factory, played)
+    if told.disk and (_damaged(lived, steps) or (played.crash and not (played.found and not played.found.crashes))):
+        _tell_sides(told, told.disk, factory, played)
     return told
 
 
@@ -90,11 +91,17 @@ def _lived(factory: Factory, traits: Traits, steps: Sequence[Step], profile: Pro
 
 def _lines(lived: Sequence[Lived], steps: Sequence[Step], profile: Profile) -> Iterator[Line]:
     first = 1
-    for life, (doing, _) in zip(lived, segments(steps), strict=False):
-        yield from tell_life(life, doing, profile, first)
+    for life, part in zip(lived, lives(steps), strict=False):
+        yield from (Line(event=f"-- {damage} --") for damage in part.damages)
+        yield from tell_life(life, part.steps, profile, first)
         if life.step and life.crash:
             yield crash_line(life.step)
-        first += len(operations_of(doing))
+        first += len(operations_of(part.steps))
+
+
+def _damaged(lived: Sequence[Lived], steps: Sequence[Step]) -> bool:
+    """Whether the violation, if there is one, is in a life that began on a damaged disk and was not crashed."""
+    return not lived[-1].crash and bool(lives(steps)[len(lived) - 1].damages)
 
 
 def _last_disk(lived: Sequence[Lived], profile: Profile) -> Image | None:
@@ -106,10 +113,7 @@ def _last_disk(lived: Sequence[Lived], profile: Profile) -> Image | None:
     return crashed(run.start, run.events, crash, profile).view
 
 
-def _tell_sides(told: Explanation, factory: Factory, played: Played) -> None:
-    """What recovery shows after the last crash, if that is where the violation is, or where it was."""
-    if told.disk is None or played.crash is None or (played.found and not played.found.crashes):
-        return
-    image = told.disk
+def _tell_sides(told: Explanation, image: Image, factory: Factory, played: Played) -> None:
+    """What recovery shows on the last disk."""
     sight = Judge(factory).sight(image.key, lambda: image, tuple(played.history.subscribers))
     told.recovered, told.allowed = recovered(sight.observed, played.history), allowed(played.history)

@@ -17,6 +17,9 @@ class Allowed:
         self.operations = operations
         self.traits = traits
         self.errors_allowed = False  # whether faults are injected, so that an operation may fail
+        self.rotten = False  # whether what was durable has been damaged
+        self.lied = False  # whether a sync has lied, so that nothing promised need hold
+        self.astray = False  # whether it has been lost sight of what is there, because of that
         self.log = Log()
         self.subscribers: dict[str, Subscriber] = {}
         self.first = 0
@@ -33,7 +36,8 @@ class Allowed:
     def copy(self) -> Self:
         """An independent copy."""
         other = type(self)(self.operations, self.traits)
-        other.errors_allowed = self.errors_allowed
+        other.errors_allowed, other.rotten = self.errors_allowed, self.rotten
+        other.lied, other.astray = self.lied, self.astray
         other.log = self.log.copy()
         other.subscribers = {name: subscriber.copy() for name, subscriber in self.subscribers.items()}
         other.first, other.lost, other.exact, other.seconds = self.first, self.lost, self.exact, self.seconds

@@ -35,7 +35,7 @@ from chaoswal.ops import (
 )
 from chaoswal.oracle.allowed import Allowed
 from chaoswal.oracle.explaining import wrong_deliveries
-from chaoswal.oracle.judging import judge, judge_reader
+from chaoswal.oracle.judging import compare, judge, judge_reader
 from chaoswal.oracle.sight import ERROR, Observed, promise_word
 from chaoswal.trace import Begin, End, Marker
 from chaoswal.verdict import Fault, Violation
@@ -53,6 +53,8 @@ class History(Allowed):
     def apply(self, marker: Marker) -> Fault | None:
         """Let one operation begin or end; a fault where its result alone is already wrong."""
         operation = self.operations[marker.op_index]
+        if self.astray:
+            return None
         if isinstance(marker, Begin):
             self._begin(marker.op_index, operation)
             return None
@@ -90,7 +92,7 @@ class History(Allowed):
         if self.together or self.log.unsettled:
             self.log.take_off(op_index, records)
         else:
-            self.log.begin_append(records)
+            self.log.begin_append(records, op_index)
 
     def _begin_subscriber(self, operation: Operation) -> None:
         match operation:
@@ -221,12 +223,17 @@ class History(Allowed):
             self._let_go()
             for subscriber in self.subscribers.values():
                 subscriber.may_forget()
-        if self.errors_allowed:
+        if self.errors_allowed or self._reported(error):
+            self.errors_allowed = True  # once it has failed for a reason it may well do nothing more
             self.log.fail(marker.op_index)
             self._doubt(operation)
             return None
         why = f"{promise_word(operation)} failed with nothing wrong below it: {why}"
         return Fault(kind=Violation.STUCK, explanation=why)
+
+    def _reported(self, error: str) -> bool:
+        known = self.traits.reports
+        return (self.rotten and error in known) or (self.lied and (error in known or not known))
 
     def _doubt(self, operation: Operation) -> None:
         """A call failed, for a reason: what it was about is known less well."""
@@ -364,12 +371,37 @@ class History(Allowed):
         """The violation in what a recovered engine shows, if there is one."""
         return judge(self, observed)
 
-    def open(self, observed: Observed) -> Fault | None:
-        """The engine was opened and showed this: judge it and go on from it."""
+    def open(self, observed: Observed, *, struck: bool = False) -> Fault | None:
+        """The engine was opened and showed this: judge it and go on from it.
+
+        ``struck``: an error struck while it was opened, so that it may have failed.
+        """
+        if struck and observed.raised:
+            self._unopened()
+            return None
         fault = self.judge(observed)
-        if not fault:
+        if fault:
+            return fault
+        if observed.fault:
+            self._unopened()
+        elif self.lied and compare(self, observed):
+            self.astray = True
+        elif not self.astray:
             self.adopt(observed)
-        return fault
+        return None
+
+    def _unopened(self) -> None:
+        """It could not be opened, for a reason: what was not promised may be there or not when it can."""
+        self.exact = False
+        self.log.doubt()
+        self._let_go()
+        for subscriber in self.subscribers.values():
+            subscriber.may_forget()
+
+    def damaged(self, conceded: int) -> None:
+        """What was durable was damaged; records from position ``conceded`` on may be gone without a report."""
+        self.rotten = True
+        self.log.concede(conceded)
 
     def adopt(self, observed: Observed) -> None:
         """Go on from what a completed recovery showed; it must have been judged before."""

@@ -25,6 +25,10 @@ class Traits:
     """The errors by which it refuses to be opened a second time."""
     window_seconds: float = 0
     """After so long everything is durable without being asked for; 0: it never is."""
+    reports: frozenset[str] = frozenset()
+    """The errors by which it honestly reports that what was durable is damaged; without any it promises no report."""
+    torn_tails: tuple[str, ...] = ()
+    """Globs of files at whose end damage may be taken for a torn tail, where nothing testifies against it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,7 +45,9 @@ class Observed:
     lost: int | None = None
     """The records it says were dropped before all had finished them, where it does."""
     fault: Fault | None = None
-    """It could not be opened or read, or did not come to an end."""
+    """It could not be opened or read, or did not come to an end; the rest is what was seen before that."""
+    raised: str = ""
+    """The class of the exception by which it said so."""
 
     def differs(self, other: "Observed") -> str:
         """In what two sights differ, or the empty string."""

@@ -49,18 +49,20 @@ class _Node:
 class _Recorder:
     """What a file system and its open files share: the log, and what may interfere with a call."""
 
-    __slots__ = ("calls_left", "faults", "log", "step", "tickets")
+    __slots__ = ("calls_left", "faults", "held", "log", "step", "synced", "tickets")
 
     def __init__(
         self, faults: FaultPlan | None, step: Callable[[], None] | None, calls_left: int, tickets: int
     ) -> None:
         self.log: list[tuple[Any, ...]] = []
+        self.held: list[str] = []
+        self.synced: dict[int, bytes] | None = None  # of each file, what a failed sync goes back to
         self.faults = faults
         self.step = step
         self.calls_left = calls_left
         self.tickets = tickets
 
-    def called(self, call: str, path: str) -> None:
+    def called(self, call: str, path: str, offset: int = 0, length: int = 0) -> None:
         """Count a call, let other threads run, and let it fail if a fault is due."""
         self.calls_left -= 1
         if self.calls_left < 0:
@@ -68,19 +70,24 @@ class _Recorder:
         if self.step is not None:
             self.step()
         if self.faults is not None:
-            self.faults.strike(call, path)
+            self.faults.strike(call, path, offset, length)
 
-    def sync(self, inode: int, path: str, *, data_only: bool, code: CodeType, lasti: int) -> None:
-        """A sync, from its begin to its end; where it fails the end says so."""
+    def sync(self, inode: int, path: str, *, data_only: bool, code: CodeType, lasti: int) -> bool:
+        """A sync, from its begin to its end; where it fails the end says so. One that lies has neither: False."""
+        call = "fdatasync" if data_only else "fsync"
+        if self.faults is not None and self.faults.lies(call, path):
+            self.called(call, path)
+            return False
         self.tickets += 1
         ticket = self.tickets
         self.log.append((SyncBegin, inode, data_only, ticket, code, lasti))
         try:
-            self.called("fdatasync" if data_only else "fsync", path)
+            self.called(call, path)
         except OSError:
             self.log.append((SyncEnd, inode, ticket, False))
             raise
         self.log.append((SyncEnd, inode, ticket, True))
+        return True
 
 
 class MemoryVfs:
@@ -94,8 +101,12 @@ class MemoryVfs:
         step: Callable[[], None] | None = None,
         calls_max: int = RECOVERY_CALLS_MAX,
         died: str = "",
+        reverts: bool = False,
     ) -> None:
-        """``died``: the text of a lock's holder that died. A disk does not say: its locks are not on it."""
+        """``died``: the text of a lock's holder that died. A disk does not say: its locks are not on it.
+
+        ``reverts``: whether a file goes back to what was last synced when a sync of it fails.
+        """
         self.disk = disk or Disk()
         self._names = dict(self.disk.view.names)
         self._nodes = {inode: _Node(inode, data) for inode, data in self.disk.view.contents.items()}
@@ -103,6 +114,8 @@ class MemoryVfs:
         self._locks: dict[str, str] = {}
         self._died = died
         self._recorder = _Recorder(faults, step, calls_max, tickets=len(self.disk.events))
+        if reverts:
+            self._recorder.synced = {inode: data for inode, data in self.disk.view.contents.items() if data is not None}
         self._log = self._recorder.log
         self._called = self._recorder.called
 
@@ -122,6 +135,10 @@ class MemoryVfs:
     def events(self, start: int = 0) -> list[Event]:
         """The events recorded so far, from number ``start`` on."""
         return [_event(entry) for entry in self._log[start:]]
+
+    def held(self) -> list[str]:
+        """The files that are open, by the path they were opened by, each as often as it is."""
+        return sorted(self._recorder.held)
 
     def killed(self) -> Disk:
         """The disk as it is now, all that happened still pending: what a kill leaves."""
@@ -150,7 +167,7 @@ class MemoryVfs:
         return MemoryFile(self._recorder, node, path, write=write)
 
     def create(self, path: str) -> "MemoryFile":
-        self._called("open", path)
+        self._called("create", path)
         at = self._place(path)
         if at in self._names:
             raise _error(errno.EEXIST, path)
@@ -254,10 +271,14 @@ class MemoryFile:
         self._path = path
         self._writable = write
         self._open = True
+        recorder.held.append(path)
 
     def read(self, offset: int, length: int) -> bytes:
-        self._recorder.called("read", self._path)
-        return bytes(self._data()[offset : offset + length])
+        recorder, through = self._recorder, length
+        if recorder.faults is not None:
+            through = recorder.faults.cut("read", self._path, offset, length)
+        recorder.called("read", self._path, offset, length)
+        return bytes(self._data()[offset : offset + through])
 
     def map(self) -> Copied:
         self._recorder.called("mmap", self._path)
@@ -266,9 +287,10 @@ class MemoryFile:
     def write(self, offset: int, *pieces: bytes) -> int:
         recorder, node = self._recorder, self._node
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        length = len(data)
         if recorder.faults is not None:
-            data = data[: recorder.faults.short("write", self._path)]
-        recorder.called("write", self._path)
+            data = data[: recorder.faults.cut("write", self._path, offset, length)]
+        recorder.called("write", self._path, offset, length)
         content = node.data
         if not self._writable or type(content) is not bytearray:
             content = self._changeable()
@@ -295,12 +317,31 @@ class MemoryFile:
 
     def sync(self, *, data_only: bool = False) -> None:
         self._data()
-        frame = _frame(1)
-        inode = self._node.inode
-        self._recorder.sync(inode, self._path, data_only=data_only, code=frame.f_code, lasti=frame.f_lasti)
+        recorder, node, frame = self._recorder, self._node, _frame(1)
+        code, lasti = frame.f_code, frame.f_lasti
+        try:
+            synced = recorder.sync(node.inode, self._path, data_only=data_only, code=code, lasti=lasti)
+        except OSError:
+            if recorder.synced is not None:
+                self._revert(recorder.synced.get(node.inode, b""), code, lasti)
+            raise
+        if synced and recorder.synced is not None:
+            recorder.synced[node.inode] = bytes(self._data())
+
+    def _revert(self, synced: bytes, code: CodeType, lasti: int) -> None:
+        """The file system gives up the pages that it could not write: the file reads as it was last synced."""
+        node, log = self._node, self._recorder.log
+        content = node.data or b""
+        if len(content) != len(synced):
+            log.append((Truncate, node.inode, len(synced), code, lasti))
+        if content[: len(synced)] != synced:
+            log.append((Write, node.inode, 0, synced, code, lasti))
+        node.data = bytearray(synced)
 
     def close(self) -> None:
         self._recorder.called("close", self._path)
+        if self._open:
+            self._recorder.held.remove(self._path)
         self._open = False
         self._writable = False
 

@@ -32,6 +32,7 @@ keep others from beginning one before them (``quiesce``), and do their own with 
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 
 from chaoswal.vfs.runtime import Gate, Runtime
 from chaoswal.wal.errors import LogClosed, LogPoisoned
@@ -136,7 +137,7 @@ class Committer:
         try:
             while self._busy:
                 gate = self._park()
-                self._outside(lambda: self._wait(gate))
+                self._outside(partial(self._wait, gate))
         finally:
             self._claims -= 1
             self._let_through()  # who was kept from beginning a sync waits for nobody else

@@ -24,6 +24,7 @@ LONGER = {
     "cleanup-ignores-slowest": f"{CLEANED}, and a second subscriber",
     "deadlocks-under-budget": "as much as the budget holds",
     "deletes-though-the-manifest-failed": CLEANED,
+    "damaged-progress-begins-anew": "subscribe, append, poll, ack, flush",
     "defer-drops": "subscribe, append, poll, defer, and poll again",
     "no-dir-sync-after-rename": "subscribe, append, poll, ack, flush",
     "reads-segments-in-name-order-that-is-not-number-order": "ten records in three segments",
@@ -44,7 +45,8 @@ WITHOUT = EngineRef.of("option", [f"{BUG}="])
 
 
 def test_every_bug_has_its_file() -> None:
-    assert {path.stem for path in ZOO} == set(ENTRIES)
+    playable = {name for name, entry in ENTRIES.items() if entry.by != "reopening"}
+    assert {path.stem for path in ZOO} == playable
 
 
 @pytest.mark.parametrize("path", ZOO, ids=lambda path: path.stem)

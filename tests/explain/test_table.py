@@ -5,7 +5,7 @@ from chaoswal.disk.profiles import PREFIX, PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.explain.table import Line, pointed, tell_life
 from chaoswal.guilt import Guilt
-from chaoswal.program import Step, parse_step, segments
+from chaoswal.program import Step, lives, parse_step
 from chaoswal.replay import live, play, simulated
 from tests import toys
 
@@ -18,8 +18,7 @@ def rows(lines: list[str], profile: str = "posix", name: str = "NoSync") -> list
     factory, traits = simulated(EngineRef(name=f"{toys.__file__}:{name}"))
     lived = list(live(factory, traits, steps, PROFILES[profile]))
     lived[-1].crash = play(factory, traits, steps, PROFILES[profile], Judge(factory)).crash
-    doing, _ = segments(steps)[-1]
-    return list(tell_life(lived[-1], doing, PROFILES[profile], 1))
+    return list(tell_life(lived[-1], lives(steps)[-1].steps, PROFILES[profile], 1))
 
 
 def fates(lines: list[Line]) -> list[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """A whole explanation: of what fails, also near its anchor, of what is fixed, and of what needs no crash."""
 
+from pathlib import Path
+
 import pytest
 
 from chaoswal import corpus
@@ -83,3 +85,17 @@ def test_a_torn_write_is_shown() -> None:
     assert told.torn[0] == "log [0:28], as it was written and as it was left"
     assert told.recovered == "1 that was never appended"
     assert told.allowed == "perhaps records 0"
+
+
+def test_damage_is_told_where_it_was_done() -> None:
+    path = Path(__file__).parents[2] / "corpus/zoo/truncates-at-first-bad-even-if-good-follow.chaos"
+    told = explain(corpus.load(path))
+    assert told.status is Status.FAILED
+    assert told.headline.startswith("dishonest: synced data was damaged, and instead of a report: lost: records 0-1")
+    words = [line.event for line in told.lines]
+    assert words[words.index("-- power cut --") + 1] == "-- flip bit 0 at 40 of wal-#.wal nth 1 --"
+    assert told.recovered == "no record"
+    assert told.disk
+    content = told.disk.files()[f"wal-{0:020}.wal"]
+    assert content
+    assert content[40:44] == b"BWf1", "the disk is shown damaged"

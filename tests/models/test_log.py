@@ -175,3 +175,52 @@ def test_marks_only_rise() -> None:
     log.may_remove(1)
     log.remove(1)
     assert (log.promised, log.shown, log.floor, log.removed, log.removable) == (2, 3, 3, 2, 2)
+
+
+def test_a_record_knows_its_call_and_what_was_promised_before_it() -> None:
+    log = Log()
+    log.begin_append([b"a", b"b"], 7)
+    log.end_append(2)
+    log.promise(2)
+    log.begin_append([b"x"], 8)  # failed
+    log.begin_append([b"c"], 9)
+    log.show(3)
+    log.begin_append([b"d"], 10)
+    assert (log.calls, log.known) == ([7, 7, 8, 9, 10], [0, 0, 2, 2, 3])
+    other = log.copy()
+    log.end_append(1, 2)  # neither 8 nor 9 happened, whatever was shown
+    assert (log.records, log.calls, log.known) == ([b"a", b"b", b"d"], [7, 7, 10], [0, 0, 2])
+    other.adopt(2, promise=False)
+    assert (other.calls, other.known, len(log.calls), len(log.known)) == ([7, 7], [0, 0], 3, 3)
+
+
+def test_doubt_leaves_what_was_promised_and_a_concession_does_not() -> None:
+    log = Log()
+    for record in (b"a", b"b", b"c"):
+        log.begin_append([record])
+        log.end_append(1)
+    log.promise(1)
+    assert log.settled([b"a", b"c"]) is None
+    log.doubt()
+    assert [bool(log.settled(shown)) for shown in ([b"a", b"c"], [b"a"], [b"b", b"c"])] == [True, True, False]
+    before = log.changes
+    log.concede(0)
+    assert log.allows([]) == (0, 0)
+    assert log.changes > before
+
+
+def test_a_part_of_a_sight_is_its_beginning() -> None:
+    log = Log()
+    log.begin_append([b"a", b"b", b"c"])
+    log.end_append(3)
+    log.may_remove(1)
+    assert [log.allows_part(list(shown)) for shown in ([], [b"a"], [b"b", b"c"], [b"c"], [b"a", b"c"])] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    log.begin_append([b"d"])
+    assert log.allows_part([b"a", b"d"])
+    assert not log.allows_part([b"e"])

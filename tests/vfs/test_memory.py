@@ -230,6 +230,45 @@ def test_a_failed_sync_has_its_end(data_only: bool, call: str) -> None:
     assert vfs.events()[-1] == SyncEnd(inode=1, ticket=2, ok=True)
 
 
+@pytest.mark.parametrize(("data_only", "call"), [(False, "fsync"), (True, "fdatasync")])
+def test_a_sync_that_lies_leaves_no_trace(data_only: bool, call: str) -> None:
+    vfs = MemoryVfs(standing(), faults=FaultPlan((Fault(call=call, glob="file", nth=1),)))
+    file = vfs.open("file", write=True)
+    file.sync(data_only=data_only)
+    assert vfs.events() == []
+    file.sync(data_only=data_only)
+    assert vfs.events()[-1] == SyncEnd(inode=1, ticket=1, ok=True)
+
+
+@given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 12))
+def test_a_short_read_gives_a_part(offset: int, length: int, at: int) -> None:
+    vfs = MemoryVfs(standing(), faults=FaultPlan((Fault(call="read", glob="file", nth=1, at=at),)))
+    file = vfs.open("file")
+    assert file.read(offset, length) == b"0123456789"[offset : offset + min(length, at)]
+    assert file.read(offset, length) == b"0123456789"[offset : offset + length]
+
+
+def test_a_failed_sync_may_take_back_what_it_could_not_write() -> None:
+    """As btrfs does: the file reads as it was last synced, for whoever looks, and the disk knows."""
+    plan = FaultPlan((Fault(call="fsync", glob="*", nth=2, error="EIO", once=False),))
+    vfs = MemoryVfs(standing(), faults=plan, reverts=True)
+    file = vfs.open("file", write=True)
+    file.write(2, b"synced")
+    file.sync()
+    file.write(0, b"lost")
+    file.write(10, b"more")
+    with pytest.raises(OSError):
+        file.sync()
+    assert file.read(0, 99) == b"01synced89"
+    new = vfs.create("new")
+    new.write(0, b"never")
+    with pytest.raises(OSError):
+        new.sync()
+    assert new.size() == 0
+    assert vfs.killed().view.files() == vfs.image().files()
+    assert MemoryVfs(vfs.killed()).open("file").read(0, 99) == b"01synced89"
+
+
 def test_what_happens_during_a_sync_is_not_covered_by_it() -> None:
     """The begin is noted before other threads run, the end after."""
     vfs: MemoryVfs

@@ -202,7 +202,7 @@ def test_a_failed_sync_poisons(sync: str) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        "fail ENOSPC on open of segment-*.tmp nth 1 once",
+        "fail ENOSPC on create of segment-*.tmp nth 1 once",
         "fail ENOSPC on write of segment-*.tmp nth 1 once",
         "fail EIO on fsync of segment-*.tmp nth 1 once",
         "fail EIO on rename of segment-*.tmp nth 1 once",

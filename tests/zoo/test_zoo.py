@@ -7,11 +7,13 @@ import pytest
 from chaoswal import corpus
 from chaoswal.check import Depth, Found, Judge, check
 from chaoswal.disk.crashes import Bound
-from chaoswal.disk.profiles import PROFILES
+from chaoswal.disk.profiles import KILL, PROFILES
 from chaoswal.engines.bugs import BUGS, ENTRIES
 from chaoswal.engines.registry import EngineRef
+from chaoswal.leaks import leaks
 from chaoswal.program import parse_step
 from chaoswal.replay import play_to_last_run, simulated
+from chaoswal.sweep import rot_trials
 from chaoswal.trace import Write
 from tests.zoo.hunt import DEPTH, configured, hunt
 
@@ -19,7 +21,7 @@ CORPUS = Path(__file__).parents[2] / "corpus/zoo"
 PROGRAMS = 20
 """How many seeds are tried, besides that of the bug's corpus file."""
 
-CASES = [(name, profile) for name, entry in ENTRIES.items() for profile in entry.profiles]
+CASES = [(name, profile) for name, entry in ENTRIES.items() for profile in entry.profiles if entry.by == "crashes"]
 
 
 def seeds_of(*names: str) -> list[int]:
@@ -39,8 +41,35 @@ def test_a_bug_is_found(name: str, profile: str) -> None:
 @pytest.mark.parametrize("faults", [False, True], ids=["crashes", "faults"])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_sound_engine_is_clean(profile: str, faults: bool) -> None:
-    names = [name for name, entry in ENTRIES.items() if entry.faults == faults and profile in entry.profiles]
+    crashing = [entry for entry in ENTRIES.values() if entry.by == "crashes" and profile in entry.profiles]
+    names = [entry.name for entry in crashing if entry.faults == faults]
     assert hunt(seeds_of(*names), PROFILES[profile], faults=faults) is None
+
+
+ROTTED = ("append 1; append 1", "append 1; rotate; append 1", "subscribe s; append 1; poll s 1; ack s 0; flush s")
+
+
+@pytest.mark.parametrize("name", [name for name, entry in ENTRIES.items() if entry.by == "damage"])
+def test_a_bug_under_damage_is_found_by_damage_and_by_nothing_else(name: str) -> None:
+    entry = ENTRIES[name]
+    engine = EngineRef(name="wal").with_options(bug=name)
+    factory, traits = simulated(engine)
+    found = set()
+    for program in ROTTED:
+        steps = [parse_step(line) for line in program.split("; ")]
+        found |= {t.fault.kind for t in rot_trials(factory, traits, steps, KILL, Judge(factory)) if t.fault}
+    assert found == set(entry.kinds), entry.story
+    assert hunt([0], PROFILES[entry.profiles[-1]], bug=name) is None
+
+
+@pytest.mark.parametrize("name", [name for name, entry in ENTRIES.items() if entry.by == "reopening"])
+def test_a_leak_is_found_by_reopening_and_by_nothing_else(name: str) -> None:
+    entry = ENTRIES[name]
+    engine = EngineRef(name="wal").with_options(bug=name)
+    fault = leaks(engine.factory())
+    assert fault
+    assert fault.kind in entry.kinds
+    assert hunt([0], PROFILES[entry.profiles[-1]], bug=name) is None
 
 
 @pytest.mark.slow

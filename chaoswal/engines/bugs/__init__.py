@@ -3,11 +3,23 @@
 from collections.abc import Callable
 from typing import Any
 
-from chaoswal.engines.bugs import errors, frames, load, recovery, recycling, sequence, subscribers, sync_order, threads
+from chaoswal.engines.bugs import (
+    damage,
+    errors,
+    frames,
+    leaking,
+    load,
+    recovery,
+    recycling,
+    sequence,
+    subscribers,
+    sync_order,
+    threads,
+)
 from chaoswal.engines.bugs.entry import ENTRIES, Entry
 from chaoswal.errors import UsageError
 
-GROUPS = (sync_order, frames, recycling, recovery, sequence, subscribers, threads, errors, load)
+GROUPS = (sync_order, frames, recycling, recovery, sequence, subscribers, threads, errors, damage, load, leaking)
 """The modules of the zoo; loading them fills it."""
 
 BUGS: dict[str, Callable[..., Any]] = {name: entry.adapter for name, entry in ENTRIES.items()}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from chaoswal.engines.registry import EngineRef
 from chaoswal.engines.wal import WalEngine
@@ -13,6 +13,8 @@ from chaoswal.wal.reader import LogReader
 Broken = TypeVar("Broken")
 
 WHOLE = Parts()
+
+Means: TypeAlias = Literal["crashes", "damage", "reopening"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class Entry:
     whose change on the disk is wrong; where the disk is right, that which recovery ends with. Empty where it varies."""
     faults: bool
     """Whether it shows only where calls fail."""
+    by: Means
+    """What shows it: crashes (and errors, with ``faults``), damage at rest, or reopening again and again."""
     options: tuple[tuple[str, str], ...]
     """Without these options of the engine it does not show."""
 
@@ -53,6 +57,7 @@ def bug(
     profiles: str,
     site: str = "",
     faults: bool = False,
+    by: Means = "crashes",
     parts: Parts = WHOLE,
     options: str = "",
 ) -> Callable[[type[Broken]], type[Broken]]:
@@ -72,6 +77,7 @@ def bug(
             site=site,
             faults=faults,
             options=EngineRef.of("wal", options.split()).options,
+            by=by,
         )
         return broken
 

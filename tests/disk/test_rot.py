@@ -1,0 +1,147 @@
+"""Damage at rest: as text that parses back, what it does to an image, and every damage there is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaoswal.disk.disk import Disk
+from chaoswal.disk.image import Image
+from chaoswal.disk.rot import PLACES_MAX, WORDS, Damage, Past, Target, damages
+from chaoswal.errors import UsageError
+from chaoswal.trace import Event, Truncate, Write
+
+TARGETS = st.builds(Target, role=st.from_regex(r"\A[a-z#._/-]{1,12}\Z"), nth=st.integers(1, 9))
+PLACES = st.integers(0, 9999)
+DAMAGES = st.one_of(
+    st.builds(Damage, kind=st.just("flip"), file=TARGETS, at=PLACES, bit=st.integers(0, 7)),
+    st.builds(Damage, kind=st.sampled_from(["zero", "garbage"]), file=TARGETS, at=PLACES),
+    st.builds(Damage, kind=st.just("stale"), file=TARGETS, at=PLACES, back=st.integers(1, 9)),
+    st.builds(Damage, kind=st.just("misdirect"), file=TARGETS, at=PLACES, to=TARGETS, to_sector=PLACES),
+    st.builds(Damage, kind=st.just("truncate"), file=TARGETS, at=PLACES),
+    st.builds(Damage, kind=st.just("remove"), file=TARGETS),
+)
+SECTORS = bytes(range(1, 201)) * 6
+IMAGE = Image.of_files({"d": None, "d/wal-3": b"second", "wal-1": SECTORS, "wal-2": b"first"})
+INODES = {path: inode for (_, path), inode in IMAGE.names.items()}
+
+
+@given(DAMAGES)
+def test_the_text_parses_back(damage: Damage) -> None:
+    assert Damage.parse(str(damage)) == damage
+    assert str(damage).startswith(WORDS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "flip bit 8 at 1 of a nth 1",
+        "flip bit 1 at 1 of a",
+        "zero sector -1 of a nth 1",
+        "stale sector 1 of a nth 1 back 0",
+        "stale sector 1 of a nth 1",
+        "misdirect sector 1 of a nth 1 to b nth 1",
+        "truncate a nth 1",
+        "remove a",
+        "remove",
+    ],
+)
+def test_a_bad_line_says_what_is_wrong(text: str) -> None:
+    with pytest.raises(UsageError, match="cannot read the damage"):
+        Damage.parse(text)
+
+
+def after(text: str, past: Past | None = None) -> dict[str, bytes | None] | None:
+    damaged = Damage.parse(text).apply(IMAGE, past)
+    return damaged.files() if damaged else None
+
+
+def changed(text: str, past: Past | None = None) -> dict[str, bytes | None]:
+    """What is different in the image, by path; None for what is gone."""
+    files, before = after(text, past), IMAGE.files()
+    assert files is not None
+    assert not set(files) - set(before)
+    return {path: files.get(path) for path in before if path not in files or files[path] != before[path]}
+
+
+def test_what_each_kind_does() -> None:
+    assert changed("flip bit 0 at 1 of wal-# nth 2") == {"wal-2": b"fhrst"}
+    assert changed("flip bit 5 at 0 of d/wal-# nth 1") == {"d/wal-3": b"Second"}
+    assert changed("truncate wal-# nth 2 to 2") == {"wal-2": b"fi"}
+    assert changed("remove wal-# nth 1") == {"wal-1": None}
+    assert changed("zero sector 0 of wal-# nth 2") == {"wal-2": bytes(5)}
+    assert changed("zero sector 1 of wal-# nth 1") == {"wal-1": SECTORS[:512] + bytes(512) + SECTORS[1024:]}
+    assert changed("zero sector 2 of wal-# nth 1") == {"wal-1": SECTORS[:1024] + bytes(176)}
+    garbled = changed("garbage sector 1 of wal-# nth 1")["wal-1"]
+    assert garbled is not None
+    assert garbled[:512] + garbled[1024:] == SECTORS[:512] + SECTORS[1024:]
+    assert garbled[512:1024] not in (SECTORS[512:1024], bytes(512))
+
+
+def test_a_misdirected_write_is_cut_or_filled_to_what_is_there() -> None:
+    assert changed("misdirect sector 0 of wal-# nth 1 to sector 0 of wal-# nth 2") == {"wal-2": SECTORS[:5]}
+    there = SECTORS[:512] + b"first" + bytes(507) + SECTORS[1024:]
+    assert changed("misdirect sector 0 of wal-# nth 2 to sector 1 of wal-# nth 1") == {"wal-1": there}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "flip bit 0 at 5 of wal-# nth 2",
+        "flip bit 0 at 0 of wal-# nth 3",
+        "flip bit 0 at 0 of d nth 1",
+        "zero sector 1 of wal-# nth 2",
+        "stale sector 0 of wal-# nth 2 back 1",
+        "misdirect sector 0 of wal-# nth 1 to sector 1 of wal-# nth 2",
+        "misdirect sector 9 of wal-# nth 1 to sector 0 of wal-# nth 2",
+        "truncate wal-# nth 2 to 5",
+        "remove log nth 1",
+    ],
+)
+def test_a_place_that_is_not_there_is_stale(text: str) -> None:
+    assert after(text) is None
+
+
+def past() -> Past:
+    """A file of two sectors that has been written to twice."""
+    inode = INODES["wal-2"]
+    events: list[Event] = [
+        Write(inode=inode, offset=0, data=b"FI", site="a:1"),
+        Truncate(inode=inode, size=5, site="a:2"),
+        Write(inode=inode, offset=0, data=b"firSt", site="a:3"),
+        Write(inode=inode, offset=3, data=b"s", site="a:4"),
+    ]
+    return Past(Disk(image=IMAGE), events)
+
+
+def test_versions_go_back_in_time() -> None:
+    assert past().versions(INODES["wal-2"], 0, b"first") == [b"firSt", b"FIrst"]
+    assert past().versions(INODES["wal-2"], 1, b"") == []
+    assert past().versions(INODES["wal-1"], 0, SECTORS[:512]) == []
+    assert changed("stale sector 0 of wal-# nth 2 back 2", past()) == {"wal-2": b"FIrst"}
+    assert after("stale sector 0 of wal-# nth 2 back 3", past()) is None
+
+
+def test_every_damage_changes_something_and_comes_once() -> None:
+    found = list(damages(IMAGE, past()))
+    assert len({str(damage) for damage in found}) == len(found)
+    assert {damage.kind for damage in found} == {word.strip() for word in WORDS}
+    for damage in found:
+        damaged = damage.apply(IMAGE, past())
+        assert damaged is not None
+        assert damaged.key != IMAGE.key
+    flipped = {(damage.file.role, damage.file.nth, damage.at) for damage in found if damage.kind == "flip"}
+    assert len(flipped) == len(SECTORS) + 11, "each byte of each file"
+
+
+def test_damages_come_lazily_and_leave_scratch_alone() -> None:
+    assert next(iter(damages(IMAGE))) == Damage(kind="remove", file=Target(role="d/wal-#"))
+    assert {damage.file.role for damage in damages(IMAGE, scratch=("wal-*",))} == {"d/wal-#"}
+    second = {damage.file.nth for damage in damages(IMAGE, scratch=("wal-1", "d/*"))}
+    assert second == {2}, "what is left alone is counted all the same"
+
+
+def test_a_large_file_is_damaged_at_equal_distances() -> None:
+    large = Image.of_files({"log": b"x" * (3 * PLACES_MAX + 1)})
+    flips = [damage.at for damage in damages(large) if damage.kind == "flip"]
+    assert len(flips) <= PLACES_MAX
+    assert flips == list(range(0, 3 * PLACES_MAX + 1, 4))

@@ -1,0 +1,215 @@
+"""What may be gone without a report where the end of a file is damaged; and reports, honest and otherwise."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from chaoswal.disk.image import Image
+from chaoswal.ops import Append, Batch, Operation, Rotate, Subscribe, Sync, payloads
+from chaoswal.oracle import ERROR, History, Observed, Traits
+from chaoswal.oracle.damage import conceded, written
+from chaoswal.trace import Begin, End, Event, Write
+from chaoswal.verdict import Fault, Violation
+
+TRAITS = Traits(promise=frozenset({"append", "sync"}), reports=frozenset({"Corrupt"}), torn_tails=("*.wal",))
+FIVE: list[Operation] = [Append(size=4)] * 5
+A, B, C, D, E = (payloads(number, FIVE[number])[0] for number in range(5))  # type: ignore[arg-type]
+FRAMES = b"|aaaa|bbbb|cccc|dddd|eeee"
+
+
+def history_of(operations: Sequence[Operation], traits: Traits = TRAITS) -> History:
+    """All of these succeeded, each with the number that comes next."""
+    history, number = History(operations, traits), 0
+    for op_index, operation in enumerate(operations):
+        assert history.apply(Begin(op_index=op_index)) is None
+        result = number if isinstance(operation, Append | Batch) else None
+        number += len(payloads(op_index, operation)) if isinstance(operation, Append | Batch) else 0
+        assert history.apply(End(op_index=op_index, result=repr(result))) is None
+    return history
+
+
+def image(wal: bytes, segment: bytes = b"s") -> Image:
+    return Image.of_files({"a.wal": wal, "b.seg": segment})
+
+
+WAL, SEGMENT = 1, 2
+
+
+def five(inode: int = WAL) -> dict[int, list[Write]]:
+    """Five appends of five bytes each, one behind the other."""
+    return {n: [Write(inode=inode, offset=5 * n, data=FRAMES[5 * n : 5 * n + 5], site="")] for n in range(5)}
+
+
+def test_writes_go_with_the_operation_they_were_made_in() -> None:
+    def write(offset: int) -> Write:
+        return Write(inode=1, offset=offset, data=b"x", site="")
+
+    events: list[Event] = [write(0), Begin(op_index=3), write(1), write(2), End(op_index=3, result=""), write(3)]
+    assert written(events) == {3: [write(1), write(2)]}
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (FRAMES[:-1] + b"X", 4),  # the last record: nothing was appended after it
+        (FRAMES[:-3], 4),
+        (FRAMES[:-5], 4),
+        (FRAMES[:17], 3),  # the last two: the third from the end says only that two were durable
+        (b"X" * 25, 0),
+        (b"", 0),
+        (b"X" + FRAMES[1:], 5),  # the last record says that four were durable, and is there
+        (FRAMES[:10] + bytes(5) + FRAMES[15:], 5),
+        (FRAMES[:10] + bytes(10) + FRAMES[20:], 5),
+        (FRAMES[:10] + bytes(5) + FRAMES[15:20] + bytes(5), 4),
+        (FRAMES[:15] + bytes(5) + FRAMES[20:], 5),
+    ],
+)
+def test_what_nothing_testifies_for_is_conceded(after: bytes, expected: int) -> None:
+    assert conceded(history_of(FIVE), image(FRAMES), image(after), five()) == expected
+
+
+def test_other_files_concede_nothing() -> None:
+    damaged = Image.of_files({"a.wal": FRAMES, "b.seg": b""})
+    assert conceded(history_of(FIVE), image(FRAMES), damaged, five(SEGMENT)) == 5
+    in_segment = image(b"", FRAMES)
+    assert conceded(history_of(FIVE), in_segment, image(b"", b"X" * 25), five(SEGMENT)) == 5
+
+
+def test_a_file_that_is_gone_is_no_torn_tail() -> None:
+    without = Image({at: inode for at, inode in image(FRAMES).names.items() if inode != WAL}, image(FRAMES).contents)
+    assert conceded(history_of(FIVE), image(FRAMES), without, five()) == 5
+
+
+def test_an_engine_that_names_no_torn_tails_is_conceded_nothing() -> None:
+    strict = Traits(promise=frozenset({"append"}), reports=frozenset({"Corrupt"}))
+    assert conceded(history_of(FIVE, strict), image(FRAMES), image(b""), five()) == 5
+
+
+def test_records_testify_to_what_was_promised_before_them() -> None:
+    lazy = Traits(promise=frozenset({"sync"}), reports=frozenset({"Corrupt"}), torn_tails=("*.wal",))
+    synced = history_of([Append(size=4), Append(size=4), Sync(), Append(size=4), Append(size=4), Sync()], lazy)
+    writes = {op: five()[n] for n, op in enumerate((0, 1, 3, 4))}
+    assert synced.log.floor == 4
+    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:15] + b"X" * 5), writes) == 3
+    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:10] + b"X" * 5 + FRAMES[15:20]), writes) == 2
+    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:5] + b"X" * 5 + FRAMES[10:20]), writes) == 4
+    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:10]), writes) == 2
+    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:3]), writes) == 0
+
+
+def test_records_that_lie_elsewhere_are_owed() -> None:
+    writes = five() | {0: five(SEGMENT)[0], 1: five(SEGMENT)[1]}
+    assert conceded(history_of(FIVE), image(FRAMES), image(b""), writes) == 2
+
+
+def test_what_a_later_call_wrote_over_counts_no_more() -> None:
+    """A file that grows by zeros: each write but the last ends in zeros that the next one takes."""
+    grown = {n: [Write(inode=WAL, offset=5 * n, data=FRAMES[5 * n : 5 * n + 5] + bytes(9), site="")] for n in range(5)}
+    before = image(FRAMES + bytes(9))
+    assert conceded(history_of(FIVE), before, image(FRAMES[:20] + b"X" * 14), grown) == 4
+    assert conceded(history_of(FIVE), before, image(FRAMES[:18] + b"X" * 16), grown) == 3
+    assert conceded(history_of(FIVE), before, image(b"X" + FRAMES[1:] + bytes(9)), grown) == 5
+
+
+def test_a_subscriber_testifies_unless_it_may_be_damaged_itself() -> None:
+    history = history_of([Subscribe(name="s"), *FIVE])
+    history.subscribers["s"].promised = {0, 1, 2}
+    writes = {n + 1: of for n, of in five().items()}
+    assert conceded(history, image(FRAMES), image(b""), writes) == 3
+    assert conceded(history, image(FRAMES), image(b"", b"other"), writes) == 0
+
+
+# -- reports -------------------------------------------------------------------------------------------------------
+
+
+def rotten(conceding: int = 5, traits: Traits = TRAITS) -> History:
+    history = history_of(FIVE, traits)
+    history.damaged(conceding)
+    return history
+
+
+def raised(error: str, *records: bytes) -> Observed:
+    fault = Fault(kind=Violation.UNOPENABLE, explanation=f"recovery raised {error}")
+    return Observed(fault=fault, raised=error, records=list(records))
+
+
+def kind_of(history: History, observed: Observed) -> str:
+    fault = history.judge(observed)
+    return fault.kind if fault else ""
+
+
+def test_a_report_is_honest_only_of_damage_and_in_its_own_words() -> None:
+    assert kind_of(history_of(FIVE), raised("Corrupt")) == "unopenable"
+    assert kind_of(rotten(), raised("Corrupt")) == ""
+    assert kind_of(rotten(), raised("Corrupt", A, B)) == ""
+    assert kind_of(rotten(), raised("IndexError", A, B)) == "unopenable"
+
+
+def test_what_is_shown_before_a_report_must_be_right() -> None:
+    assert kind_of(rotten(), raised("Corrupt", B)) == "dishonest"
+    assert kind_of(rotten(), raised("Corrupt", A, C)) == "dishonest"
+    assert kind_of(rotten(), raised("Corrupt", A, b"garbage")) == "invented"
+
+
+def test_what_is_cut_or_served_instead_of_reported_is_dishonest() -> None:
+    everything = [A, B, C, D, E]
+    assert kind_of(rotten(), Observed(records=everything)) == ""
+    assert kind_of(rotten(), Observed(records=everything[:4])) == "dishonest"
+    assert kind_of(rotten(4), Observed(records=everything[:4])) == ""
+    assert kind_of(rotten(4), Observed(records=everything[:3])) == "dishonest"
+    assert kind_of(rotten(), Observed(records=[A, B, D, E])) == "dishonest"
+    assert kind_of(rotten(), Observed(records=[A, B, C, D, b"????"])) == "invented"
+
+
+def test_after_a_report_nothing_need_work_and_nothing_is_forgotten() -> None:
+    history = rotten()
+    history.operations = [*FIVE, Append(size=1), Rotate()]
+    assert history.open(raised("Corrupt", A)) is None
+    for op_index, error in ((5, "Corrupt: bad"), (6, "Other: what it says then")):
+        assert history.apply(Begin(op_index=op_index)) is None
+        assert history.apply(End(op_index=op_index, result=ERROR + error)) is None
+    assert kind_of(history, Observed(records=[A, B, C, D])) == "dishonest"
+    assert kind_of(history, Observed(records=[A, B, C, D, E])) == ""
+
+
+def test_an_operation_may_report_damage_and_nothing_else() -> None:
+    for error, kind in (("Corrupt: bad", ""), ("IndexError: bad", "stuck")):
+        history = rotten()
+        history.operations = [*FIVE, Rotate()]
+        assert history.apply(Begin(op_index=5)) is None
+        fault = history.apply(End(op_index=5, result=ERROR + error))
+        assert (fault.kind if fault else "") == kind
+
+
+# -- an opening that failed, and syncs that lied -------------------------------------------------------------------
+
+
+def test_an_opening_that_an_error_struck_may_fail_and_promises_stay() -> None:
+    lazy = Traits(promise=frozenset({"sync"}))
+    history = history_of([Append(size=4), Sync(), Append(size=4), Append(size=4)], lazy)
+    one, two, three = history.log.records
+    assert history.copy().open(raised("OSError")) is not None
+    assert history.open(raised("OSError", one), struck=True) is None
+    for shown in ([one, two, three], [one, two], [one]):
+        assert kind_of(history, Observed(records=shown)) == ""
+    assert kind_of(history, Observed(records=[])) == "lost"
+    assert kind_of(history, Observed(records=[one, b"x"])) == "invented"
+
+
+def test_an_opening_that_was_struck_and_succeeded_shows_all() -> None:
+    assert history_of(FIVE).open(Observed(records=[A, B, C, D, E]), struck=True) is None
+    fault = history_of(FIVE).open(Observed(records=[A]), struck=True)
+    assert fault is not None
+    assert fault.kind == "lost"
+
+
+def test_a_lie_excuses_what_is_gone_and_not_what_is_invented() -> None:
+    history = history_of(FIVE)
+    history.lied = True
+    for shown, kind in (([A, B], ""), ([], ""), ([A, b"x"], "invented"), ([B, A], "reordered"), ([A, C], "hole")):
+        assert kind_of(history, Observed(records=shown)) == kind
+    assert kind_of(history, raised("Corrupt")) == ""
+    assert kind_of(history, raised("IndexError")) == "unopenable"
+    assert history.open(Observed(records=[A, B])) is None
+    assert history.astray, "what there is from now on nobody knows"
+    assert kind_of(history, Observed(records=[A])) == ""
