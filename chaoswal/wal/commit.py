@@ -2,11 +2,11 @@
 
 Theory of operation
 -------------------
-Whoever needs a record durable calls ``commit``, without the mutex. Finding no sync under way it begins one, as the
-*leader*: it notes with the mutex held how far the WAL is written (the *mark*), syncs without, takes the mutex again,
-and only then counts what lay below the mark as durable. Finding one under way it waits. What is appended in the
-meantime lies above the mark, and that sync says nothing of it, however late it ends: those who wait for such records
-look again when it ends, and one of them begins the next sync, for all of them::
+Whoever needs a record durable says so with the mutex held (``join``) and then, without, calls ``commit``. Finding no
+sync under way it begins one, as the *leader*: it notes with the mutex held how far the WAL is written (the *mark*),
+syncs without, takes the mutex again, and only then counts what lay below the mark as durable. Finding one under way it
+waits. What is appended in the meantime lies above the mark, and that sync says nothing of it, however late it ends:
+those who wait for such records look again when it ends, and one of them begins the next sync, for all of them::
 
     appender 1   write 1, mark --- sync ---+ 1 is durable
     appender 2        write 2, wait -------+ mark --- sync ---+ 2 and 3 are durable
@@ -14,9 +14,10 @@ look again when it ends, and one of them begins the next sync, for all of them::
 
 Left at that, appenders that come back at once fall into two parties that sync by turns: whoever is acknowledged first
 is back first, and begins a sync for itself alone. So a leader *gathers* before its mark: it waits until as many have
-come as were about the last time, which is those whom the last sync served and those who came while it ran. It waits no
-longer than a sync took (the shorter of the last two), or ``group_delay_ms``. Who was expected and has other things to
-do is not expected again; a lone appender expects nobody and never waits.
+come as were about the last time, which is those whom the last sync served and those who came while it ran. Whoever
+completes them leads in its place, being awake. It waits no longer than a sync took (the shorter of the last two), or
+``group_delay_ms``. Who was expected and has other things to do is not expected again; a lone appender expects nobody
+and never waits.
 
 Each waiter has a gate of its own, and they are let through one by one: whoever has come through opens the next gate.
 (All at once they would fight for the mutex and for the interpreter's lock, and be put to sleep again several times.)
@@ -31,7 +32,7 @@ keep others from beginning one before them (``quiesce``), and do their own with 
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from functools import partial
 
 from chaoswal.vfs.runtime import Gate, Runtime
@@ -65,6 +66,10 @@ class Standing:
         self.reason = f"{doing}: {type(error).__name__}: {error}"
 
 
+Turn = tuple[Gate, float | None] | None
+"""What to wait for before looking again, and for how many seconds at most; nothing for who leads."""
+
+
 class Committer:
     """Syncs the WAL. The mutex must be held for every call but ``commit``."""
 
@@ -79,6 +84,7 @@ class Committer:
     _expected = 1
     """How many were about the last time."""
     _gathering: Gate | None = None
+    """Of the leader that waits for company."""
     _sync_s = _patience_s = 0.0
 
     def __init__(
@@ -95,28 +101,31 @@ class Committer:
         self._leaving: deque[Gate] = deque()
         """Who is to be let through by whoever comes through next."""
 
-    def commit(self, wal: WalFile, sequence: int) -> None:
-        """Return when the record of this number, which is written, is durable; raise if it may not be.
+    def join(self) -> Turn:
+        """Say that a record was written and is to be made durable; ``commit`` must follow."""
+        self._came += 1
+        return self._turn()
+
+    def commit(self, wal: WalFile, sequence: int, turn: Turn) -> None:
+        """Return when the record of this number, for which there was a ``join``, is durable; raise if it may not be.
 
         The mutex must not be held.
         """
-        came = 1
-        while wal.durable <= sequence:
+        while True:
+            if turn is None or self._waits_in_vain(*turn):
+                self._lead(wal)
+            if wal.durable > sequence:
+                return
             with self._mutex:
                 if wal.durable > sequence:
                     return
                 self._standing.check()
-                self._came += came
-                gate = self._turn()
-            came = 0
-            if gate is None:
-                self._lead(wal)
-            else:
-                self._wait(gate)
+                turn = self._turn()
 
     def commit_held(self, wal: WalFile, sequence: int) -> None:
-        """``commit`` for those who hold the mutex; it is given back meanwhile."""
-        self._outside(lambda: self.commit(wal, sequence))
+        """As ``join`` and ``commit``, with the mutex held, which is given back meanwhile."""
+        if wal.durable <= sequence:
+            self._outside(partial(self.commit, wal, sequence, self.join()))
 
     def finish(self, wal: WalFile) -> None:
         """Make all of a WAL durable with the mutex held all the time; nobody else may be syncing (``quiesce``)."""
@@ -142,22 +151,30 @@ class Committer:
             self._claims -= 1
             self._let_through()  # who was kept from beginning a sync waits for nobody else
 
-    def _turn(self) -> Gate | None:
-        """What to wait for before looking again; None: lead."""
+    def _turn(self) -> Turn:
         if self._gathering is not None and self._came >= self._enough():
-            self._gathering.open()
+            self._parked += (self._gathering,)
             self._gathering = None
+            return None  # who completes the group leads it: it is awake
         if self._busy or self._claims:
-            return self._park()
+            return self._park(), None
         self._busy = True
+        if self._came < self._expected and self._came < self._enough():
+            delay_ms = self._options.group_delay_ms
+            seconds = self._patience_s if delay_ms is None else delay_ms / 1000
+            if seconds > 0:
+                self._gathering = self._runtime.gate()
+                return self._gathering, seconds
         return None
 
+    def _enough(self) -> int:
+        """For how many a sync is begun without waiting for more."""
+        return min(self._expected, self._options.group_max)
+
     def _lead(self, wal: WalFile) -> None:
+        """Sync for all who have come; without the mutex."""
         try:
-            if self._came < self._expected:
-                self._gather()
             with self._mutex:
-                self._gathering = None
                 mark, came, self._came = wal.mark(), self._came, 0
             begun = self._runtime.monotonic()
             try:
@@ -186,48 +203,55 @@ class Committer:
         self.failures += 1
         self._standing.poison(f"sync of {wal.name}", error)
 
-    def _enough(self) -> int:
-        """For how many a sync is begun without waiting for more."""
-        return min(self._expected, self._options.group_max)
-
-    def _gather(self) -> None:
-        """Let others come along."""
-        delay_ms = self._options.group_delay_ms
-        seconds = self._patience_s if delay_ms is None else delay_ms / 1000
-        if seconds > 0:
-            with self._mutex:
-                if self._came >= self._enough():
-                    return
-                gate = self._gathering = self._runtime.gate()
-            gate.wait(seconds)
-
     def _park(self) -> Gate:
         gate = self._runtime.gate()
         self._parked += (gate,)
         return gate
 
-    def _wait(self, gate: Gate) -> None:
-        """Come through a gate; without the mutex."""
+    def _wait(self, gate: Gate, seconds: float | None = None) -> bool:
+        """Come through a gate, or give up waiting after a time (False); without the mutex."""
         try:
-            gate.wait()
-        except BaseException:
-            with self._mutex:
-                self._let_through()
-            while self._leaving:  # it is not known whether the gate was open, and others may count on this thread
+            through = gate.wait(seconds)
+            if through:
                 self._open_next()
+        except BaseException:
+            self._give_up(gate)
             raise
-        self._open_next()
+        return through
+
+    def _waits_in_vain(self, gate: Gate, seconds: float | None) -> bool:
+        """Wait; whether so long for company that this thread leads without."""
+        if self._wait(gate, seconds):
+            return False
+        with self._mutex:
+            if self._gathering is gate:
+                self._gathering = None
+                return True
+        self._wait(gate)  # somebody has completed the group at the last moment, and leads it
+        return False
+
+    def _give_up(self, gate: Gate) -> None:
+        """Whoever was to wait here is interrupted: it neither leads nor opens a gate, so that others have to look."""
+        with self._mutex:
+            if self._gathering is gate:
+                self._gathering, self._busy = None, False
+            self._let_through()
+        while self._leaving:
+            self._open_next()
 
     def _let_through(self) -> None:
-        """Have all that are parked look again."""
+        """Have all that are parked look again, one after the other."""
         self._leaving.extend(self._parked)
         self._parked = ()
         self._open_next()
 
     def _open_next(self) -> None:
-        """Let one of those through who are leaving; needs no mutex."""
-        with suppress(IndexError):
-            self._leaving.popleft().open()
+        """Let one of those through who are leaving; with or without the mutex."""
+        try:
+            gate = self._leaving.popleft()
+        except IndexError:
+            return  # that was the last one
+        gate.open()
 
     def _outside(self, act: Callable[[], object]) -> None:
         """Do something without the mutex."""

@@ -184,8 +184,9 @@ class Log(Upkeep):
         """Append one record; only if its number will be ``expected``, where that is given (SequenceConflict)."""
         with self._mutex:
             wal, sequence, due = self._append((payload,), 0, expected)
+            turn = self._committer.join() if due else None
         if due:
-            self._committer.commit(wal, sequence)
+            self._committer.commit(wal, sequence, turn)
         return Receipt(sequence, durable=sequence < wal.durable)
 
     def append_batch(self, payloads: Sequence[bytes], expected: int | None = None) -> Receipt:
@@ -196,8 +197,9 @@ class Log(Upkeep):
                 self._check_expected(expected)
                 return Receipt(self._wal.next, durable=self._wal.durable == self._wal.next, count=0)
             wal, sequence, due = self._append(batch(payloads), len(payloads), expected)
+            turn = self._committer.join() if due else None
         if due:
-            self._committer.commit(wal, sequence)
+            self._committer.commit(wal, sequence, turn)
         return Receipt(sequence, durable=sequence < wal.durable, count=len(payloads))
 
     def sync(self) -> None:

@@ -12,10 +12,10 @@ import pytest
 from chaoswal.trace import SyncBegin, SyncEnd
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.real import RealVfs
-from chaoswal.vfs.runtime import Gate, RealRuntime, StillRuntime
+from chaoswal.vfs.runtime import Gate, RealGate, RealRuntime, StillRuntime
 from chaoswal.vfs.scheduler import Deadlock
 from chaoswal.wal import Log, LogClosed, LogPoisoned, Options, SequenceConflict
-from chaoswal.wal.commit import Committer
+from chaoswal.wal.commit import Committer, Turn
 from chaoswal.wal.log import Parts
 from chaoswal.wal.walfile import WalFile
 from tests.wal.disks import shown
@@ -89,13 +89,11 @@ class _CountsTheLate(Committer):
 class _WaitsForAnySync(Committer):
     """Who waited for a sync takes it for its own, whenever that one began."""
 
-    def commit(self, wal: WalFile, sequence: int) -> None:
-        with self._mutex:
-            gate = self._park() if self._busy else None
-        if gate is None:
-            super().commit(wal, sequence)
+    def commit(self, wal: WalFile, sequence: int, turn: Turn) -> None:
+        if turn is None or turn[1] is not None:
+            super().commit(wal, sequence, turn)
         else:
-            self._wait(gate)
+            self._wait(turn[0])
             wal.durable = max(wal.durable, sequence + 1)
 
 
@@ -237,9 +235,9 @@ class _CountsWaits(Committer):
 
     waits = 0
 
-    def _gather(self) -> None:
-        self.waits += 1
-        super()._gather()
+    def _wait(self, gate: Gate, seconds: float | None = None) -> bool:
+        self.waits += seconds is not None
+        return super()._wait(gate, seconds)
 
 
 def append_and_go(life: Life, name: str) -> None:
@@ -254,7 +252,7 @@ def test_who_does_not_come_back_is_waited_for_no_longer_than_a_sync_and_then_for
     life = timed(None, "abc", append_and_go, committer=_CountsWaits)
     waits = life.log._committer
     assert isinstance(waits, _CountsWaits)
-    assert waits.waits == 2, "the second of all syncs expects the first appender, the third the two of the second"
+    assert waits.waits == 1, "the second sync knows of one before it only, and the third expects two"
     assert data_syncs(life) == 2 + 3 * EACH
     slowest, syncs, in_vain = 0.1 * (1 + 2 / 3) * EACH, 0.001 * (2 + EACH), 0.001
     assert round(life.scheduler.now() - 1_000_000_000, 4) <= round(slowest + syncs + in_vain, 4)
@@ -263,8 +261,8 @@ def test_who_does_not_come_back_is_waited_for_no_longer_than_a_sync_and_then_for
 class _Forgets(Committer):
     """Whoever comes through a gate forgets those behind."""
 
-    def _wait(self, gate: Gate) -> None:
-        gate.wait()
+    def _wait(self, gate: Gate, seconds: float | None = None) -> bool:
+        return gate.wait(seconds)
 
 
 def test_a_lost_wake_up_is_found() -> None:
@@ -282,11 +280,15 @@ def test_a_lost_wake_up_is_found() -> None:
 def test_an_interrupt_while_others_are_awaited_stops_nobody_else() -> None:
     """As Ctrl-C in the thread that leads: whatever ends it, the next one can lead."""
 
-    class Interrupted(Committer):
-        def _gather(self) -> None:
+    class Interrupted(RealGate):
+        def wait(self, timeout: float | None = None) -> bool:
             raise KeyboardInterrupt
 
-    log = type("Rude", (Log,), {"parts": Parts(committer=Interrupted)})(MemoryVfs(), StillRuntime())
+    class Interrupts(RealRuntime):
+        def gate(self) -> Gate:
+            return Interrupted()
+
+    log = Log(MemoryVfs(), Interrupts(), Options(group_delay_ms=1))
     log._committer._expected = 2
     with pytest.raises(KeyboardInterrupt):
         log.append(b"a")
