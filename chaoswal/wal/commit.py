@@ -145,8 +145,7 @@ class Committer:
         self._claims += 1
         try:
             while self._busy:
-                gate = self._park()
-                self._outside(partial(self._wait, gate))
+                self._outside(partial(self._wait, self._park()))
         finally:
             self._claims -= 1
             self._let_through()  # who was kept from beginning a sync waits for nobody else

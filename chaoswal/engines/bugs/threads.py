@@ -5,7 +5,7 @@ from errno import EIO
 from chaoswal.engines.bugs.entry import bug
 from chaoswal.engines.bugs.sync_order import ANY, CACHED
 from chaoswal.engines.wal import WalEngine
-from chaoswal.wal.commit import Committer
+from chaoswal.wal.commit import Committer, Turn
 from chaoswal.wal.cursor import Cursor
 from chaoswal.wal.frames import Pieces
 from chaoswal.wal.log import Log, Parts
@@ -99,11 +99,11 @@ class Reserves(WalFile):
 class JoinsLate(Committer):
     """The end of the WAL is moved on, and the record written without the mutex, behind a rotation: TidesDB #609."""
 
-    def commit(self, wal: WalFile, sequence: int) -> None:
+    def commit(self, wal: WalFile, sequence: int, turn: Turn) -> None:
         assert isinstance(wal, Reserves)
         coming, wal.coming = wal.coming, []
         wal.join(coming)
-        super().commit(wal, sequence)
+        super().commit(wal, sequence, turn)
 
 
 @bug("subscriber-misses-segment-finalized-while-it-starts", kinds="cursor-ahead early-cleanup", profiles=ANY)
@@ -133,19 +133,17 @@ class TakesBack(Committer):
         wal.rewind(wal.durable)
         wal.mark()
 
-    def commit(self, wal: WalFile, sequence: int) -> None:
-        failures, came = self.failures, 1
-        while wal.durable <= sequence:
+    def commit(self, wal: WalFile, sequence: int, turn: Turn) -> None:
+        failures = self.failures
+        while True:
+            if turn is None or self._waits_in_vain(*turn):
+                self._lead(wal)
             with self._mutex:
+                if wal.durable > sequence:
+                    return
                 if self.failures > failures:
                     raise OSError(EIO, "the sync failed that this append had joined")
-                self._came += came
-                gate = self._turn()
-            came = 0
-            if gate is None:
-                self._lead(wal)
-            else:
-                gate.wait()
+                turn = self._turn()
 
 
 class TakingBackLog(Log):
