@@ -205,12 +205,13 @@ def _log(root: Path, options: Options) -> Iterator[Log]:
 
 @contextmanager
 def scratch(directory: Path) -> Iterator[Path]:
-    """A directory of its own for one round."""
+    """A directory of its own for one turn; nothing of it is left to be written during the next one."""
     root = Path(tempfile.mkdtemp(prefix="chaoswal-bench-", dir=directory))
     try:
         yield root
     finally:
         shutil.rmtree(root)
+        RealVfs(directory).sync_directory()
 
 
 def rate(call: Callable[[], object], count: int, calls_most: float = math.inf) -> float:
@@ -323,12 +324,12 @@ def measure(rounds: int, directory: Path | None) -> list[Line]:
     where = directory if directory is not None else real_directory()
     rates: dict[tuple[str, str], list[float]] = {}
     bases: dict[tuple[str, str], str] = {}
-    for number in range(rounds):
+    for _ in range(rounds):
         for group in measurements(where):
             for what, name, base, _ in group:
                 rates.setdefault((what, name), [])
                 bases[what, name] = base
-            for what, name, _, turn in random.Random(number).sample(group, len(group)):
+            for what, name, _, turn in random.sample(group, len(group)):
                 rates[what, name].append(turn())
     lines = [
         Line(what=what, name=name, rates=tuple(values), bases=tuple(rates[what, bases[what, name]]))
