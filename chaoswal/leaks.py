@@ -39,7 +39,7 @@ def leaks(factory: Factory, disk: Disk | None = None, *, reopenings: int = REOPE
     if disk is None:
         run = record(factory, PROGRAM)
         disk = run.start.after(run.events)
-    if Session(factory, disk).observed.fault:
+    if record(factory, (), disk).observed.fault:
         return None
     return _descriptors(factory, disk) or _files(factory, disk) or _memory(factory, disk, reopenings)
 
@@ -50,11 +50,11 @@ def _leak(explanation: str) -> Fault:
 
 def _descriptors(factory: Factory, disk: Disk) -> Fault | None:
     for operations in ((), PROGRAM):
-        session = Session(factory, disk)
-        session.resume()
-        for op_index, operation in enumerate(operations):
-            session.perform(op_index, operation)
-        session.close()
+        with Session(factory, disk) as session:
+            session.resume()
+            for op_index, operation in enumerate(operations):
+                session.perform(op_index, operation)
+            session.close()
         if session.vfs.held():
             what = f"after {len(operations)} operations" if operations else "after opening and closing"
             return _leak(f"descriptors left open {what}: {', '.join(session.vfs.held())}")
@@ -64,8 +64,8 @@ def _descriptors(factory: Factory, disk: Disk) -> Fault | None:
 def _reopened(factory: Factory, image: Image, times: int) -> Image:
     """The disk after so many openings, each closed."""
     for number in range(times):
-        session = Session(factory, Disk(image=image), generation=number)
-        session.close()
+        with Session(factory, Disk(image=image), generation=number) as session:
+            session.close()
         image = session.vfs.image()
     return image
 
@@ -79,7 +79,7 @@ def _files(factory: Factory, disk: Disk) -> Fault | None:
     more = _roles(_reopened(factory, settled, FILES_REOPENINGS - 2)) - _roles(settled)
     if more:
         return _leak(f"files left by {FILES_REOPENINGS} openings with nothing to do: {_listed(more)}")
-    opening = Session(factory, disk).run()
+    opening = record(factory, (), disk)
     for point in range(len(opening.events)):
         killed = disk.after(opening.events[:point]).view
         more = _roles(_reopened(factory, killed, 2)) - _roles(settled)

@@ -13,6 +13,7 @@ Appends that are under way at once are *flights*: no one knows their order, unti
 tells its place. One that returned while the place before it still belongs to another has *landed*, and waits for it.
 What may be shown meanwhile is what may be shown in any of the *worlds*, one for each order of the flights. One that
 failed stays a flight, until a later append has a number that leaves no room for it.
+
 Each record remembers the call that appended it, and how much had been promised or shown by then (``known``): a record
 that is whole testifies that everything below that position was durable.
 """
@@ -74,11 +75,14 @@ class Log:
         """An append, or one atomic batch, has begun: from now on it may have happened. ``call`` is its number."""
         self.changes += 1
         start = len(self.records)
-        self.records += payloads
-        self.calls += [call] * len(payloads)
-        self.known += [self.floor] * len(payloads)
+        self._put(payloads, call, self.floor)
         self.optional.update(range(start, len(self.records)))
         self.halves.update(range(start + 1, len(self.records)))
+
+    def _put(self, payloads: Sequence[bytes], call: int, known: int) -> None:
+        self.records += payloads
+        self.calls += [call] * len(payloads)
+        self.known += [known] * len(payloads)
 
     def end_append(self, count: int, first: int | None = None) -> None:
         """The last ``count`` records are in the log; ``first``: the sequence number the engine gave the first.
@@ -97,15 +101,14 @@ class Log:
         """The optional records from ``start`` to ``stop`` never happened: later ones and their marks move down."""
         del self.records[start:stop], self.calls[start:stop], self.known[start:stop]
         gap = stop - start
-        self.known = [k - max(0, min(stop, k) - start) for k in self.known]
-        self.promised -= max(0, min(stop, self.promised) - start)
-        self.shown -= max(0, min(stop, self.shown) - start)
+
+        def moved(mark: int) -> int:
+            return mark - max(0, min(stop, mark) - start)
+
+        self.promised, self.shown = moved(self.promised), moved(self.shown)
+        self.known = [moved(mark) for mark in self.known]
         self.flights = {
-            n: replace(
-                f,
-                after=f.after - gap if f.after >= stop else f.after,
-                known=f.known - max(0, min(stop, f.known) - start),
-            )
+            n: replace(f, after=f.after - gap if f.after >= stop else f.after, known=moved(f.known))
             for n, f in self.flights.items()
         }
         self.optional = {p if p < start else p - gap for p in self.optional if not start <= p < stop}
@@ -162,9 +165,7 @@ class Log:
     def settle(self, flight: Flight) -> None:
         """Its are the next records, for certain."""
         start = len(self.records)
-        self.records += flight.records
-        self.calls += [flight.call] * len(flight.records)
-        self.known += [flight.known] * len(flight.records)
+        self._put(flight.records, flight.call, flight.known)
         self.halves.update(range(start + 1, len(self.records)))
 
     @property

@@ -132,6 +132,7 @@ class LogEngine(MinimalEngine, Protocol):
     """The names of the exceptions by which it reports that what was durable is damaged or missing: when it is opened,
     or when the affected part is read. What does not state any promises nothing about damage, and is not judged by it.
     """
+
     torn_tails: tuple[str, ...]
     """Globs of files at whose end damage may be taken for the torn tail of a crash: a record that is cut from there
     without a report must have nothing to testify for it, neither a later record in the file that was appended when it

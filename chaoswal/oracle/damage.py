@@ -62,10 +62,10 @@ def conceded(allowed: Allowed, before: Image, after: Image, writes: Written) -> 
     certain = max([known for call, known in zip(log.calls, log.known, strict=True) if call in left], default=0)
     if not _elsewhere(before, after, files):
         certain = max([certain, *(max(s.promised, default=-1) + 1 for s in allowed.subscribers.values())])
-    position = log.floor
+    end = position = min(log.floor, len(log.calls))
     while position > certain and log.calls[position - 1] in there:
         position -= 1
-    while position < log.floor and log.calls[position] in left:
+    while position < end and log.calls[position] in left:
         position += 1
     return position
 

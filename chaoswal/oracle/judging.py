@@ -47,7 +47,7 @@ def _judge_report(allowed: Allowed, observed: Observed) -> Fault | None:
     """Damage was reported: what was shown before that must be right."""
     if allowed.astray or allowed.log.allows_part(observed.records):
         return None
-    unknown = next((payload for payload in observed.records if payload not in allowed.log.records), None)
+    unknown = next((payload for payload in observed.records if payload not in allowed.log.all_records()), None)
     kind = Violation.DISHONEST if unknown is None else Violation.INVENTED
     why = f"{observed.raised} was raised, but what was shown before it is wrong: {len(observed.records)} records"
     return Fault(kind=kind, explanation=why + ("" if unknown is None else f", one never appended: {unknown[:24]!r}"))
