@@ -8,9 +8,10 @@ from chaoswal.anchors import crash_of, step_of, tell
 from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, in_flight, plan
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.image import role
-from chaoswal.disk.profiles import EXT4_ORDERED, POSIX, PREFIX, PROFILES, Profile, Tear
+from chaoswal.disk.profiles import EXT4_ORDERED, KILL, POSIX, PREFIX, PROFILES, Profile, Tear
 from chaoswal.disk.volume import Volume
-from chaoswal.ops import Append, Operation, Reopen, Sync
+from chaoswal.engines.registry import EngineRef
+from chaoswal.ops import Append, Operation, Reopen, Sync, Together
 from chaoswal.program import CrashStep, parse_step, step_line
 from chaoswal.run import Run, record
 from tests import toys
@@ -55,6 +56,19 @@ def test_every_kill_of_a_run_comes_back() -> None:
             assert again is not None
             before, after = (crashed(run.start, run.events, each, POSIX).view.key for each in (crash, again))
             assert before == after
+
+
+def test_a_crash_among_operations_at_once_comes_back() -> None:
+    """An event belongs to the operation that began last, and an end to its own."""
+    appends = [Append(size=9), Append(size=8), Append(size=7)]
+    run = record(
+        EngineRef(name="wal").factory(), [Append(size=1), Together(count=3, choices=(1, 0, 2, 1) * 6), *appends]
+    )
+    for point in range(len(run.events) + 1):
+        step = step_of(run, Crash(point=point, power=False), KILL)
+        again = crash_of(run, crash_step(step_line(step)), KILL)
+        assert again is not None
+        assert again.point == point or point <= run.opened
 
 
 def test_a_crash_behind_a_kill_comes_back() -> None:

@@ -13,13 +13,18 @@ from chaoswal.ops import (
     Append,
     Batch,
     Cleanup,
+    Close,
     Defer,
     Flush,
+    OpenAgain,
     Operation,
     Poll,
+    Read,
     Reopen,
     Subscribe,
     Sync,
+    Together,
+    Wait,
     payload,
 )
 from chaoswal.oracle import ERROR, History, Observed, Traits, held_at, promise_word
@@ -434,3 +439,108 @@ def test_what_differs_between_two_sights() -> None:
     assert one.differs(Observed(records=[A], next_position=2)) == "next_position"
     assert one.differs(Observed(records=[A], next_position=1)) == "deliveries"
     assert one.differs(Observed(fault=Fault(kind=Violation.HUNG, explanation=""))) == "fault"
+
+
+# -- closing, others beside it, and operations at once ---------------------------------------------------------------
+
+LOCKING = Traits(promise=frozenset({"append", "close"}), locks=frozenset({"Locked"}))
+
+
+def test_closing_promises_where_it_is_said_to() -> None:
+    for promise, expected in (({"close"}, "lost"), ({"sync"}, "fine")):
+        history, fault = told([(Append(size=SIZE), 0), (Close(), None)], Traits(promise=frozenset(promise)))
+        assert fault is None
+        assert kind(history.judge(Observed())) == expected
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [(None, "dishonest"), (f"{ERROR}Locked: by pid 1", "fine"), (f"{ERROR}OSError: no", "stuck")],
+)
+def test_a_second_opening_is_to_be_refused_by_the_lock(result: object, expected: str) -> None:
+    assert kind(told([(OpenAgain(), result)], LOCKING)[1]) == expected
+
+
+def test_who_does_not_lock_may_be_opened_twice() -> None:
+    for result in (None, f"{ERROR}OSError: no"):
+        assert told([(OpenAgain(), result)], NEVER)[1] is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ([(0, A), (1, B)], "fine"),
+        ([(0, A)], "stuck"),
+        ([], "stuck"),
+        ([(0, A), (1, b"?")], "invented"),
+        ([(0, A), (2, B)], "hole"),
+        ([(0, B), (1, A)], "reordered"),
+    ],
+)
+def test_a_reader_is_shown_all_that_is_promised(shown: list[Record], expected: str) -> None:
+    appends: list[tuple[Operation, object]] = [(Append(size=SIZE), 0), (Append(size=SIZE), 1)]
+    assert kind(told([*appends, (Read(), shown)])[1]) == expected
+
+
+def test_a_reader_may_see_more_than_is_promised_and_is_promised_nothing() -> None:
+    for shown in ([], [(0, A)]):
+        history, fault = told([(Append(size=SIZE), 0), (Read(), shown)], ON_SYNC)
+        assert fault is None
+        assert kind(history.judge(Observed())) == "fine"
+
+
+def test_what_has_waited_long_enough_is_promised() -> None:
+    window = Traits(promise=frozenset(), window_seconds=0.5)
+    for milliseconds, traits, expected in ((600, window, "lost"), (400, window, "fine"), (600, NEVER, "fine")):
+        history, _ = told([(Append(size=SIZE), 0), (Wait(milliseconds=milliseconds), None)], traits)
+        assert kind(history.judge(Observed())) == expected
+    history, _ = told([(Append(size=SIZE), 0), (Wait(milliseconds=600), None)], window, faulty=True)
+    assert kind(history.judge(Observed())) == "fine"
+
+
+def test_what_comes_to_no_end_hangs_whatever_was_injected() -> None:
+    for error in ("StepLimit", "Deadlock"):
+        assert kind(told([(Append(size=SIZE), f"{ERROR}{error}: too many")], faulty=True)[1]) == "hung"
+
+
+def at_once(*results: tuple[int, object], traits: Traits = EACH) -> tuple[History, Fault | None]:
+    """Three appends at once, of which these return, in this order."""
+    operations: list[Operation] = [Together(count=3, choices=()), *[Append(size=SIZE)] * 3]
+    history = History(operations, traits)
+    for op_index in range(4):
+        assert history.apply(Begin(op_index=op_index)) is None
+    for op_index, result in results:
+        fault = history.apply(End(op_index=op_index, result=repr(result)))
+        if fault:
+            return history, fault
+    return history, None
+
+
+def test_appends_at_once_stand_where_their_numbers_say() -> None:
+    history, fault = at_once((3, 1), (1, 0))
+    assert fault is None
+    for shown, expected in (
+        ([B, D], "fine"),
+        ([B, D, C], "fine"),
+        ([B], "lost"),
+        ([D, B], "reordered"),
+        ([B, C], "hole"),
+    ):
+        assert kind(history.judge(Observed(records=shown))) == expected, shown
+
+
+def test_who_stands_before_one_that_returned_is_there_whoever_it_is() -> None:
+    history, _ = at_once((3, 1))
+    assert [kind(history.judge(Observed(records=[first, D]))) for first in (B, C)] == ["fine", "fine"]
+    assert kind(history.judge(Observed(records=[D]))) != "fine"
+    assert kind(history.judge(Observed(records=[B]))) == "lost"
+
+
+def test_appends_at_once_may_be_gone_where_nothing_is_promised() -> None:
+    history, _ = at_once((3, 1), traits=NEVER)
+    assert kind(history.judge(Observed())) == "fine"
+
+
+def test_numbers_at_once_are_neither_given_twice_nor_left_out() -> None:
+    assert kind(at_once((1, 0), (2, 0))[1]) == "duplicated"
+    assert kind(at_once((1, 0), (2, 1), (3, 3), (0, None))[1]) == "hole"

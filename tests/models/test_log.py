@@ -224,3 +224,109 @@ def test_a_part_of_a_sight_is_its_beginning() -> None:
     log.begin_append([b"d"])
     assert log.allows_part([b"a", b"d"])
     assert not log.allows_part([b"e"])
+
+
+# -- appends at once -----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Race:
+    """Appends under way at once: their records in the order they were made in, and which of them returned a number."""
+
+    blocks: list[list[bytes]]
+    landed: set[int]
+    promised: bool
+
+    def places(self) -> list[int]:
+        """Where each begins."""
+        return [sum(map(len, self.blocks[:number])) for number in range(len(self.blocks))]
+
+    def floor(self) -> int:
+        """Behind the last that returned."""
+        return max((self.places()[n] + len(self.blocks[n]) for n in self.landed), default=0) if self.promised else 0
+
+    def legal(self) -> set[tuple[bytes, ...]]:
+        """Every order in which those that returned have their places, up to any end that is no half."""
+        found = set()
+        for count in range(len(self.landed), len(self.blocks) + 1):
+            for order in itertools.permutations(range(len(self.blocks)), count):
+                ends = list(itertools.accumulate((len(self.blocks[n]) for n in order), initial=0))
+                if all((n, place) in zip(order, ends, strict=False) for n, place in self.certain()):
+                    records = [record for n in order for record in self.blocks[n]]
+                    found |= {tuple(records[:end]) for end in ends if end >= self.floor()}
+        return found
+
+    def certain(self) -> list[tuple[int, int]]:
+        """Those that returned, with their places."""
+        return [(n, self.places()[n]) for n in self.landed]
+
+    def model(self, order: list[int]) -> Log:
+        """``order``: that in which they return."""
+        log = Log()
+        for number, records in enumerate(self.blocks):
+            log.take_off(number, records)
+        for number in order:
+            end = log.land(number, self.places()[number])
+            assert end is not None
+            if self.promised:
+                log.promise(end)
+        return log
+
+
+@given(st.lists(st.integers(1, 2), min_size=1, max_size=4), st.booleans(), st.data())
+@settings(max_examples=200)
+def test_appends_at_once_may_be_in_any_order_that_their_numbers_allow(
+    sizes: list[int],
+    promised: bool,
+    data: st.DataObject,
+) -> None:
+    label = itertools.count()
+    blocks = [[b"%d" % next(label) for _ in range(size)] for size in sizes]
+    landed = data.draw(st.sets(st.integers(0, len(blocks) - 1)))
+    race = Race(blocks, landed, promised)
+    log = race.model(data.draw(st.permutations(sorted(landed))))
+    legal = race.legal()
+    for shown in legal:
+        assert allowed(log, shown, None), shown
+    everything = [record for block in blocks for record in block]
+    for count in range(len(everything) + 1):
+        for some in itertools.permutations(everything, count) if len(everything) < 6 else ():
+            assert allowed(log, some, count) == (some in legal), some
+
+
+def test_a_number_twice_is_refused_and_so_is_one_of_the_past() -> None:
+    log = Log()
+    for number in range(2):
+        log.take_off(number, [b"%d" % number])
+    assert log.land(0, 0) == 1
+    log.take_off(2, [b"2"])
+    assert log.copy().land(1, 0) is None
+    assert log.copy().land(2, 0) is None
+    assert log.land(2, 2) == 3
+    assert log.land(1, 1) == 2
+    assert not log.unsettled
+
+
+def test_a_flight_that_failed_never_happened_once_its_place_is_taken() -> None:
+    log = Log()
+    log.take_off(0, [b"failed"])
+    log.fail(0)
+    assert allowed(log, (b"failed",), 1)
+    log.take_off(1, [b"done"])
+    assert log.land(1, 0) == 1
+    assert not log.unsettled
+    assert not allowed(log, (b"done", b"failed"), 2)
+
+
+def test_who_failed_before_may_have_what_others_leave() -> None:
+    log = Log()
+    log.begin_append([b"failed"])
+    log.take_off(1, [b"a"])
+    log.take_off(2, [b"b"])
+    assert log.land(2, 1) == 2
+    for first in (b"failed", b"a"):
+        assert allowed(log, (first, b"b"), 2)
+    assert allowed(log, (b"a", b"b", b"failed"), 3)
+    assert log.length() == 2
+    assert log.land(1, 0) == 1
+    assert log.all_records()[:2] == [b"a", b"b"]

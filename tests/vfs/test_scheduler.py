@@ -360,3 +360,19 @@ def test_strangers_are_refused() -> None:
         scheduler.spawn(_fail, "outside of a run")
     with pytest.raises(HarnessFault):
         scheduler.condition(Scheduler.mutex)  # type: ignore[arg-type]
+
+
+def test_a_life_may_follow_one_list_of_choices_after_another() -> None:
+    scheduler = Scheduler(choices=())
+    vfs = MemoryVfs(step=scheduler.step)
+    scheduler.begin()
+    log = ToyLog(vfs, scheduler, guarded=False)
+    for choices, broken in (((), False), ((0, 1, 0, 2), True), ((), False)):
+        before = len(log.records())
+        scheduler.follow(choices)
+        for task in [scheduler.spawn(lambda: log.append(b"xx"), name) for name in "ab"]:
+            task.join()
+        assert (len(log.records()) - before < 2) == broken
+    assert scheduler.end() == []
+    with pytest.raises(HarnessFault):
+        scheduler.spawn(lambda: None, "late")

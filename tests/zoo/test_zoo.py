@@ -1,5 +1,6 @@
 """Every bug of the zoo is found within a bounded number of programs, under which the sound engine is clean."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from chaoswal.program import parse_step
 from chaoswal.replay import play_to_last_run, simulated
 from chaoswal.sweep import rot_trials
 from chaoswal.trace import Write
-from tests.zoo.hunt import DEPTH, configured, hunt
+from tests.zoo.hunt import DEPTH, configured, hunt, try_seed
 
 CORPUS = Path(__file__).parents[2] / "corpus/zoo"
 PROGRAMS = 20
@@ -70,6 +71,43 @@ def test_a_leak_is_found_by_reopening_and_by_nothing_else(name: str) -> None:
     assert fault
     assert fault.kind in entry.kinds
     assert hunt([0], PROFILES[entry.profiles[-1]], bug=name) is None
+
+
+NEEDED = sorted({entry.options for entry in ENTRIES.values() if entry.options})
+VARIANTS = {
+    "chaoswal.engines.bugs.recycling:RecyclingEngine": ("checksum-not-seeded", False),
+    "chaoswal.engines.bugs.recycling:InPlaceEngine": ("torn-header-accepted", False),
+    "chaoswal.engines.bugs.sequence:ShowingEngine": ("sequence-reused-after-truncation", False),
+    "chaoswal.engines.bugs.threads:TakingBackEngine": ("ghost-behind-a-shorter-record", True),
+}
+"""Engines that a bug had to be given, each with the bug, which is theirs alone, and whether calls fail."""
+
+
+@pytest.mark.parametrize("options", NEEDED, ids=str)
+def test_the_sound_engine_is_clean_with_the_options_that_a_bug_needs(options: tuple[tuple[str, str], ...]) -> None:
+    names = [name for name, entry in ENTRIES.items() if entry.options == options and not entry.faults]
+    for seed in seeds_of(*names):
+        engine = configured(seed).with_options(**dict(options))
+        assert try_seed(seed, PROFILES["ext4-ordered"], engine) is None
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_is_clean_without_its_bug(name: str) -> None:
+    bug, faults = VARIANTS[name]
+    entry = ENTRIES[bug]
+    for seed in seeds_of(bug):
+        engine = replace(configured(seed).with_options(**dict(entry.options)), name=name)
+        assert try_seed(seed, PROFILES[entry.profiles[0]], engine, faults=faults) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_variant_is_clean_for_long(name: str, profile: str) -> None:
+    bug, faults = VARIANTS[name]
+    for seed in range(300):
+        engine = replace(configured(seed).with_options(**dict(ENTRIES[bug].options)), name=name)
+        assert try_seed(seed, PROFILES[profile], engine, faults=faults) is None
 
 
 @pytest.mark.slow
