@@ -20,7 +20,10 @@ that is whole testifies that everything below that position was durable.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import combinations, pairwise, permutations
+
+TRIED_MAX = 8
+"""Of so many appends that may not have happened, every combination is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,13 +282,29 @@ class Log:
         """As ``settled``, in this world."""
         if self.allows(shown, next_position):
             return self
-        absent = self.optional.difference(self.matched(shown)) if self.optional else set()
-        if any((p in absent) != (p - 1 in absent) for p in self.halves & self.optional):
-            return None  # half a batch
+        tries = (self._without(absent) for absent in self._absences(shown)) if self.optional else ()
+        return next((other for other in tries if other.allows(shown, next_position)), None)
+
+    def _absences(self, shown: Sequence[bytes]) -> Iterator[set[int]]:
+        """Which of the optional appends may be absent: first those that what is shown leaves out, then any.
+
+        Equal records may stand for each other, so that the first guess can be wrong. Of very many it must do.
+        """
+        starts = sorted(self.optional - self.halves)
+        blocks = [
+            {p for p in self.optional if start <= p < stop} for start, stop in pairwise([*starts, len(self.records)])
+        ]
+        matched = self.matched(shown)
+        yield {p for block in blocks for p in block if not block <= matched}
+        if len(blocks) <= TRIED_MAX:
+            for count in range(1, len(blocks) + 1):
+                yield from ({p for block in some for p in block} for some in combinations(blocks, count))
+
+    def _without(self, absent: set[int]) -> "Log":
         other = self.copy()
         for position in sorted(absent, reverse=True):
             other.forget(position, position + 1)
-        return other if absent and other.allows(shown, next_position) else None
+        return other
 
     def matched(self, shown: Sequence[bytes]) -> set[int]:
         """The positions whose records are shown, taken in order."""

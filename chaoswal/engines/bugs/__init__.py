@@ -9,6 +9,7 @@ from chaoswal.engines.bugs import (
     frames,
     leaking,
     load,
+    padding,
     recovery,
     recycling,
     sequence,
@@ -19,7 +20,20 @@ from chaoswal.engines.bugs import (
 from chaoswal.engines.bugs.entry import ENTRIES, Entry
 from chaoswal.errors import UsageError
 
-GROUPS = (sync_order, frames, recycling, recovery, sequence, subscribers, threads, errors, damage, load, leaking)
+GROUPS = (
+    sync_order,
+    frames,
+    recycling,
+    recovery,
+    sequence,
+    subscribers,
+    threads,
+    errors,
+    damage,
+    padding,
+    load,
+    leaking,
+)
 """The modules of the zoo; loading them fills it."""
 
 BUGS: dict[str, Callable[..., Any]] = {name: entry.adapter for name, entry in ENTRIES.items()}
