@@ -106,6 +106,7 @@ def _judge_counts(
         return None
     delivered = {position for position, _ in observed.deliveries[name]}
     passed = subscriber.passed(delivered, range(*span))
+    delivered |= {position for position in subscriber.rejected if position >= span[1]}  # what is lost was not rejected
     right = subscriber.counts(delivered, max([span[0], *(p + 1 for p in passed)]))
     if told == right:
         return None

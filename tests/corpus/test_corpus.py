@@ -18,7 +18,6 @@ ZOO = [path for path in FILES if path.parent.name == "zoo"]
 OPERATIONS_MAX = 4
 CLEANED = "there must be a finished segment to clean up: subscribe, append, rotate, poll, ack, cleanup"
 LONGER = {
-    "checksum-not-seeded": "three WALs one after the other, the last over the first, with records of one size",
     "cleanup-before-progress-durable": CLEANED,
     "cleanup-ignores-inactive": f"{CLEANED}, and a second subscriber",
     "cleanup-ignores-slowest": f"{CLEANED}, and a second subscriber",

@@ -112,7 +112,7 @@ def test_a_variant_is_clean_without_its_bug(name: str) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_variant_is_clean_for_long(name: str, profile: str) -> None:
     bug, faults = VARIANTS[name]
-    for seed in range(300):
+    for seed in range(100):
         engine = replace(configured(seed).with_options(**dict(ENTRIES[bug].options)), name=name)
         assert try_seed(seed, PROFILES[profile], engine, faults=faults) is None
 

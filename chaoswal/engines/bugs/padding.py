@@ -81,7 +81,7 @@ class SkippingLog(Log):
     parts = Parts(codec=SkipsLength)
 
 
-@bug("checksum-skips-length", kinds="invented", profiles=ANY, by="damage")
+@bug("checksum-skips-length", kinds="invented", profiles=ANY, by="damage", options="frame=1")
 class SkippingEngine(PaddingEngine):
     """The checksum covers a record and not the length of it: pogreb #30, libcsp #46."""
 

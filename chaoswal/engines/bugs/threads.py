@@ -1,6 +1,7 @@
 """Bugs that need several threads: what one has begun, another takes for done."""
 
 from errno import EIO
+from typing import cast
 
 from chaoswal.engines.bugs.entry import bug
 from chaoswal.engines.bugs.sync_order import ANY, CACHED
@@ -125,6 +126,19 @@ class LooksThenRegisters(Log):
         return None
 
 
+class Attempt:
+    """An append that is to be made durable: in which WAL, and how many syncs had failed when it was written."""
+
+    def __init__(self, wal: WalFile, failures: int) -> None:
+        self.wal = wal
+        self.failures = failures
+
+    @property
+    def durable(self) -> int:
+        """That of the WAL."""
+        return self.wal.durable
+
+
 class TakesBack(Committer):
     """After a sync that failed, undoes the appends that wait for it, and tells them, instead of giving up."""
 
@@ -133,23 +147,27 @@ class TakesBack(Committer):
         wal.rewind(wal.durable)
         wal.mark()
 
-    def commit(self, wal: WalFile, sequence: int, turn: Turn) -> None:
-        failures = self.failures
+    def commit(self, wal: WalFile | Attempt, sequence: int, turn: Turn) -> None:
+        attempt = wal if isinstance(wal, Attempt) else Attempt(wal, self.failures)
         while True:
             if turn is None or self._waits_in_vain(*turn):
-                self._lead(wal)
+                self._lead(attempt.wal)
             with self._mutex:
-                if wal.durable > sequence:
-                    return
-                if self.failures > failures:
+                if self.failures > attempt.failures:
                     raise OSError(EIO, "the sync failed that this append had joined")
+                if attempt.durable > sequence:
+                    return
                 turn = self._turn()
 
 
 class TakingBackLog(Log):
-    """The sound variant: what is undone is cut off."""
+    """The sound variant: what is undone is cut off, and nobody takes what another wrote there since for his own."""
 
     parts = Parts(committer=TakesBack)
+
+    def _append(self, payload: Pieces, count: int, expected: int | None) -> tuple[WalFile, int, bool]:
+        wal, sequence, due = super()._append(payload, count, expected)
+        return cast("WalFile", Attempt(wal, self._committer.failures)), sequence, due
 
 
 class TakingBackEngine(WalEngine):
@@ -158,19 +176,24 @@ class TakingBackEngine(WalEngine):
     log_class = TakingBackLog
 
 
+class LeavesAborted(WalFile):
+    """Undoes in memory only."""
+
+    def truncate(self) -> None:
+        """What is written stays."""
+
+
 @bug(
     "ghost-behind-a-shorter-record",
     kinds="invented resurrected duplicated",
     profiles=ANY,
     faults=True,
-    parts=TakingBackLog.parts,
     options="sync=each",
 )
-class LeavesAborted(WalFile):
+class LeavesGhosts(TakingBackLog):
     """Appends that failed are undone in memory only, and stay behind the one that is written next: ArcadeDB #4936."""
 
-    def truncate(self) -> None:
-        pass
+    parts = Parts(committer=TakesBack, wal_file=LeavesAborted)
 
 
 @bug("waiters-not-told-of-a-failed-sync", kinds="hung", profiles=ANY, faults=True, options="sync=each")
