@@ -12,8 +12,8 @@ from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.image import Image
 from chaoswal.disk.profiles import EXT4_ORDERED, KILL, POSIX, PREFIX, PROFILES, Profile
 from chaoswal.engines.registry import EngineRef
-from chaoswal.ops import Append, Operation, Reopen, Sync
-from chaoswal.oracle import History, Traits
+from chaoswal.ops import Append, Operation, Reopen, Subscribe, Sync, Unsubscribe
+from chaoswal.oracle import ERROR, History, Traits
 from chaoswal.replay import simulated
 from chaoswal.run import Session, record
 from chaoswal.trace import Begin, Create, End, Write
@@ -197,6 +197,16 @@ def test_recovery_is_remembered_by_image_and_subscribers() -> None:
 
 
 # -- runs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_reopen_that_failed_forgets_no_subscriber() -> None:
+    session = Session(EngineRef(name="wal").factory(), Disk())
+    session.perform(0, Subscribe(name="t"))
+    session.arm(DiskFault.parse("fail EIO on fdatasync of * nth 1 once"))
+    assert session.perform(1, Reopen()).startswith(ERROR)
+    assert session.perform(2, Reopen()) == "None"
+    session.perform(3, Unsubscribe(name="t"))
+    assert session._driver.engine.registered() == ()
 
 
 def test_a_run_is_a_trace_with_markers() -> None:
