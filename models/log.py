@@ -236,7 +236,7 @@ class Log:
         return max(self.promised, self.shown)
 
     def doubt(self) -> None:
-        """What is neither promised nor shown may be there or not: the engine failed to open after a crash."""
+        """What is neither promised nor shown may be there or not: closing failed, or opening after a crash."""
         self.changes += 1
         self.optional.update(range(self.floor, len(self.records)))
 

@@ -225,6 +225,13 @@ def test_a_failed_append_may_have_happened_or_not() -> None:
         assert kind(history.judge(Observed(records=shown))) == expected
 
 
+def test_a_close_that_failed_may_have_lost_what_was_not_promised() -> None:
+    failed: list[tuple[Operation, object]] = [(Append(size=SIZE), 0), (Sync(), None), (Append(size=SIZE), 1)]
+    failed.append((Reopen(), f"{ERROR}OSError: no"))
+    for number, expected in ((0, "duplicated"), (1, "fine"), (2, "fine"), (3, "hole")):
+        assert kind(told([*failed, (Append(size=SIZE), number)], ON_SYNC, faulty=True)[1]) == expected
+
+
 @pytest.mark.parametrize("given_kind", [Violation.UNOPENABLE, Violation.HUNG])
 def test_what_could_not_be_seen(given_kind: Violation) -> None:
     fault = Fault(kind=given_kind, explanation="as it was")

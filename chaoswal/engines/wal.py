@@ -15,8 +15,9 @@ from chaoswal.wal.recovery import CURSOR_ROWS, LOG_ROWS, SEGMENT_ROWS, WAL_ROWS
 from chaoswal.wal.subscriber import Subscriber
 
 OPTIONS_HELP = """\
-sync="each" (default), "explicit", "bytes", "interval" or "either"; sync_bytes=NUMBER (default 1048576); \
-sync_interval_ms=TIME (default 25); \
+durability="wal" (default) or "segment-only"; \
+sync="each" (default), "explicit" (default where there is no WAL), "bytes", "interval" or "either"; \
+sync_bytes=NUMBER (default 1048576); sync_interval_ms=TIME (default 25); \
 group_delay_ms=TIME (default: as long as a sync takes); group_max=NUMBER (default 64); \
 wal_bytes=NUMBER (default 67108864); rotate_age_s=TIME (default 0: never); \
 preallocate_bytes=NUMBER (default 65536; 0: never); \

@@ -46,6 +46,9 @@ SMALL: dict[str, dict[str, Sequence[object]]] = {
 }
 """Options that bring rare places near, drawn for each directory where the user has not set them."""
 
+TAKEN = {"durability=segment-only": "sync"}
+"""What the user has set, and the option that is not drawn then."""
+
 _TICKETS = 1 << 20
 _STDERR_BYTES = 4_000
 
@@ -192,7 +195,8 @@ class Loop:
         engine = self.settings.engine
         chance = random.Random(f"options:{self.settings.seed}:{self.settings.worker}:{number}")
         drawn = {key: str(chance.choice(values)) for key, values in SMALL.get(engine.name, {}).items()}
-        return engine.with_options(**{key: value for key, value in drawn.items() if key not in dict(engine.options)})
+        taken = {key for key, _ in engine.options} | {TAKEN.get(f"{key}={value}") for key, value in engine.options}
+        return engine.with_options(**{key: value for key, value in drawn.items() if key not in taken})
 
     # -- the child -------------------------------------------------------------------------------------------
 

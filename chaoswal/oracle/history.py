@@ -221,6 +221,7 @@ class History(Allowed):
             return self._refused(marker.op_index, operation, why, before)
         if isinstance(operation, Reopen | Close):
             self._let_go()
+            self.log.doubt()
             for subscriber in self.subscribers.values():
                 subscriber.may_forget()
         if self.errors_allowed or self._reported(error):

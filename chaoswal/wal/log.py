@@ -5,6 +5,7 @@ What it promises
 * ``append`` with sync="each", ``append_batch`` with the same, ``sync``, ``rotate`` and ``close``: when one of them
   returns, everything appended before is durable. A batch is there whole or not at all. Under the other policies
   (``options.py``) a receipt says whether its records are durable already; nothing else is promised before a ``sync``.
+  With durability "segment-only" nothing is durable before its segment is: the last three finish it (``held.py``).
 * Readers and subscribers are shown durable records only, so that what was seen stays.
 * Sequence numbers begin at 0, have no gaps, and are never used again.
 * A failed append (an OSError) leaves the log as it was. After a failed sync or finalize, whatever it was for, nobody
@@ -43,6 +44,7 @@ from chaoswal.wal.errors import (
 from chaoswal.wal.files import HEADER_BYTES, KNOWN, LOCK_NAME, cursor_name
 from chaoswal.wal.finalize import Finalizer
 from chaoswal.wal.frames import PAYLOAD_BYTES_MAX, Codec, Pieces, Record, batch, length_of
+from chaoswal.wal.held import HeldWal
 from chaoswal.wal.manifest import Manifest, ManifestBirth
 from chaoswal.wal.options import Options
 from chaoswal.wal.reading import READ_MODES, RECENT_BYTES, PlainFiles, Recent
@@ -70,6 +72,7 @@ class Parts:
 
     codec: type[Codec] = Codec
     wal_file: type[WalFile] = WalFile
+    held_wal: type[HeldWal] = HeldWal
     wal_birth: type[WalBirth] = WalBirth
     committer: type[Committer] = Committer
     segment_birth: type[SegmentBirth] = SegmentBirth
@@ -122,7 +125,8 @@ class Log(Upkeep):
         if self.options.needs_thread:
             self._timer = self._make_timer(runtime)
         self._codec = codec = parts.codec(self.options.frame)
-        wal_birth = parts.wal_birth(vfs, codec, runtime.entropy, parts.wal_file, self.options.preallocate_bytes)
+        wal_file = parts.wal_file if self.options.durability == "wal" else parts.held_wal
+        wal_birth = parts.wal_birth(vfs, codec, runtime.entropy, wal_file, self.options.preallocate_bytes)
         self._cursor_birth = parts.cursor_birth(vfs)
         self._manifest_birth = parts.manifest_birth(vfs)
         self._finalizer = parts.finalizer(vfs, parts.segment_birth(vfs, codec, runtime.entropy, runtime.now), wal_birth)
@@ -263,7 +267,10 @@ class Log(Upkeep):
 
     def _sync(self) -> None:
         self._check_writable()
-        self._committer.commit_held(self._wal, self._wal.next - 1)
+        if self._wal.held:
+            self._rotate()
+        else:
+            self._committer.commit_held(self._wal, self._wal.next - 1)
 
     def _rotate(self) -> None:
         old = self._wal
@@ -271,7 +278,8 @@ class Log(Upkeep):
         self._check_writable()
         if self._wal is not old:
             return  # while this thread waited another has rotated, and what this one appended before is durable
-        self._committer.finish(old)
+        if not old.held:
+            self._committer.finish(old)
         if old.size == HEADER_BYTES:
             return
         try:
@@ -502,6 +510,8 @@ class Log(Upkeep):
             return
         try:
             self._check_writable()
+            if self._wal.held:
+                self._rotate()
             self._committer.finish(self._wal)
             self._flush_progress(list(self._feeds.values()))
         finally:

@@ -11,16 +11,26 @@ PREALLOCATE_BYTES_DEFAULT = 64 * 1024
 BYTES_MAX = 1 << 62
 DAY_S = 86_400
 
+Durability = Literal["wal", "segment-only"]
 SyncPolicy = Literal["each", "explicit", "bytes", "interval", "either"]
+Frame = Literal["1", "2"]
+ReadMode = Literal["plain", "mmap"]
+BudgetPolicy = Literal["backpressure", "drop-oldest"]
+Slow = Literal["skip", "unregister"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What makes appends durable, when a WAL is finished, and who waits for whom.
 
-    ``sync``: "each" append is durable when it returns; or only an "explicit" sync() makes it so; or, besides, the
-    append by which ``sync_bytes`` are not yet durable ("bytes"), a thread of the log's own at most
+    ``durability``: an append goes to the "wal", and that is synced. Or, "segment-only", it stays in memory until its
+    segment is finished: a crash may lose the whole open segment and nothing else; ``sync``, ``rotate`` and ``close``
+    finish it, as do ``wal_bytes``, which bounds the memory, and ``rotate_age_s``.
+
+    ``sync`` (of the WAL): "each" append is durable when it returns; or only an "explicit" sync() makes it so; or,
+    besides, the append by which ``sync_bytes`` are not yet durable ("bytes"), a thread of the log's own at most
     ``sync_interval_ms`` after an append ("interval", also where no other append follows), or "either" of these.
+    Without a choice it is "each", or with durability "segment-only", where there is nothing to sync, "explicit".
 
     ``group_delay_ms`` and ``group_max``: who begins a sync waits until as many append as did around the last one, or
     so many, and so long at most; None is as long as a sync took, 0 never. A lone appender never waits.
@@ -42,7 +52,8 @@ class Options:
     ``maintain``, as ``slow`` says: "skip" or "unregister".
     """
 
-    sync: SyncPolicy = "each"
+    durability: Durability = "wal"
+    sync: SyncPolicy | None = None
     sync_bytes: int = SYNC_BYTES_DEFAULT
     sync_interval_ms: float = SYNC_INTERVAL_MS_DEFAULT
     group_delay_ms: float | None = None
@@ -50,31 +61,37 @@ class Options:
     wal_bytes: int = WAL_BYTES_DEFAULT
     rotate_age_s: float = 0.0
     preallocate_bytes: int = PREALLOCATE_BYTES_DEFAULT
-    frame: Literal["1", "2"] = "1"
-    read_mode: Literal["plain", "mmap"] = "plain"
+    frame: Frame = "1"
+    read_mode: ReadMode = "plain"
     budget_bytes: int = 0
-    budget_policy: Literal["backpressure", "drop-oldest"] = "backpressure"
+    budget_policy: BudgetPolicy = "backpressure"
     age_seconds: float = 0
     lag_records: int = 0
     lag_seconds: float = 0
-    slow: Literal["skip", "unregister"] = "skip"
+    slow: Slow = "skip"
 
     def __post_init__(self) -> None:
-        if self.sync not in get_args(SyncPolicy):
-            told = ", ".join(f'"{policy}"' for policy in get_args(SyncPolicy))
-            raise ValueError(f"sync={self.sync!r}: it is one of {told}")
-        if self.frame not in ("1", "2"):
-            raise ValueError(f'frame={self.frame!r}: it is "1" or "2"')
-        if self.read_mode not in ("plain", "mmap"):
-            raise ValueError(f'read_mode={self.read_mode!r}: it is "plain" or "mmap"')
-        if self.budget_policy not in ("backpressure", "drop-oldest"):
-            raise ValueError(f'budget_policy={self.budget_policy!r}: it is "backpressure" or "drop-oldest"')
-        if self.slow not in ("skip", "unregister"):
-            raise ValueError(f'slow={self.slow!r}: it is "skip" or "unregister"')
+        if self.sync is None:
+            object.__setattr__(self, "sync", "each" if self.durability == "wal" else "explicit")
+        for name, choices in _CHOICES:
+            if getattr(self, name) not in choices:
+                told = ", ".join(f'"{choice}"' for choice in choices)
+                raise ValueError(f"{name}={getattr(self, name)!r}: it is one of {told}")
         for name, least, most, told in _BOUNDS:
             value = getattr(self, name)
             if value is not None and not least <= value <= most:  # nor is a NaN
                 raise ValueError(f"{name}={value}: {told}")
+        if self.durability == "segment-only":
+            self._refuse_what_needs_a_wal()
+
+    def _refuse_what_needs_a_wal(self) -> None:
+        for name, idle in _WITHOUT_WAL:
+            value = getattr(self, name)
+            if value not in idle:
+                raise ValueError(
+                    f'{name}={value!r} with durability="segment-only": there is no WAL to sync or to grow; '
+                    "leave it out, and bound what a crash may lose by wal_bytes or rotate_age_s"
+                )
 
     @property
     def due_bytes(self) -> float:
@@ -98,6 +115,23 @@ class Options:
         """The size at which a WAL is finalized: with a budget a quarter of it at most, so that parts of it can go."""
         return min(self.wal_bytes, max(1, self.budget_bytes // 4)) if self.budget_bytes else self.wal_bytes
 
+
+_CHOICES = (
+    ("durability", get_args(Durability)),
+    ("sync", get_args(SyncPolicy)),
+    ("frame", get_args(Frame)),
+    ("read_mode", get_args(ReadMode)),
+    ("budget_policy", get_args(BudgetPolicy)),
+    ("slow", get_args(Slow)),
+)
+"""What each may be."""
+
+_WITHOUT_WAL: tuple[tuple[str, tuple[object, ...]], ...] = (
+    ("sync", ("explicit",)),
+    ("group_delay_ms", (None, 0)),
+    ("preallocate_bytes", (PREALLOCATE_BYTES_DEFAULT, 0)),
+)
+"""What says nothing where there is no WAL; other values would be asking for something that is not done."""
 
 _BOUNDS: tuple[tuple[str, float, float, str], ...] = (
     ("sync_bytes", 1, BYTES_MAX, "a number of bytes above 0"),

@@ -38,6 +38,9 @@ class WalFile:
     of what is written, ``begun_size`` how much of that the last sync to begin covers, ``durable_size`` the last to end.
     """
 
+    held = False
+    """Whether it is in memory only (``held.py``), so that nothing but a rotation makes it durable."""
+
     def __init__(self, file: File, first: int, seed: int, codec: Codec, growth_bytes: int = 0) -> None:
         self.file = file
         self.name = wal_name(first)

@@ -141,6 +141,20 @@ def test_a_failed_call_before_a_promised_one_may_be_absent() -> None:
     assert not allowed(log, (), None)
 
 
+def test_what_was_not_promised_is_doubtful_once_closing_failed() -> None:
+    log = Log()
+    for name in (b"a", b"b", b"c"):
+        log.begin_append([name])
+        log.end_append(1)
+    log.promise(1)
+    log.doubt()
+    assert [allowed(log, (b"a", b"b", b"c")[:n], None) for n in range(4)] == [False, True, True, True]
+    assert log.length() == 1
+    log.begin_append([b"d"])
+    log.end_append(1, first=1)
+    assert log.records == [b"a", b"d"]
+
+
 def test_half_a_batch_is_never_allowed() -> None:
     log = Log()
     log.begin_append([b"a", b"b", b"c"])

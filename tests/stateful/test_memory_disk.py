@@ -17,6 +17,13 @@ OPTIONS = {
     "preallocate_bytes": ("0", "0", "900", "3000"),
 }
 """Those that need no threads; what does is tested under the scheduler."""
+WITHOUT_WAL = {
+    "durability": ("segment-only",),
+    "wal_bytes": ("200", "1000", "100000"),
+    "frame": ("1", "2"),
+    "budget_bytes": ("0", "0", "3000"),
+    "budget_policy": ("backpressure", "drop-oldest"),
+}
 LETS_GO = {
     "sync": ("each", "explicit"),
     "wal_bytes": ("200", "1000"),
@@ -67,6 +74,13 @@ def test_the_log_keeps_its_promises_when_calls_fail(profile: str, total: Coverag
 def test_what_is_let_go_is_counted(profile: str, faults: bool, total: Coverage) -> None:
     machine = crash_machine("wal", profile=profile, options=LETS_GO, faults=faults)
     live(machine, total, settings(LIFE, max_examples=120))
+    assert machine.coverage.judged > 1_000
+
+
+@pytest.mark.parametrize("faults", [False, True])
+def test_without_a_wal_the_open_segment_is_all_a_crash_may_lose(faults: bool, total: Coverage) -> None:
+    machine = crash_machine("wal", options=WITHOUT_WAL, faults=faults)
+    live(machine, total, settings(LIFE, max_examples=60))
     assert machine.coverage.judged > 1_000
 
 

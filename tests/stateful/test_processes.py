@@ -162,7 +162,14 @@ LIFE = settings(
 
 @pytest.mark.parametrize(
     "engine",
-    ["wal", "wal wal_bytes=300", "wal sync=explicit wal_bytes=1000 preallocate_bytes=700", "wal sync=either", "sqlite"],
+    [
+        "wal",
+        "wal wal_bytes=300",
+        "wal sync=explicit wal_bytes=1000 preallocate_bytes=700",
+        "wal sync=either",
+        "wal durability=segment-only wal_bytes=1000",
+        "sqlite",
+    ],
 )
 def test_no_kill_breaks_a_promise(engine: str) -> None:
     machine: type[ProcessMachine] = type("Machine", (ProcessMachine,), {"engine": EngineRef.parse(engine)})

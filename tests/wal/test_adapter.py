@@ -16,9 +16,15 @@ def test_promises_follow_from_the_options() -> None:
         engine = WalEngine(vfs=MemoryVfs(), runtime=StillRuntime(), sync=sync, wal_bytes="4096")
         assert engine.promise == promise
         assert engine.log.options.wal_bytes == 4096
+    assert WalEngine(vfs=MemoryVfs(), runtime=StillRuntime(), durability="segment-only").promise == "sync rotate close"
 
 
 WRONG = [
+    {"durability": "none"},
+    {"durability": "segment-only", "sync": "each"},
+    {"durability": "segment-only", "sync": "interval"},
+    {"durability": "segment-only", "preallocate_bytes": "4096"},
+    {"durability": "segment-only", "group_delay_ms": "1"},
     {"sync": "maybe"},
     {"wal_bytes": "many"},
     {"wal_bytes": "0"},
