@@ -216,8 +216,9 @@ def states(rounds: int, profile: str) -> list[Measured]:
 
 # -- recovery ----------------------------------------------------------------------------------------------------------
 
-RECOVERIES = ((10, 0), (10, 1_000), (10, 10_000), (10, 100_000), (100, 10_000), (1_000, 10_000), (1_000, 0))
-"""Segments, and records of 100 bytes in the WAL."""
+RECOVERIES = tuple((10, count) for count in (0, 1_000, 10_000, 100_000, 500_000))
+RECOVERIES += ((100, 10_000), (1_000, 10_000), (1_000, 0))
+"""Segments, and records of 100 bytes in the WAL: half a million are as many as a WAL of the usual size holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,7 @@ class CursorBirth(Birth):
 
     def draft(self, name: str, cursor: Cursor) -> File:
         """Write it under its temporary name; ``publish`` is to follow."""
-        return self.prepare(cursor_name(name), (pack_cursor(name, cursor),))
+        return self.prepare(cursor_name(name), ((0, pack_cursor(name, cursor)),))
 
     def publish(self, name: str, file: File) -> None:
         """Make the draft the subscriber's progress, durably."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from chaoswal.vfs.protocol import Vfs
 from chaoswal.wal.errors import CorruptLog
-from chaoswal.wal.files import HEADER_BYTES, LOCK_NAME, MANIFEST_NAME, cursor_name, segment_name, wal_name
+from chaoswal.wal.files import LOCK_NAME, MANIFEST_NAME, cursor_name, segment_name, wal_name
 from chaoswal.wal.frames import Codec
 from chaoswal.wal.recovery import REFUSE, REPORT, UNLINK, Action, plan
 from chaoswal.wal.segment import Segment
@@ -95,7 +95,7 @@ def examine(vfs: Vfs, pause: Callable[[float], None]) -> Examined:
         *_cursors(survey),
         *(_left_over(action.name) for action in actions if action.verb == UNLINK and not action.name.endswith(".wal")),
     ]
-    end = survey.tail.scan.next if survey.tail is not None else survey.end
+    end = survey.tail.next if survey.tail is not None else survey.end
     return Examined(
         start=survey.start,
         end=end,
@@ -168,19 +168,18 @@ def _wals(survey: Survey) -> list[FileReport]:
 
 
 def _tail(tail: Tail) -> FileReport:
-    end, state, detail = max(tail.scan.end, HEADER_BYTES), "good", ""
-    rest = len(tail.data) - end
+    state, detail = "good", ""
     if tail.error is not None:
         state, detail = "damaged", f"byte {tail.error.offset}: {tail.error.reason}"
-    elif tail.data.count(0, end) < rest:  # zeros are room for what is to come
-        state, detail = "torn tail", f"the last {rest} bytes are no record"
+    elif not tail.blank:  # zeros are room for what is to come
+        state, detail = "torn tail", f"the last {tail.window.size - tail.end} bytes are no record"
     return FileReport(
         name=wal_name(tail.first),
         kind="WAL",
         state=state,
         first=tail.first,
-        end=tail.scan.next,
-        frames=len(tail.scan.offsets),
+        end=tail.next,
+        frames=tail.count,
         detail=detail,
     )
 

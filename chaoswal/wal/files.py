@@ -90,13 +90,12 @@ class Birth(ABC):
     Each kind of file does the steps in its own class, so that a trace of calls tells by the line what was made.
     """
 
-    def prepare(self, name: str, pieces: Iterable[bytes]) -> File:
-        """Write everything under the temporary name; until here nothing has happened that anybody would see."""
+    def prepare(self, name: str, pieces: Iterable[tuple[int, bytes]]) -> File:
+        """Write everything, each piece at its offset, under the temporary name; nobody sees anything yet."""
         file = self.create(name + TEMPORARY)
         try:
-            offset = 0
-            for piece in pieces:
-                offset = self.write_whole(file, offset, piece)
+            for offset, piece in pieces:
+                self.write_whole(file, offset, piece)
         except BaseException:
             self.abandon(file, name + TEMPORARY)
             raise
@@ -108,12 +107,11 @@ class Birth(ABC):
         self.rename(name + TEMPORARY, name)
         self.sync_directory()
 
-    def write_whole(self, file: File, offset: int, data: bytes) -> int:
-        """Write all of ``data``, however little a call takes; returns the offset behind it."""
+    def write_whole(self, file: File, offset: int, data: bytes) -> None:
+        """Write all of ``data``, however little a call takes."""
         done = self.write(file, offset, data)
         while done < len(data):
             done += self.write(file, offset + done, data[done:])
-        return offset + done
 
     def abandon(self, file: File, temporary: str) -> None:
         """Remove what could not be written; should that fail too, the next recovery removes it."""

@@ -14,7 +14,7 @@ sync of them failed. The torn tail stays behind in the old WAL, and goes with it
 """
 
 from chaoswal.vfs.protocol import Vfs
-from chaoswal.wal.frames import Scan
+from chaoswal.wal.extent import Extent
 from chaoswal.wal.segment import Segment, SegmentBirth
 from chaoswal.wal.walfile import WalBirth, WalFile
 
@@ -27,20 +27,20 @@ class Finalizer:
         self._segment_birth = segment_birth
         self._wal_birth = wal_birth
 
-    def finalize(self, name: str, first: int, data: bytes, scan: Scan) -> tuple[Segment, WalFile]:
-        """Replace the WAL ``name``, which holds ``data``, by a segment and a new WAL."""
-        segment = self.make_segment(first, data, scan)
+    def finalize(self, extent: Extent) -> tuple[Segment, WalFile]:
+        """Replace a WAL, of which this is good, by a segment and a new WAL."""
+        segment = self.make_segment(extent)
         wal = self.make_wal(segment.end)
         try:
-            self.unlink(name)
+            self.unlink(extent.name)
         except BaseException:
             wal.close()
             raise
         return segment, wal
 
-    def make_segment(self, first: int, data: bytes, scan: Scan) -> Segment:
+    def make_segment(self, extent: Extent) -> Segment:
         """Step 1."""
-        return self._segment_birth.make(first, data, scan)
+        return self._segment_birth.make(extent)
 
     def make_wal(self, first: int) -> WalFile:
         """Step 2."""

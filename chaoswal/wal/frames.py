@@ -50,6 +50,13 @@ acknowledged the record.)
 
 The search is linear in the file. Payloads that are full of magics with large lengths could make it quadratic; it
 gives up, and reports, when it has checked 16 times the file.
+
+From file to file
+-----------------
+A segment has its frames from a WAL, at the same offsets. Their checksums start elsewhere, and they are *moved*, not
+computed again: a CRC is linear, so that what two starts make of equal bytes differs by something that depends on the
+starts and the length alone, and can be had from zeros. It is quicker, and no step of it makes a bad frame good: bytes
+that are damaged after they were tested are as bad in the segment as they would be in the WAL.
 """
 
 import struct
@@ -60,6 +67,7 @@ from typing import TypeAlias
 from crc32c import crc32c
 
 from chaoswal.wal.errors import CorruptLog, MissingPackage
+from chaoswal.wal.window import Window
 
 MAGIC = b"CWf1"
 MAGIC_HASHED = b"CWf2"
@@ -86,6 +94,7 @@ _BODY = struct.Struct("<IIQQ")
 _SEAL = struct.Struct("<4sI")
 _CRC = struct.Struct("<I")
 _unpack_header = _HEADER.unpack_from
+_unpack_sizes = struct.Struct("<4sIII").unpack_from
 
 
 class Scan:
@@ -254,33 +263,59 @@ class Codec:
         return FRAME_BYTES + length + (HASH_BYTES if magic == MAGIC_HASHED else 0)
 
     def later_frames(
-        self, data: bytes, seed: int, sequence: int, at: int, base: int, name: str
+        self, window: Window, seed: int, sequence: int, offset: int, name: str
     ) -> Iterator[tuple[int, int]]:
-        """(sequence, synced) of each good frame behind the bad one at ``data[at:]``; ``name`` is for the error."""
-        budget = SEARCH_FACTOR * len(data)
-        last = len(data) - FRAME_BYTES
-        spot = data.find(MAGIC_START, at + 1)
-        while 0 <= spot <= last:
-            header = _unpack_header(data, spot)
+        """(sequence, synced) of each good frame behind the bad one at ``offset``; ``name`` is that of the file."""
+        budget = SEARCH_FACTOR * window.size
+        spot = window.find(MAGIC_START, offset + 1, FRAME_BYTES)
+        while spot >= 0:
+            header = _unpack_header(window.data, spot - window.base)
             magic, crc, length, _, number, synced = header
-            end = spot + FRAME_BYTES + length + (HASH_BYTES if magic == MAGIC_HASHED else 0)
             following = spot + 1
-            if number >= sequence and self.plausible(header, number, last - spot):
+            if number >= sequence and self.plausible(header, number, window.size - FRAME_BYTES - spot):
                 budget -= length
-                if self.checksum(data[spot + 8 : end], seed, base + spot) == crc:
+                whole = FRAME_BYTES + length + (HASH_BYTES if magic == MAGIC_HASHED else 0)
+                at = window.cover(spot, whole)
+                if self.checksum(window.data[at + 8 : at + whole], seed, spot) == crc:
                     yield number, synced
-                    following = end
+                    following = spot + whole
             if budget < 0:
-                raise CorruptLog(
-                    name, base + at, sequence, sequence, "too much that looks like frames behind a bad one"
-                )
-            spot = data.find(MAGIC_START, following)
+                raise CorruptLog(name, offset, sequence, sequence, "too much that looks like frames behind a bad one")
+            spot = window.find(MAGIC_START, following, FRAME_BYTES)
 
-    def reseal(self, data: bytes, offsets: Sequence[int], end: int, seed: int) -> bytearray:
-        """The frames ``data[offsets[0]:end]``, to lie at the same offsets in another file."""
-        start = offsets[0]
-        piece = bytearray(data[start:end])
-        checksum, pack_into = self.checksum, _CRC.pack_into
-        for offset, stop in zip(offsets, [*offsets[1:], end], strict=True):
-            pack_into(piece, offset - start + 4, checksum(data[offset + 8 : stop], seed, offset))
-        return piece
+
+class Resealer:
+    """Takes good frames over into another file, to the same offsets, for which they need other checksums."""
+
+    def __init__(self, codec: Codec, old_seed: int, new_seed: int) -> None:
+        self._checksum = codec.checksum
+        self._seeds = old_seed, new_seed
+        self._differences: dict[int, int] = {}
+
+    def reseal(self, data: bytes, at: int, end: int, base: int, number: int) -> tuple[bytearray, list[int]]:
+        """The frames ``data[at:end]`` from this number on, and number and offset of each.
+
+        ValueError where they do not end at ``end``.
+        """
+        piece, places = bytearray(memoryview(data)[at:end]), list[int]()
+        differences, pack_into = self._differences, _CRC.pack_into
+        back, last = at - 4, end - FRAME_BYTES
+        while at <= last:
+            magic, crc, length, count = _unpack_sizes(data, at)
+            length += FRAME_BYTES if magic == MAGIC else FRAME_BYTES + HASH_BYTES
+            difference = differences.get(length)
+            if difference is None:
+                difference = differences[length] = self.difference(length - 8)
+            pack_into(piece, at - back, crc ^ difference)
+            places += number, base + at
+            number += count or 1
+            at += length
+        if at != end:
+            raise ValueError("the frames do not end where they did")
+        return piece, places
+
+    def difference(self, length: int) -> int:
+        """What the checksums of as many equal bytes at equal offsets in the two files differ by."""
+        zeros = bytes(length)
+        old, new = self._seeds
+        return self._checksum(zeros, old, 0) ^ self._checksum(zeros, new, 0)

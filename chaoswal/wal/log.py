@@ -41,6 +41,7 @@ from chaoswal.wal.errors import (
     SubscriberBusy,
     UnknownSubscriber,
 )
+from chaoswal.wal.extent import Extent
 from chaoswal.wal.files import HEADER_BYTES, KNOWN, LOCK_NAME, cursor_name
 from chaoswal.wal.finalize import Finalizer
 from chaoswal.wal.frames import PAYLOAD_BYTES_MAX, Codec, Pieces, Record, batch, length_of
@@ -56,6 +57,7 @@ from chaoswal.wal.survey import Surveyor, check_names
 from chaoswal.wal.timer import Job, Timer
 from chaoswal.wal.upkeep import Upkeep
 from chaoswal.wal.walfile import WalBirth, WalFile
+from chaoswal.wal.window import Window
 
 READ_BYTES = 1 << 20
 """How much a reader of all records takes at a time."""
@@ -296,11 +298,11 @@ class Log(Upkeep):
         old.close()
 
     def _finalize(self, old: WalFile) -> tuple[Segment, WalFile]:
-        data = old.file.read(0, old.size)
-        scan = self._codec.scan(data, old.seed, old.first, HEADER_BYTES)
-        if scan.next != old.next:
-            raise CorruptLog(old.name, scan.end, scan.next, old.next - 1, "what was written reads back differently")
-        return self._finalizer.finalize(old.name, old.first, data, scan)
+        found = Extent(old.name, old.first, Window(old.file, old.size))
+        found.gather(self._codec, old.seed)
+        if (found.end, found.next) != (old.size, old.next):
+            raise CorruptLog(old.name, found.end, found.next, old.next - 1, "what was written reads back differently")
+        return self._finalizer.finalize(found)
 
     def counters(self) -> Counters:
         """What this log has done since it was opened, and what there is."""

@@ -27,6 +27,7 @@ written, has none of the four.
 
 import struct
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from crc32c import crc32c
 
@@ -100,6 +101,7 @@ def pack_manifest(manifest: Manifest) -> bytes:
     return body + _U32.pack(crc32c(body))
 
 
+@lru_cache(64)  # those who open logs by the thousand find the same few
 def parse_manifest(data: bytes) -> Manifest:
     """The manifest in the bytes of the file; CorruptLog if it is damaged."""
     body = data[:-4]
@@ -137,7 +139,7 @@ class ManifestBirth(Birth):
 
     def draft(self, manifest: Manifest) -> File:
         """Write it under its temporary name; ``publish`` is to follow."""
-        return self.prepare(MANIFEST_NAME, (pack_manifest(manifest),))
+        return self.prepare(MANIFEST_NAME, ((0, pack_manifest(manifest)),))
 
     def publish(self, file: File) -> None:
         """Make the draft the manifest, durably."""

@@ -27,17 +27,19 @@ from collections.abc import Callable, Iterator
 
 from chaoswal.vfs.protocol import File, Vfs
 from chaoswal.wal.errors import CorruptLog, RecordGone
+from chaoswal.wal.extent import scans
 from chaoswal.wal.files import HEADER_BYTES, MANIFEST_NAME, WAL_MAGIC, check_header, segment_name, wal_name
-from chaoswal.wal.frames import Codec, Record, Scan
+from chaoswal.wal.frames import Codec, Record
 from chaoswal.wal.manifest import load_manifest
 from chaoswal.wal.reading import READ_MODES, PlainFiles, read_frames
 from chaoswal.wal.segment import Segment, load_segment
 from chaoswal.wal.survey import check_names
+from chaoswal.wal.window import Window
 
 LOOKS_MAX = 40
 """How often a directory that does not join is looked at again before it is called damaged."""
-
-PIECE_BYTES = 1 << 20
+READ_BYTES = 1 << 20
+"""How much a reader takes at a time."""
 
 
 class _Moving(Exception):
@@ -63,39 +65,32 @@ class WalView:
 
     def advance(self, file: File) -> None:
         """Read on; CorruptLog if a frame is bad that a later one says was durable."""
-        size = file.size()
         if self._offsets:  # the last append may have been taken back
             self.end, self.next = self._offsets.pop(), self._sequences.pop()
-        while self.end < size:
-            data, scan = self.piece(file, size)
-            if not scan.offsets:
-                self.check_rest(file, size, data)
-                return
-            self._offsets.extend([self.end + offset for offset in scan.offsets])
-            self._sequences.extend(scan.sequences)
-            self.durable = max(self.durable, self._codec.synced(data, scan.offsets[-1]))
-            self.end, self.next = self.end + scan.end, scan.next
+        window = Window(file, file.size(), self.end)
+        for found in scans(window, self._codec, self.seed, self.next, self.end):
+            self._offsets.extend([window.base + offset for offset in found.offsets])
+            self._sequences.extend(found.sequences)
+            self.durable = max(self.durable, self._codec.synced(window.data, found.offsets[-1]))
+            self.end, self.next = window.base + found.end, found.next
+        if self.end < window.size:
+            self.check_rest(window)
 
-    def piece(self, file: File, size: int) -> tuple[bytes, Scan]:
-        """The next good frames, and the bytes they lie in; a frame that is longer than a piece is read whole."""
-        data = file.read(self.end, PIECE_BYTES)
-        scan = self._codec.scan(data, self.seed, self.next, 0, self.end)
-        length = self._codec.frame_length(data)
-        if not scan.offsets and len(data) < length <= size - self.end:
-            data = file.read(self.end, length)
-            scan = self._codec.scan(data, self.seed, self.next, 0, self.end)
-        return data, scan
-
-    def check_rest(self, file: File, size: int, data: bytes) -> None:
+    def check_rest(self, window: Window) -> None:
         """CorruptLog if the bad frame at ``end`` was durable. Zeros may be room for frames to come: look twice."""
-        stuck, self._stuck = self._stuck, (self.end, size)
-        if not any(data[:4]) and stuck != self._stuck:
+        stuck, self._stuck = self._stuck, (self.end, window.size)
+        at = window.cover(self.end, 4)
+        if not any(window.data[at : at + 4]) and stuck != self._stuck:
             return
-        rest = file.read(self.end, size - self.end)
-        for later, synced in self._codec.later_frames(rest, self.seed, self.next, 0, self.end, self.name):
-            if synced > self.next and not self.piece(file, size)[1].offsets:  # it was not merely half written yet
+        for later, synced in self._codec.later_frames(window, self.seed, self.next, self.end, self.name):
+            if synced > self.next and not self.is_good(window):  # it was not merely half written yet
                 reason = "damage before records that were durable"
                 raise CorruptLog(self.name, self.end, self.next, later - 1, reason)
+
+    def is_good(self, window: Window) -> bool:
+        """Whether the next frame is good by now."""
+        again = Window(window.file, window.size, self.end)
+        return any(scans(again, self._codec, self.seed, self.next, self.end))
 
     def read(self, file: File, sequence: int, end: int, max_bytes: int) -> list[Record]:
         """Records from number ``sequence`` on and below ``end``, at least one, about ``max_bytes`` of them."""
@@ -154,7 +149,7 @@ class LogReader:
         except _Moving as moving:
             raise moving.error from None
 
-    def read(self, sequence: int, max_bytes: int = PIECE_BYTES) -> list[Record]:
+    def read(self, sequence: int, max_bytes: int = READ_BYTES) -> list[Record]:
         """Some records from number ``sequence`` on, about ``max_bytes`` of them; none if there is none yet.
 
         Looks again where the record is not known yet, or its file has gone. RecordGone if it was cleaned up.

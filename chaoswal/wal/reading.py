@@ -11,20 +11,11 @@ from typing import Protocol
 from chaoswal.vfs.protocol import Map, Vfs
 from chaoswal.wal.errors import CorruptLog
 from chaoswal.wal.frames import Codec, Record
+from chaoswal.wal.window import Readable, Window
 
 RECENT_BYTES = 64 * 1024
 RECENT_RUNS = 4
 MAPS_KEPT = 8
-
-
-class Readable(Protocol):
-    """As much of a file as reading needs."""
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Up to ``length`` bytes at ``offset``; fewer only at the end."""
-
-    def close(self) -> None:
-        """Done with it."""
 
 
 class Opener(Protocol):
@@ -133,8 +124,7 @@ def damage(file: Readable, name: str, codec: Codec, seed: int, at: tuple[int, in
     """The error for a bad frame: it names the records up to the next good frame."""
     sequence, offset = at
     limit, following = end
-    data = file.read(offset, limit - offset)
-    for later, _ in codec.later_frames(data, seed, sequence + 1, 0, offset, name):
+    for later, _ in codec.later_frames(Window(file, limit, offset), seed, sequence + 1, offset, name):
         return CorruptLog(name, offset, sequence, later - 1, "a record that was durable is damaged")
     return CorruptLog(name, offset, sequence, following - 1, "records that were durable are damaged")
 

@@ -223,7 +223,7 @@ def _place(name: str, first: int, end: int) -> tuple[Place, CorruptLog | None]:
 
 
 def _plan_cursors(survey: Survey) -> list[Action]:
-    end = survey.end if survey.tail is None else survey.tail.scan.next
+    end = survey.end if survey.tail is None else survey.tail.next
     actions = []
     for name, cursor in survey.cursors.items():
         facts, error = _judge_cursor(name, cursor, survey, end)
@@ -369,7 +369,7 @@ class Recovery:
             return self.reuse(tail)
         if verb == REPLACE:
             return self.make_wal(tail.first)
-        segment, wal = self._finalizer.finalize(wal_name(tail.first), tail.first, tail.data, tail.scan)
+        segment, wal = self._finalizer.finalize(tail)
         segments.append(segment)
         return wal
 

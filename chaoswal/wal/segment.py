@@ -32,6 +32,7 @@ from crc32c import crc32c
 
 from chaoswal.vfs.protocol import File, Vfs
 from chaoswal.wal.errors import CorruptLog
+from chaoswal.wal.extent import Extent
 from chaoswal.wal.files import (
     HEADER_BYTES,
     IDENTITY_BYTES,
@@ -42,16 +43,15 @@ from chaoswal.wal.files import (
     pack_header,
     segment_name,
 )
-from chaoswal.wal.frames import FRAME_BYTES, Codec, Record, Scan
-from chaoswal.wal.reading import Opener, Readable, read_frames
+from chaoswal.wal.frames import Codec, Record, Resealer
+from chaoswal.wal.reading import Opener, read_frames
+from chaoswal.wal.window import PIECE_BYTES, Readable
 
 FOOTER_MAGIC = b"CWsegF2\n"
 FOOTER_BYTES = 56
 FOOTER_MAGIC_1 = b"CWsegF1\n"
 FOOTER_BYTES_1 = 48
 ENTRY_BYTES = 16
-PIECE_BYTES = 1 << 20
-"""A segment is written in pieces of about this size."""
 
 _FOOTER = struct.Struct("<QQQQIII")
 _FOOTER_1 = struct.Struct("<QQQIII")
@@ -191,26 +191,42 @@ class SegmentBirth(Birth):
         self._entropy = entropy
         self._now = now
 
-    def make(self, first: int, data: bytes, scan: Scan) -> Segment:
+    def make(self, extent: Extent) -> Segment:
         """The segment with the good frames of a WAL, durable."""
-        header = pack_header(SEGMENT_MAGIC, self._entropy(IDENTITY_BYTES), first)
-        segment = describe(first, scan, round(self._now() * 1000), header_seed(header))
-        file = self.prepare(segment.name, self.pieces(header, data, scan, segment))
+        header = pack_header(SEGMENT_MAGIC, self._entropy(IDENTITY_BYTES), extent.first)
+        finished_at = round(self._now() * 1000)
+        segment = Segment(extent.first, extent.next, extent.end, finished_at, extent.count, 0, header_seed(header))
+        file = self.prepare(segment.name, self.pieces(header, extent, segment))
         try:
             self.commit(file, segment.name)
         finally:
             file.close()
         return segment
 
-    def pieces(self, header: bytes, data: bytes, scan: Scan, segment: Segment) -> Iterator[bytes]:
-        """The whole file, in pieces of about PIECE_BYTES."""
-        pending = header
-        for low, high, end in _spans(scan):
-            pending += self._codec.reseal(data, scan.offsets[low:high], end, segment.seed)
-            if len(pending) >= PIECE_BYTES:
-                yield pending
-                pending = b""
-        yield pending + pack_index(scan) + pack_footer(segment)
+    def pieces(self, header: bytes, extent: Extent, segment: Segment) -> Iterator[tuple[int, bytes]]:
+        """The whole file, in pieces at their offsets; one, if it is short. The checksum of the index is found out."""
+        frames, at = header, 0
+        index, index_at = b"", segment.index_offset
+        resealer = Resealer(self._codec, extent.seed, segment.seed)
+        for run in extent.runs:
+            resealed, places = extent.reseal(run, resealer)
+            frames += resealed
+            index += struct.pack(f"<{len(places)}Q", *places)
+            if len(frames) >= PIECE_BYTES:
+                yield at, frames
+                frames, at = b"", at + len(frames)
+            if len(index) >= PIECE_BYTES:
+                yield index_at, index
+                segment.index_crc = crc32c(index, segment.index_crc)
+                index, index_at = b"", index_at + len(index)
+        segment.index_crc = crc32c(index, segment.index_crc)
+        rest = index + pack_footer(segment)
+        if index_at == segment.index_offset:
+            yield at, frames + rest
+        else:
+            if frames:
+                yield at, frames
+            yield index_at, rest
 
     def create(self, temporary: str) -> File:
         return self._vfs.create(temporary)
@@ -231,31 +247,8 @@ class SegmentBirth(Birth):
         self._vfs.unlink(temporary)
 
 
-def describe(first: int, scan: Scan, finished_at: int, seed: int) -> Segment:
-    """The segment that the good frames of a WAL will make."""
-    return Segment(first, scan.next, scan.end, finished_at, len(scan.offsets), crc32c(pack_index(scan)), seed)
-
-
-def pack_index(scan: Scan) -> bytes:
-    """Number and offset of each frame."""
-    numbers = [0] * (2 * len(scan.offsets))
-    numbers[::2], numbers[1::2] = scan.sequences, scan.offsets
-    return struct.pack(f"<{len(numbers)}Q", *numbers)
-
-
 def pack_footer(segment: Segment) -> bytes:
     """The last bytes of a segment."""
     places = (segment.first, segment.end, segment.index_offset, segment.finished_at)
     body = _FOOTER.pack(*places, segment.count, segment.index_crc, segment.seed)
     return body + _SEAL.pack(crc32c(body), FOOTER_MAGIC)
-
-
-def _spans(scan: Scan) -> Iterator[tuple[int, int, int]]:
-    """Runs of frames of about PIECE_BYTES: the first, the one behind the last, and the offset of the end."""
-    offsets, low = scan.offsets, 0
-    if scan.end - offsets[0] > PIECE_BYTES:
-        for high in range(1, len(offsets)):
-            if offsets[high] - offsets[low] >= PIECE_BYTES - FRAME_BYTES:
-                yield low, high, offsets[high]
-                low = high
-    yield low, len(offsets), scan.end

@@ -5,28 +5,29 @@ from collections.abc import Sequence
 from chaoswal.vfs.protocol import Vfs
 from chaoswal.wal.cursor import Cursor, load_cursor
 from chaoswal.wal.errors import CorruptLog, ForeignFile
-from chaoswal.wal.files import ALL_KNOWN, HEADER_BYTES, KNOWN, MANIFEST_NAME, WAL_MAGIC, check_header, wal_name
-from chaoswal.wal.frames import Codec, Scan
+from chaoswal.wal.extent import Extent
+from chaoswal.wal.files import ALL_KNOWN, KNOWN, MANIFEST_NAME, WAL_MAGIC, check_header, wal_name
+from chaoswal.wal.frames import Codec
 from chaoswal.wal.manifest import Manifest, load_manifest
 from chaoswal.wal.segment import Segment, load_segment
+from chaoswal.wal.window import NamedFile, Window
 
 EMPTY, TORN, FRAMES, DAMAGED = "empty", "torn", "frames", "damaged"
 
 
-class Tail:
+class Tail(Extent):
     """The WAL behind the last segment.
 
     Its content is EMPTY (nothing but zeros), TORN (nothing good, but something), FRAMES or DAMAGED.
     """
 
-    __slots__ = ("content", "data", "error", "first", "scan", "seed")
+    __slots__ = ("blank", "content", "error")
 
-    def __init__(self, first: int, content: str) -> None:
-        self.first = first
+    def __init__(self, first: int, content: str, window: Window) -> None:
+        super().__init__(wal_name(first), first, window)
         self.content = content
-        self.seed = 0
-        self.data = b""
-        self.scan = Scan(HEADER_BYTES, first)
+        self.blank = True
+        """Whether there is nothing but zeros behind what is good."""
         self.error: CorruptLog | None = None
 
 
@@ -150,38 +151,37 @@ class Surveyor:
                 found.cursor_errors[name] = error
 
     def look_at_tail(self, first: int) -> Tail:
-        """Read a WAL, as far as it is good."""
-        tail = Tail(first, DAMAGED)
-        data = tail.data = self.read_whole(wal_name(first))
-        try:
-            tail.seed = check_header(data, WAL_MAGIC, first, wal_name(first))
-            tail.scan = self._codec.scan(data, tail.seed, first, HEADER_BYTES)
-            self.check_rest(tail)
-        except CorruptLog as error:
-            tail.error = error
-            return tail
-        if tail.scan.offsets:
-            tail.content = FRAMES
-        else:
-            tail.content = EMPTY if data.count(0, HEADER_BYTES) == len(data) - HEADER_BYTES else TORN
-        return tail
-
-    def read_whole(self, name: str) -> bytes:
-        """All bytes of a file; an error of reading is not its end."""
+        """Go through a WAL, as far as it is good; an error of reading is not its end."""
+        name = wal_name(first)
         file = self._vfs.open(name)
         try:
-            return file.read(0, file.size())
+            window = Window(file, file.size())
+            tail = Tail(first, DAMAGED, window)
+            try:
+                self.judge(tail)
+            except CorruptLog as error:
+                tail.error = error
         finally:
             file.close()
+        if not window.whole:
+            window.file = NamedFile(self._vfs, name)  # for whoever copies it
+        return tail
+
+    def judge(self, tail: Tail) -> None:
+        """Say what a WAL holds; CorruptLog if it is damaged."""
+        window = tail.window
+        tail.gather(self._codec, check_header(window.data, WAL_MAGIC, tail.first, tail.name))
+        if tail.end < window.size:
+            tail.blank = window.blank(tail.end)
+            if not tail.blank:
+                self.check_rest(tail)
+        tail.content = FRAMES if tail.count else EMPTY if tail.blank else TORN
 
     def check_rest(self, tail: Tail) -> None:
         """CorruptLog if a good frame behind the first bad one says that the bad one was durable."""
-        scan = tail.scan
-        if scan.end == len(tail.data):
-            return
-        name = wal_name(tail.first)
         follower = None
-        for sequence, synced in self._codec.later_frames(tail.data, tail.seed, scan.next, scan.end, 0, name):
+        for sequence, synced in self._codec.later_frames(tail.window, tail.seed, tail.next, tail.end, tail.name):
             follower = sequence if follower is None else follower
-            if synced > scan.next:
-                raise CorruptLog(name, scan.end, scan.next, follower - 1, "damage before records that were durable")
+            if synced > tail.next:
+                reason = "damage before records that were durable"
+                raise CorruptLog(tail.name, tail.end, tail.next, follower - 1, reason)

@@ -169,7 +169,7 @@ class WalBirth(Birth):
         """A new WAL; it replaces one of the same name."""
         name = wal_name(first)
         header = pack_header(WAL_MAGIC, self._entropy(IDENTITY_BYTES), first)
-        file = self.prepare(name, (header,))
+        file = self.prepare(name, ((0, header),))
         try:
             self.commit(file, name)
         finally:

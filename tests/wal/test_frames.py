@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from chaoswal.wal import Log, MissingPackage, frames
 from chaoswal.wal.errors import CorruptLog
-from chaoswal.wal.frames import FRAME_BYTES, HASH_BYTES, MAGIC, Codec, batch, blake3_digest, split_batch
+from chaoswal.wal.frames import FRAME_BYTES, HASH_BYTES, MAGIC, Codec, Resealer, batch, blake3_digest, split_batch
 from tests.wal.disks import disk_of, files_of, open_log
+from tests.wal.windows import window_of
 
 CODEC = Codec()
 CODECS = {"1": CODEC, "2": Codec("2")}
@@ -92,7 +93,7 @@ def test_a_frame_is_good_only_in_its_place(body: bytes, seed: int, other: int, h
 @given(st.binary(max_size=300), SEEDS)
 def test_noise_is_no_frame_and_no_error(noise: bytes, seed: int) -> None:
     assert CODEC.scan(noise, seed, 0, 0).offsets == []
-    assert list(CODEC.later_frames(MAGIC + noise, seed, 0, 0, 0, "x")) == []
+    assert list(CODEC.later_frames(window_of(MAGIC + noise), seed, 0, 0, "x")) == []
 
 
 @given(st.lists(st.binary(max_size=9), min_size=1))
@@ -111,7 +112,7 @@ def test_successors_are_found_behind_a_bad_frame(frames: list[bytes | list[bytes
     data, _ = write(frames, seed, versions)
     sound = CODEC.scan(data, seed, 0, 0)
     damaged = bytes(4) + data[4:]
-    later = list(CODEC.later_frames(damaged, seed, 0, 0, 0, "x"))
+    later = list(CODEC.later_frames(window_of(damaged), seed, 0, 0, "x"))
     assert later == [(number, 0) for number in sound.sequences[1:]]
 
 
@@ -125,7 +126,7 @@ def test_a_huge_length_is_not_believed() -> None:
 def test_the_search_gives_up_rather_than_become_quadratic() -> None:
     decoy = MAGIC + bytes(4) + (900_000).to_bytes(4, "little") + bytes(20)
     with pytest.raises(CorruptLog, match="looks like frames"):
-        list(CODEC.later_frames(bytes(FRAME_BYTES) + decoy * 40_000, 1, 0, 0, 0, "x"))
+        list(CODEC.later_frames(window_of(bytes(FRAME_BYTES) + decoy * 40_000), 1, 0, 0, "x"))
 
 
 @given(FRAMES.filter(bool), SEEDS, SEEDS, VERSIONS)
@@ -134,8 +135,9 @@ def test_resealed_frames_are_good_in_the_other_file(
 ) -> None:
     data, records = write(frames, old, versions)
     scan = CODEC.scan(data, old, 0, 0)
-    again = bytes(CODEC.reseal(data, scan.offsets, scan.end, new))
-    assert [record for _, record in CODEC.decode(again, new, 0, 0)[0]] == records
+    again, places = Resealer(CODEC, old, new).reseal(data, 0, len(data), 0, 0)
+    assert [record for _, record in CODEC.decode(bytes(again), new, 0, 0)[0]] == records
+    assert places == [number for pair in zip(scan.sequences, scan.offsets, strict=True) for number in pair]
 
 
 # -- version 2 -----------------------------------------------------------------------------------------------------

@@ -7,11 +7,13 @@ from chaoswal.engines.bugs.entry import bug
 from chaoswal.engines.bugs.sync_order import ANY, CACHED
 from chaoswal.vfs.protocol import Lock
 from chaoswal.wal.errors import LogLocked
+from chaoswal.wal.files import wal_name
 from chaoswal.wal.frames import Pieces
 from chaoswal.wal.log import Log
 from chaoswal.wal.manifest import Manifest
 from chaoswal.wal.survey import TORN, Surveyor, Tail
 from chaoswal.wal.walfile import WalFile
+from chaoswal.wal.window import NamedFile, Window
 
 
 @bug("retries-failed-sync", kinds="lost", profiles=f"{CACHED} prefix", site="WalFile.write", faults=True)
@@ -62,7 +64,7 @@ class TakesErrorForEnd(Surveyor):
         try:
             return super().look_at_tail(first)
         except OSError:
-            return Tail(first, TORN)
+            return Tail(first, TORN, Window(NamedFile(self._vfs, wal_name(first)), 0))
 
 
 @bug("close-error-ignored", kinds="lost", profiles=f"{CACHED} prefix", site="WalFile.write", faults=True)

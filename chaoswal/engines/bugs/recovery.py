@@ -9,8 +9,9 @@ from chaoswal.engines.bugs.entry import bug
 from chaoswal.engines.bugs.sync_order import ANY, CACHED
 from chaoswal.vfs.protocol import File
 from chaoswal.wal.errors import CorruptLog
-from chaoswal.wal.files import MANIFEST_NAME, wal_name
-from chaoswal.wal.frames import FRAME_BYTES
+from chaoswal.wal.extent import scans
+from chaoswal.wal.files import HEADER_BYTES, MANIFEST_NAME, wal_name
+from chaoswal.wal.frames import FRAME_BYTES, Codec
 from chaoswal.wal.log import Log
 from chaoswal.wal.manifest import parse_manifest
 from chaoswal.wal.recovery import FINALIZE, REPLACE, Action, Recovered, Recovery
@@ -27,10 +28,11 @@ class Resumes(Recovery):
     def resume(self, file: File, tail: Tail, size: int) -> WalFile:
         """That WAL, to be appended to behind its first ``size`` bytes."""
         wal = self._wal_birth._wal_file(file, tail.first, tail.seed, self._wal_birth._codec)
-        wal._sequences.extend(tail.scan.sequences)
-        wal._offsets.extend(tail.scan.offsets)
-        wal.next = wal.durable = tail.scan.next
-        wal.size, wal.durable_size = size, tail.scan.end
+        for found in scans(tail.window, self._wal_birth._codec, tail.seed, tail.first, HEADER_BYTES):
+            wal._sequences.extend(found.sequences)
+            wal._offsets.extend(found.offsets)
+        wal.next = wal.durable = tail.next
+        wal.size, wal.durable_size = size, tail.end
         return wal
 
     def reopen(self, tail: Tail) -> File:
@@ -50,7 +52,7 @@ class AppendsBehindGarbage(Resumes):
     def settle_tail(self, verb: str, tail: Tail, segments: list[Segment]) -> WalFile:
         file = self.reopen(tail)
         file.sync()
-        return self.resume(file, tail, len(tail.data))
+        return self.resume(file, tail, tail.window.size)
 
 
 @bug("truncation-not-synced", kinds="resurrected", profiles="posix", site="TruncatesOnly.settle_tail")
@@ -60,8 +62,8 @@ class TruncatesOnly(Resumes):
     def settle_tail(self, verb: str, tail: Tail, segments: list[Segment]) -> WalFile:
         file = self.reopen(tail)
         file.sync()
-        file.truncate(tail.scan.end)
-        return self.resume(file, tail, tail.scan.end)
+        file.truncate(tail.end)
+        return self.resume(file, tail, tail.end)
 
 
 @bug("serves-what-is-not-yet-durable", kinds="phantom", profiles=CACHED, site="WalFile.write")
@@ -69,16 +71,17 @@ class ServesUnsynced(Resumes):
     """A kill leaves records in the cache only, and they are served as they are: SQLite in WAL mode, reopened."""
 
     def settle_tail(self, verb: str, tail: Tail, segments: list[Segment]) -> WalFile:
-        if verb == FINALIZE and tail.scan.end == len(tail.data):
-            return self.resume(self.reopen(tail), tail, tail.scan.end)
+        if verb == FINALIZE and tail.end == tail.window.size:
+            return self.resume(self.reopen(tail), tail, tail.end)
         return super().settle_tail(verb, tail, segments)
 
 
 def frames_of(tail: Tail) -> Iterator[tuple[bytes, int]]:
     """Payload and count of each good frame."""
-    stops = [*tail.scan.offsets[1:], tail.scan.end]
-    for start, stop in zip(tail.scan.offsets, stops, strict=False):
-        yield tail.data[start + FRAME_BYTES : stop], _COUNT.unpack_from(tail.data, start)[0]
+    for found in scans(tail.window, Codec(), tail.seed, tail.first, HEADER_BYTES):
+        data, stops = tail.window.data, [*found.offsets[1:], found.end]
+        for start, stop in zip(found.offsets, stops, strict=True):
+            yield data[start + FRAME_BYTES : stop], _COUNT.unpack_from(data, start)[0]
 
 
 @bug("crash-in-recovery-loses-the-wal", kinds="lost phantom", profiles=ANY, site="WalBirth.rename")

@@ -86,15 +86,15 @@ class NotSeeded(Numberless):
 class InPlace(Recycles):
     """Gives a recycled WAL its name first, and writes the header then."""
 
-    def prepare(self, name: str, pieces: Iterable[bytes]) -> File:
+    def prepare(self, name: str, pieces: Iterable[tuple[int, bytes]]) -> File:
         spare = self.spare(f"{name}.tmp")
         if not spare:
             return super().prepare(name, pieces)
         self._vfs.rename(spare, name)
         self.sync_directory()
         file = self._vfs.open(name, write=True)
-        for piece in pieces:
-            self.write_whole(file, 0, piece)
+        for offset, piece in pieces:
+            self.write_whole(file, offset, piece)
         return file
 
     def commit(self, file: File, name: str) -> None:
@@ -135,8 +135,7 @@ class BelievesHeader(ReplacesHeaderless):
 
     def look_at_tail(self, first: int) -> Tail:
         tail = super().look_at_tail(first)
-        if tail.content == TORN and len(tail.data) >= HEADER_BYTES:
-            tail.seed = header_seed(tail.data)
-            tail.scan = self._codec.scan(tail.data, tail.seed, first, HEADER_BYTES)
-            tail.content = FRAMES if tail.scan.offsets else TORN
+        if tail.content == TORN and tail.window.size >= HEADER_BYTES:
+            tail.gather(self._codec, header_seed(tail.window.data))
+            tail.content = FRAMES if tail.count else TORN
         return tail

@@ -3,8 +3,8 @@
 from chaoswal.engines.bugs.entry import bug
 from chaoswal.vfs.protocol import File
 from chaoswal.wal.cursor import CursorBirth
+from chaoswal.wal.extent import Extent
 from chaoswal.wal.finalize import Finalizer
-from chaoswal.wal.frames import Scan
 from chaoswal.wal.log import Log, Parts
 from chaoswal.wal.manifest import ManifestBirth
 from chaoswal.wal.segment import Segment, SegmentBirth
@@ -94,9 +94,9 @@ class RenamedBeforeSync(SegmentBirth):
 class UnlinksFirst(Finalizer):
     """The old file goes before the new one is there: CPython's dbm.dumb, from ``.dir`` to ``.bak``."""
 
-    def make_segment(self, first: int, data: bytes, scan: Scan) -> Segment:
-        self._vfs.unlink(f"wal-{first:020d}.wal")
-        return super().make_segment(first, data, scan)
+    def make_segment(self, extent: Extent) -> Segment:
+        self._vfs.unlink(extent.name)
+        return super().make_segment(extent)
 
     def unlink(self, name: str) -> None:
         pass
@@ -143,8 +143,8 @@ class SyncsTheDirectory(NeverSynced):
 class PurgesFirst(Finalizer):
     """The WAL goes before the segment that replaces it is synced: ArcadeDB #4509."""
 
-    def finalize(self, name: str, first: int, data: bytes, scan: Scan) -> tuple[Segment, WalFile]:
-        segment, wal = super().finalize(name, first, data, scan)
+    def finalize(self, extent: Extent) -> tuple[Segment, WalFile]:
+        segment, wal = super().finalize(extent)
         file = self._vfs.open(segment.name, write=True)
         file.sync()
         file.close()
@@ -155,10 +155,10 @@ class PurgesFirst(Finalizer):
 class NewWalFirst(Finalizer):
     """The WAL moves on before what it leaves behind is in a segment: known of the logs studied."""
 
-    def finalize(self, name: str, first: int, data: bytes, scan: Scan) -> tuple[Segment, WalFile]:
-        wal = self.make_wal(scan.next)
-        segment = self.make_segment(first, data, scan)
-        self.unlink(name)
+    def finalize(self, extent: Extent) -> tuple[Segment, WalFile]:
+        wal = self.make_wal(extent.next)
+        segment = self.make_segment(extent)
+        self.unlink(extent.name)
         return segment, wal
 
 
@@ -177,11 +177,10 @@ class FlushesLate(SegmentBirth):
 
     held = (0, b"")
 
-    def write_whole(self, file: File, offset: int, data: bytes) -> int:
+    def write_whole(self, file: File, offset: int, data: bytes) -> None:
         keep = max(0, len(data) - BUFFER_BYTES)
         super().write_whole(file, offset, data[:keep])
         self.held = (offset + keep, data[keep:])
-        return offset + len(data)
 
     def sync(self, file: File) -> None:
         super().sync(file)
