@@ -5,6 +5,7 @@ import pytest
 from chaoswal.check import Judge
 from chaoswal.disk.profiles import POSIX, Profile
 from chaoswal.engines.registry import EngineRef
+from chaoswal.engines.wal import WalEngine
 from chaoswal.errors import UsageError
 from chaoswal.program import parse_step
 from chaoswal.replay import Status, play, replay, simulated
@@ -99,3 +100,17 @@ def test_an_engine_that_cannot_be_played(name: str, what: str) -> None:
     with pytest.raises(UsageError) as caught:
         simulated(EngineRef.parse(name))
     assert what in str(caught.value)
+
+
+class KeepsItsThreadsSecret(WalEngine):
+    """An adapter that does not say what its options need."""
+
+    needs_threads = None  # type: ignore[assignment]
+
+
+def test_threads_that_nobody_was_told_of_are_a_matter_of_usage() -> None:
+    simulated(EngineRef.parse("wal sync=interval"))
+    with pytest.raises(
+        UsageError, match=r'^cannot open .*: sync="interval" is done by a thread .* or leave the option'
+    ):
+        simulated(EngineRef.parse("tests/test_replay.py:KeepsItsThreadsSecret sync=interval"))

@@ -192,3 +192,17 @@ class MissingPackage(LogError):
 
     def __str__(self) -> str:
         return f"{self.need}: install the package {self.package} (pip install 'chaoswal[{self.package}]')"
+
+
+class NeedsThreads(LogError, RuntimeError):
+    """An option asks for something that is done after a time, and the runtime has no threads."""
+
+    def __init__(self, option: str) -> None:
+        super().__init__(option)
+        self.option = option
+
+    def __str__(self) -> str:
+        return (
+            f"{self.option} is done by a thread of the log's own, and this runtime has none: "
+            "give it one with threads (real ones, or a scheduler's), or leave the option out"
+        )

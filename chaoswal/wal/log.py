@@ -35,6 +35,7 @@ from chaoswal.wal.errors import (
     CorruptLog,
     LogClosed,
     LogLocked,
+    NeedsThreads,
     RecordGone,
     RecordTooLarge,
     SequenceConflict,
@@ -112,7 +113,7 @@ class Log(Upkeep):
     def __init__(self, vfs: Vfs, runtime: Runtime, options: Options | None = None) -> None:
         """Open or make the log in the root of ``vfs``.
 
-        A policy that goes by time needs a ``runtime`` with threads (RuntimeError). Raises LogLocked if the log is open
+        A policy that goes by time needs a ``runtime`` with threads (NeedsThreads). Raises LogLocked if the log is open
         elsewhere, ForeignFile if the directory holds something else, CorruptLog if what was durable is damaged, and
         OSError. Nothing stays locked then.
         """
@@ -169,7 +170,10 @@ class Log(Upkeep):
 
     def _make_timer(self, runtime: Runtime) -> Timer:
         """The thread that the options ask for, not yet running."""
-        timer = self.parts.timer(runtime, self._mutex, "log timer")
+        try:
+            timer = self.parts.timer(runtime, self._mutex, "log timer")
+        except RuntimeError as error:
+            raise NeedsThreads(self.options.by_time) from error
         if self.options.due_s:
             self._sync_job = timer.add(self.options.due_s, self._sync)
         if self.options.rotate_age_s:

@@ -106,6 +106,12 @@ class Options:
         return self.rotate_age_s > 0 or self.sync in ("interval", "either")
 
     @property
+    def by_time(self) -> str:
+        """What is to be done after a time, as options; empty where there is nothing."""
+        asked = [f'sync="{self.sync}"'] if self.sync in ("interval", "either") else []
+        return " with ".join([*asked, f"rotate_age_s={self.rotate_age_s:g}"] if self.rotate_age_s > 0 else asked)
+
+    @property
     def due_s(self) -> float:
         """A thread syncs so many seconds after an append; 0 for never."""
         return self.sync_interval_ms / 1000 if self.sync in ("interval", "either") else 0.0

@@ -14,7 +14,7 @@ from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.real import RealVfs
 from chaoswal.vfs.runtime import RealRuntime, StillRuntime
 from chaoswal.vfs.scheduler import Scheduler
-from chaoswal.wal import Log, LogPoisoned, Options
+from chaoswal.wal import Log, LogPoisoned, NeedsThreads, Options
 from chaoswal.wal.commit import Committer
 from chaoswal.wal.log import Parts
 from tests.wal.disks import open_log, payload, shown
@@ -177,8 +177,13 @@ def test_a_close_during_a_sync_in_the_background_waits_for_it(seed: int) -> None
 
 def test_a_runtime_without_threads_is_told_before_anything_is_touched() -> None:
     vfs = MemoryVfs()
-    for options in (INTERVAL, Options(sync="either"), Options(rotate_age_s=5)):
-        with pytest.raises(RuntimeError, match="one thread"):
+    for told, options in (
+        ('sync="interval"', INTERVAL),
+        ('sync="either"', Options(sync="either")),
+        ("rotate_age_s=5", Options(rotate_age_s=5)),
+        ('sync="either" with rotate_age_s=0.5', Options(sync="either", rotate_age_s=0.5)),
+    ):
+        with pytest.raises(NeedsThreads, match=f"^{told} is done by a thread .* give it one with threads"):
             Log(vfs, StillRuntime(), options)
     assert not vfs.changed()
     open_log(vfs).close()
