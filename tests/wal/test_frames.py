@@ -116,6 +116,11 @@ def test_successors_are_found_behind_a_bad_frame(frames: list[bytes | list[bytes
     assert later == [(number, 0) for number in sound.sequences[1:]]
 
 
+def test_what_claims_to_have_been_durable_before_it_was_written_is_no_frame() -> None:
+    for synced, found in ((4, 1), (5, 1), (6, 0)):
+        assert len(CODEC.scan(encode(CODEC, b"a", 0, 5, synced, 1, 0), 1, 5, 0).offsets) == found
+
+
 def test_a_huge_length_is_not_believed() -> None:
     data = bytearray(encode(CODEC, b"abc", 0, 0, 0, 1, 0))
     data[8:12] = b"\xff\xff\xff\xff"

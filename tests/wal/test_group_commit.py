@@ -196,6 +196,22 @@ def test_lingering_gathers_more_appends_for_a_sync() -> None:
     assert syncs[1] < 0.95 * syncs[0]
 
 
+@pytest.mark.parametrize(("group_max", "waited_s"), [(2, 0), (3, 1)])
+def test_no_more_are_waited_for_than_are_wanted(group_max: int, waited_s: int) -> None:
+    life = Life(Options(group_delay_ms=1000, group_max=group_max))
+
+    def append_once(name: str) -> None:
+        life.append(name.encode())
+
+    def main(log: Log) -> float:
+        log._committer._expected = 3  # of whom two come
+        before = life.scheduler.now()
+        all_at_once(life, append_once, "ab")
+        return life.scheduler.now() - before
+
+    assert waited_s <= life.run(main) < waited_s + 0.5
+
+
 class _TakesTime(WalFile):
     """A sync of this WAL takes a millisecond."""
 
@@ -348,9 +364,12 @@ def test_of_those_who_expect_the_same_number_one_gets_it(seed: int) -> None:
         for _ in range(EACH):
             expected = log.next_sequence
             try:
-                won.append((log.append(name.encode() * 30, expected=expected).sequence, name))
+                sequence = log.append(name.encode() * 30, expected=expected).sequence
             except SequenceConflict as conflict:
                 conflicts.append(conflict)
+            else:
+                assert sequence == expected
+                won.append((sequence, name))
 
     def main(log: Log) -> Any:
         all_at_once(life, partial(work, log))

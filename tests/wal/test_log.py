@@ -103,6 +103,20 @@ def test_reading_begins_anywhere(count: int, start: int) -> None:
     assert list(log.records(start)) == [(number, payload(number)) for number in range(start, count)]
 
 
+def test_a_record_of_a_long_segment_is_found_by_a_few_short_reads() -> None:
+    plan = FaultPlan(tally=True)
+    vfs = MemoryVfs(faults=plan)
+    log = open_log(vfs, sync="explicit", wal_bytes=1 << 20)
+    for number in range(1000):
+        log.append(payload(number))
+    log.rotate()
+    plan.seen.clear()
+    assert log._read(700, 100)[0] == (700, payload(700))
+    reads = [call.length for call in plan.seen if call.call == "read"]
+    assert len(reads) <= 10 + 3, "the search among a thousand; the header, what was found, and the frames"
+    assert sum(reads) < 500
+
+
 def test_large_records_and_many_pieces() -> None:
     log = open_log(MemoryVfs(), wal_bytes=3 << 20)
     records = [bytes([number]) * size for number, size in enumerate([5, 2_500_000, 0, 1 << 20, 7, 4_000_000, 3])]

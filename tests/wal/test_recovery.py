@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chaoswal.disk.crashes import Bound, cuts
 from chaoswal.disk.disk import Disk
+from chaoswal.disk.profiles import PROFILES
+from chaoswal.disk.volume import Volume
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.wal import CorruptLog, ForeignFile, LogError
 from chaoswal.wal.files import segment_name, wal_name
@@ -301,3 +304,20 @@ class _Spy:
 
 def test_errors_of_recovery_are_the_logs_own() -> None:
     assert issubclass(CorruptLog, LogError)
+
+
+@pytest.mark.parametrize("durability", ["wal", "segment-only"])
+def test_what_an_earlier_session_took_back_does_not_come_back(durability: str) -> None:
+    """An append was written, failed, and was truncated away; then a kill, an opening, and a power cut."""
+    vfs = MemoryVfs()
+    log = open_log(vfs)
+    log._wal.append((payload(0),), 0)
+    log._wal.rewind(0)
+    again = MemoryVfs(vfs.killed())
+    assert shown(open_log(again, seed=1, durability=durability)) == []
+    volume = Volume(again.killed(), PROFILES["posix"])
+    images = [volume.image(cut, torn) for cut, torn in cuts(volume, Bound(), 0)]
+    assert [shown(open_log(MemoryVfs(Disk(image=image)), seed=2)) for image in images] == [[]] * len(images)
+    before = Volume(vfs.killed(), PROFILES["posix"])
+    images = [before.image(cut, torn) for cut, torn in cuts(before, Bound(), 0)]
+    assert [payload(0)] in [shown(open_log(MemoryVfs(Disk(image=image)), seed=2)) for image in images]

@@ -17,6 +17,8 @@ from chaoswal.wal.upkeep import Maintained
 from tests.wal.disks import disk_of, files_of, payload, shown
 
 BUDGET = 2000
+SEGMENT_BYTES = 40 + 3 * (32 + 50 + 16) + 56
+"""Of three records of 50 bytes."""
 
 
 def opened(vfs: MemoryVfs, **options: Any) -> Log:
@@ -127,7 +129,9 @@ def test_the_oldest_are_dropped_and_the_loss_is_exact() -> None:
         assert log.used_bytes <= BUDGET
     gone = log.start_sequence
     assert 0 < gone < 106 == log.next_sequence
-    assert log.losses["budget"].records == gone - 3
+    dropped = log.counters().segments_dropped
+    assert log.losses["budget"] == Loss(dropped, gone - 3, dropped * SEGMENT_BYTES)
+    assert gone == 3 * dropped
 
 
 @pytest.mark.parametrize("killed", [False, True])
