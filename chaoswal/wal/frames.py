@@ -55,7 +55,7 @@ From file to file
 -----------------
 A segment has its frames from a WAL, at the same offsets. Their checksums start elsewhere, and they are *moved*, not
 computed again: a CRC is linear, so that what two starts make of equal bytes differs by something that depends on the
-starts and the length alone, and can be had from zeros. It is quicker, and no step of it makes a bad frame good: bytes
+starts and the length alone, and can be had from any bytes. It is quicker, and no step of it makes a bad frame good: bytes
 that are damaged after they were tested are as bad in the segment as they would be in the WAL.
 """
 
@@ -316,6 +316,6 @@ class Resealer:
 
     def difference(self, length: int) -> int:
         """What the checksums of as many equal bytes at equal offsets in the two files differ by."""
-        zeros = bytes(length)
+        some = b"\xff" * length
         old, new = self._seeds
-        return self._checksum(zeros, old, 0) ^ self._checksum(zeros, new, 0)
+        return self._checksum(some, old, 0) ^ self._checksum(some, new, 0)
