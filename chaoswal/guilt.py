@@ -27,7 +27,7 @@ from chaoswal.errors import StepLimit
 from chaoswal.milder import end_of_operation
 from chaoswal.oracle import Traits
 from chaoswal.program import END, START, Step
-from chaoswal.replay import Lived, Played, conclude, live, pass_through, play, simulated
+from chaoswal.replay import Lived, Played, conclude, live, looking, pass_through, play, simulated
 from chaoswal.run import Run, Session
 from chaoswal.text import word_of
 from chaoswal.trace import Begin, Change, End, Event, Rename, SyncBegin, SyncEnd, Truncate, Write
@@ -102,7 +102,7 @@ class _Case:
 
     def __init__(self, factory: Factory, traits: Traits, steps: tuple[Step, ...], profile: Profile) -> None:
         self._factory, self._traits, self._steps, self._profile = factory, traits, steps, profile
-        self._judge = Judge(factory)
+        self._judge = Judge(looking(factory, steps))
         played = play(factory, traits, steps, profile, self._judge)
         self.found: Found | None = played.found
         self.lives: list[Lived] = list(live(factory, traits, steps, profile))

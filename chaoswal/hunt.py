@@ -24,6 +24,7 @@ from chaoswal.check import Coverage, Depth, Found, Judge, check
 from chaoswal.disk.crashes import Bound, Crash, cuts, plan
 from chaoswal.disk.profiles import Profile
 from chaoswal.disk.volume import Volume
+from chaoswal.engines.draws import draw_options, tables_of
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
 from chaoswal.ops import Ack, Append, Cleanup, Operation, Poll, Reopen, Rotate, Subscribe
@@ -115,13 +116,13 @@ class Hunter:
         self.seed = seed
         self.bound = bound
         self.depth = depth
-        self._choices = drawable(engine)
+        self._tables = tables_of(engine.factory())
 
     def configured(self, number: int) -> EngineRef:
         """The engine with the options that go with a number: about half of those that the user has not fixed."""
         chance = random.Random(f"options:{self.seed}:{number}")
-        drawn = {name: chance.choice(values) for name, values in self._choices.items() if chance.random() < 0.5}
-        engine = self.engine.with_options(**drawn)
+        drawn = draw_options(chance, self._tables, dict(self.engine.options), share=0.5)
+        engine = self.engine.with_options(**dict(drawn))
         return engine if _opens(engine) else self.engine
 
     def attempt(self, number: int, parent: int | None = None) -> Attempt:
@@ -314,18 +315,6 @@ def _restarting(operations: Sequence[Operation], every: int) -> Iterator[Operati
         yield operation
         if every and place % every == 0:
             yield Reopen()
-
-
-def drawable(engine: EngineRef) -> dict[str, tuple[str, ...]]:
-    """The options that may be drawn, each with its values: of those the adapter names in ``draws``, what opens."""
-    table: Mapping[str, Sequence[str]] = getattr(engine.factory().kind, "draws", {})
-    fixed = dict(engine.options)
-    values = {
-        name: tuple(value for value in values if _opens(engine.with_options(**{name: value})))
-        for name, values in table.items()
-        if name not in fixed
-    }
-    return {name: found for name, found in values.items() if found}
 
 
 @lru_cache(4096)

@@ -37,8 +37,12 @@ class Progress:
     directories: int
     partial: int
     """Kills inside a write that left a part of it."""
+    together: int = 0
+    """How often several operations were done at once and all came to their end."""
     kills: dict[tuple[str, str], int] = field(default_factory=dict)
     """(place, what followed the kill) to how many."""
+    options: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(option, text) to how many openings it was drawn for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

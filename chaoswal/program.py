@@ -20,9 +20,15 @@ from where they stand, those in front of all operations of a life in its opening
     flip bit 3 at 17 of wal-#.wal nth 1
     fail EIO on read of wal-*.wal nth 1 once
     append 10
+
+An opening with options of its own says so before its operations; they hold until the next such line. Behind the last
+crash it tells how whoever looks then opens the engine::
+
+    open sync=explicit wal_bytes=700
 """
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -92,10 +98,23 @@ class CrashStep:
         return " ".join(words)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """From the next opening on the engine has these options, besides those it has in the whole program."""
+
+    options: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return shlex.join(["open", *(f"{key}={value}" for key, value in self.options)])
+
+
+NO_OPTIONS = Opening()
+"""As the program's engine is, and nothing besides."""
+
 Doing: TypeAlias = Operation | Fault
 """What is done or befalls in a life. A fault arms itself where it stands, until the next crash."""
 
-Step: TypeAlias = Doing | CrashStep | Damage
+Step: TypeAlias = Doing | CrashStep | Damage | Opening
 
 _EVENT = r"(?:start|end|[a-z-]+ of \S+ nth \d+)"
 _CRASH = re.compile(
@@ -114,7 +133,19 @@ def parse_step(line: str) -> Step:
         return Fault.parse(line)
     if line.startswith(WORDS):
         return Damage.parse(line)
+    if line.split(" ", 1)[0] == "open":
+        return _parse_opening(line)
     return text.parse(line, OPERATIONS)
+
+
+def _parse_opening(line: str) -> Opening:
+    try:
+        pairs = [word.partition("=") for word in shlex.split(line)[1:]]
+    except ValueError as error:
+        raise UsageError(f"cannot read the opening {line!r}: {error}") from error
+    if not all(key and equals for key, equals, _ in pairs):
+        raise UsageError(f"cannot read the opening {line!r}: expected e.g. 'open sync=explicit wal_bytes=700'")
+    return Opening(options=tuple((key, value) for key, _, value in pairs))
 
 
 def _parse_crash(line: str) -> CrashStep:
@@ -157,18 +188,19 @@ def _parse_loss(word: str) -> AnchoredLoss:
 
 def step_line(step: Step) -> str:
     """The text form of a step, on one line."""
-    return str(step) if isinstance(step, CrashStep | Fault | Damage) else text.line(step)
+    return str(step) if isinstance(step, CrashStep | Fault | Damage | Opening) else text.line(step)
 
 
 def operations_of(steps: Iterable[Step]) -> list[Operation]:
     """The operations of a program, in order."""
-    return [step for step in steps if not isinstance(step, CrashStep | Fault | Damage)]
+    return [step for step in steps if not isinstance(step, CrashStep | Fault | Damage | Opening)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """A program from one opening to the next crash, if any: the damage before it, and what is done."""
+    """A program from one opening to the next crash, if any: the damage before it, its options, and what is done."""
 
+    opening: Opening = NO_OPTIONS
     damages: tuple[Damage, ...] = ()
     steps: tuple[Doing, ...] = ()
     crash: CrashStep | None = None
@@ -177,12 +209,15 @@ class Life:
 def lives(steps: Sequence[Step]) -> list[Life]:
     """The program cut at its crashes; UsageError where damage stands elsewhere than directly behind a crash."""
     found: list[Life] = []
+    opening = coming = NO_OPTIONS
     damages: list[Damage] = []
     doing: list[Doing] = []
     for step in steps:
         if isinstance(step, CrashStep):
-            found.append(Life(damages=tuple(damages), steps=tuple(doing), crash=step))
-            damages, doing = [], []
+            found.append(Life(opening=opening, damages=tuple(damages), steps=tuple(doing), crash=step))
+            opening, damages, doing = coming, [], []
+        elif isinstance(step, Opening):
+            coming, opening = step, opening if doing else step
         elif not isinstance(step, Damage):
             doing.append(step)
         elif doing or not found:
@@ -190,8 +225,14 @@ def lives(steps: Sequence[Step]) -> list[Life]:
         else:
             damages.append(step)
     if damages or doing or not found:
-        found.append(Life(damages=tuple(damages), steps=tuple(doing)))
+        found.append(Life(opening=opening, damages=tuple(damages), steps=tuple(doing)))
     return found
+
+
+def last_opening(steps: Iterable[Step]) -> Opening:
+    """The options with which whoever looks at the end opens the engine."""
+    openings = [step for step in steps if isinstance(step, Opening)]
+    return openings[-1] if openings else NO_OPTIONS
 
 
 def without_last_crashes(steps: Sequence[Step]) -> list[Step]:

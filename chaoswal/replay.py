@@ -21,7 +21,7 @@ from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import Inconclusive, UsageError
 from chaoswal.oracle import History, Traits
 from chaoswal.oracle.damage import conceded, written
-from chaoswal.program import CrashStep, Doing, Step, lives, operations_of
+from chaoswal.program import CrashStep, Doing, Step, last_opening, lives, operations_of
 from chaoswal.run import Run, Session, record
 from chaoswal.trace import Write
 from chaoswal.verdict import Fault
@@ -78,12 +78,21 @@ def simulated(engine: EngineRef) -> tuple[Factory, Traits]:
     factory = engine.factory()
     if not factory.simulated:
         raise UsageError(f"{engine.name} takes no vfs: it runs on real directories only, under the kill loop")
+    return factory, promises(factory)
+
+
+def promises(factory: Factory) -> Traits:
+    """What an engine promises on the simulated disk; UsageError where it cannot be opened there."""
     try:
         with Session(factory, Disk()) as session:
-            traits = session.traits()
+            return session.traits()
     except (TypeError, ValueError, RuntimeError) as error:  # the last: it asks for threads, which are not there
-        raise UsageError(f"cannot open {engine}: {error}") from error
-    return factory, traits
+        raise UsageError(f"cannot open {factory.name}: {error}") from error
+
+
+def looking(factory: Factory, steps: Sequence[Step]) -> Factory:
+    """The engine as it is opened at the end of a program, by whoever looks."""
+    return factory.with_options(last_opening(steps).options)
 
 
 def play(factory: Factory, traits: Traits, steps: Sequence[Step], profile: Profile, judge: Judge) -> Played:
@@ -142,7 +151,9 @@ def live(
         life = Lived(history=history, step=part.crash, stale=not place.damage(part.damages, history))
         if not life.stale:
             counted = tally if number == len(parts) else None
-            life.run = alter(number - 1, place.run(factory, part.steps, history, profile, counted))
+            engine = factory.with_options(part.opening.options)
+            history.take(promises(engine) if part.opening.options else traits)
+            life.run = alter(number - 1, place.run(engine, part.steps, history, profile, counted))
         if number < len(parts) and not life.stale:
             life.history = history.copy()
             life.crash = crash_of(life.run, part.crash, profile) if part.crash else None
@@ -242,7 +253,7 @@ def _judge_last(disk: Disk, history: History, judge: Judge, crash: Crash) -> Fou
 def replay(engine: EngineRef, steps: Sequence[Step], profile: Profile) -> tuple[Status, Played]:
     """Play a program and, where it passes or its anchor is gone, every crash point around."""
     factory, traits = simulated(engine)
-    judge = Judge(factory)
+    judge = Judge(looking(factory, steps))
     played = play(factory, traits, steps, profile, judge)
     if not played.found and played.step:
         played.found = _around(factory, traits, steps, profile, judge, played)

@@ -6,7 +6,7 @@ is an observation; a run that makes more calls than any recovery should is taken
 stand among the operations; those in front of all operations strike in the opening too.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import takewhile
@@ -25,7 +25,7 @@ from chaoswal.verdict import Fault, Violation
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.runtime import Runtime, StillRuntime
 from chaoswal.vfs.scheduler import Scheduler
-from chaoswal.workload import Driver, probe, traits_of
+from chaoswal.workload import Driver, contained, look, probe, traits_of
 
 
 @dataclass(kw_only=True)
@@ -75,9 +75,7 @@ class Session:
         self.vfs = MemoryVfs(disk, step=step, faults=faults, reverts=reverts)
         if self._scheduler:
             self._scheduler.begin()
-        self.observed = Observed()
-        fault = self._contained(lambda: self._driver.observe(names, self.observed).fault)
-        self.observed.fault = fault or self.observed.fault
+        self.observed = look(self._driver, names)
         self.opened = len(self.vfs)
         self._struck = faults is not None and bool(faults.fired)
         if faults is not None:
@@ -109,15 +107,6 @@ class Session:
     def _open(self) -> LogEngine:
         return self._factory.open_simulated(self.vfs, self._runtime)
 
-    def _contained(self, act: Callable[[], Fault | None]) -> Fault | None:
-        try:
-            return act()
-        except StepLimit as error:
-            return Fault(kind=Violation.HUNG, explanation=str(error))
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises in recovery is an observation
-            self.observed.raised = type(error).__name__
-            return Fault(kind=Violation.UNOPENABLE, explanation=f"recovery raised {type(error).__name__}: {error}")
-
     def probe(self) -> Fault | None:
         """Whether the engine appends and reads on; call it last, for it writes."""
         seen = self.observed
@@ -125,7 +114,7 @@ class Session:
             return None
         driver = self._driver
         handles = driver.handles(seen.deliveries)
-        fault = self._contained(lambda: probe(driver.engine, seen, handles))
+        fault = contained(lambda: probe(driver.engine, seen, handles), seen)
         if fault and fault.kind is Violation.UNOPENABLE:
             return Fault(kind=Violation.STUCK, explanation=fault.explanation.replace("recovery", "appending on"))
         return fault

@@ -28,7 +28,7 @@ from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
 from chaoswal.milder import later, milder, whole
 from chaoswal.oracle import Traits
-from chaoswal.program import START, Anchor, CrashStep, Step, without_last_crashes
+from chaoswal.program import START, Anchor, CrashStep, Step, last_opening, without_last_crashes
 from chaoswal.replay import Played, conclude, play_to_last_run, simulated
 from chaoswal.run import Run, Session
 from chaoswal.simpler import Changes, edited, merged, simpler, simpler_options, weight, weight_of_options
@@ -120,8 +120,14 @@ class Bench:
 
     def played(self, program: Program) -> Played | None:
         """The program played to its last crash and judged; None where its engine cannot be."""
-        subject = self.subject(program.engine)
-        return conclude(self._to_last_run(program, *subject[:2]), program.profile, subject[2]) if subject else None
+        subject, looking = self.subject(program.engine), self._looking(program, program.steps)
+        if not subject or not looking:
+            return None
+        return conclude(self._to_last_run(program, *subject[:2]), program.profile, looking[2])
+
+    def _looking(self, program: Program, steps: Sequence[Step]) -> tuple[Factory, Traits, Judge] | None:
+        """The engine as whoever looks behind these steps opens it."""
+        return self.subject(program.engine.with_options(**dict(last_opening(steps).options)))
 
     def shown(self, program: Program) -> Found | None:
         """The violation, if the program shows it as it stands."""
@@ -156,10 +162,11 @@ class Bench:
         wide: bool,
     ) -> Program | None:
         """The crashes after ``steps`` that show the violation; with ``behind``, in the opening after them."""
-        factory, traits, judge = subject
-        played = self._to_last_run(replace(program, steps=steps + behind), factory, traits)
-        if played.found or played.stale:
+        looking = self._looking(program, steps + behind)
+        played = self._to_last_run(replace(program, steps=steps + behind), *subject[:2])
+        if played.found or played.stale or not looking:
             return None
+        factory, _, judge = looking
         run, names = played.run, tuple(played.history.subscribers)
         found = check(
             run,
@@ -188,7 +195,7 @@ class Bench:
         played = self._started.get(key)
         if played is None:
             played = self._started[key] = play_to_last_run(factory, traits, steps, program.profile)
-        return replace(played, step=last, history=played.history.copy())
+        return replace(played, step=last or played.step, history=played.history.copy())
 
 
 def _points(run: Run, tail: Sequence[Step], *, wide: bool) -> range | None:

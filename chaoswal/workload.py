@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from chaoswal.engines.adapter import LogEngine, Record, Subscription
+from chaoswal.errors import HarnessFault, StepLimit
 from chaoswal.ops import (
     CONCURRENT,
     Ack,
@@ -119,6 +120,8 @@ class Driver:
         """Ask for one operation; the text form of its result, or of the error it raised."""
         try:
             return repr(self._perform(op_index, operation))
+        except HarnessFault:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is an observation, judged by the oracle
             return f"{ERROR}{type(error).__name__}: {error}"
 
@@ -252,6 +255,27 @@ class Driver:
                 observed.counts[name] = handle.counts()
             observed.deliveries[name] = list(self._handle(name).poll(len(observed.records) + 1))
         return observed
+
+
+def look(driver: Driver, names: Sequence[str]) -> Observed:
+    """Open an engine and look at all it shows; whatever it raises is an observation, beside what was seen before."""
+    observed = Observed()
+    fault = contained(lambda: driver.observe(names, observed).fault, observed)
+    observed.fault = fault or observed.fault
+    return observed
+
+
+def contained(act: Callable[[], Fault | None], observed: Observed) -> Fault | None:
+    """The fault in what an engine shows, or raises, as ``observed`` says too. The checker's own errors pass through."""
+    try:
+        return act()
+    except StepLimit as error:
+        return Fault(kind=Violation.HUNG, explanation=str(error))
+    except HarnessFault:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever an engine raises in recovery is an observation
+        observed.raised = type(error).__name__
+        return Fault(kind=Violation.UNOPENABLE, explanation=f"recovery raised {type(error).__name__}: {error}")
 
 
 def observe_log(engine: LogEngine, observed: Observed | None = None) -> Observed:

@@ -4,6 +4,7 @@ These are bounds from above: what lies beyond them must not be dropped. They kno
 the format only how much a record can cost at most. How exactly the engine counts its bytes is its own business.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
 
 RECORD_BYTES = 192
@@ -36,6 +37,11 @@ class Retention:
         self.lag_seconds = lag_seconds
         self.unregisters = bool(unregisters)
 
+    def after(self, before: "Retention") -> "Retention":
+        """These options, in a log that was written under others: its chunks may be as large as theirs."""
+        self.chunk_bytes = max(self.chunk_bytes, before.chunk_bytes)
+        return self
+
     def full(self, sizes: Sequence[int]) -> bool:
         """Whether records of these sizes may be more than the budget allows."""
         return 0 < self.budget_bytes < sum(sizes) + RECORD_BYTES * len(sizes) + SPARE_BYTES
@@ -63,3 +69,60 @@ class Retention:
         if self.lag_records and end - finished > self.lag_records:
             return end - self.lag_records
         return finished
+
+
+class Clock:
+    """What is known of the time, and of who did what when.
+
+    It is between two readings, for nobody looks at the clock in the very moment an engine does. Whatever time allows is
+    then taken at its most: since the first reading for what happened, up to the second for what happens now.
+    """
+
+    def __init__(self) -> None:
+        self.earliest = 0.0
+        self.latest = 0.0
+        self._lengths: list[tuple[float, int]] = []  # since when there may be how many records
+        self._progress: dict[str, float] = {}  # since when a subscriber may have finished nothing more
+
+    def copy(self) -> "Clock":
+        """An independent copy."""
+        other = Clock()
+        other.earliest, other.latest = self.earliest, self.latest
+        other._lengths, other._progress = self._lengths[:], dict(self._progress)
+        return other
+
+    def read(self, earliest: float, latest: float) -> None:
+        """What happens next happens between these two, in seconds."""
+        self.earliest, self.latest = earliest, latest
+
+    def pass_by(self, seconds: float) -> None:
+        """So much later."""
+        self.read(self.earliest + seconds, self.latest + seconds)
+
+    def grown(self, length: int) -> None:
+        """The log may have so many records from now on."""
+        if self._lengths and self._lengths[-1][0] >= self.earliest:
+            self._lengths[-1] = (self._lengths[-1][0], length)
+        else:
+            self._lengths.append((self.earliest, length))
+
+    def cut(self, length: int) -> None:
+        """The log has turned out to have no more than so many records."""
+        self._lengths = [(when, min(length, longer)) for when, longer in self._lengths]
+
+    def older(self, seconds: float) -> int:
+        """How many of the records may be older than this."""
+        place = bisect_right(self._lengths, self.latest - seconds, key=_when)
+        return self._lengths[place - 1][1] if place else 0
+
+    def progressed(self, name: str) -> None:
+        """A subscriber has finished something, or is new."""
+        self._progress[name] = self.earliest
+
+    def idle(self, name: str) -> float:
+        """For how many seconds a subscriber may have finished nothing."""
+        return self.latest - self._progress.get(name, 0.0)
+
+
+def _when(entry: tuple[float, int]) -> float:
+    return entry[0]

@@ -1,6 +1,7 @@
 """The oracle: each kind of violation is reported where it is shown, and its legal neighbour passes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given, settings
@@ -16,6 +17,7 @@ from chaoswal.ops import (
     Close,
     Defer,
     Flush,
+    Maintain,
     OpenAgain,
     Operation,
     Poll,
@@ -551,3 +553,32 @@ def test_appends_at_once_may_be_gone_where_nothing_is_promised() -> None:
 def test_numbers_at_once_are_neither_given_twice_nor_left_out() -> None:
     assert kind(at_once((1, 0), (2, 0))[1]) == "duplicated"
     assert kind(at_once((1, 0), (2, 1), (3, 3), (0, None))[1]) == "hole"
+
+
+def test_a_promise_counts_by_the_options_under_which_it_was_given() -> None:
+    history, fault = told([(Append(size=SIZE), 0), (Append(size=SIZE), 1)], ON_SYNC)
+    assert fault is None
+    history.take(EACH)
+    assert history.open(Observed(records=[record(0)])) is None, "the second was not promised then"
+    history, _ = told([(Append(size=SIZE), 0), (Append(size=SIZE), 1)], EACH)
+    history.take(ON_SYNC)
+    assert kind(history.judge(Observed(records=[record(0)]))) == "lost", "both were"
+
+
+def test_limits_hold_from_the_opening_that_has_them() -> None:
+    aged = replace(EACH, retention=(("age_seconds", 5.0),))
+    history, _ = told([(Append(size=SIZE), 0), (Append(size=SIZE), 1), (Maintain(), ...)], EACH)
+    kept = Observed(records=[record(1)], next_position=2)
+    assert kind(history.judge(kept)) == "hole", "nothing may go"
+    history = History([Append(size=SIZE), Append(size=SIZE), Maintain()], EACH)
+    for op_index, earliest, latest in ((0, 10.0, 11.0), (1, 12.0, 13.0)):
+        history.clock.read(earliest, latest)
+        history.apply(Begin(op_index=op_index))
+        history.apply(End(op_index=op_index, result=str(op_index)))
+    history.take(aged)
+    for latest, violation in ((14.9, "hole"), (15.1, "fine"), (16.9, "fine"), (17.1, "fine")):
+        later = history.copy()
+        later.clock.read(14.0, latest)
+        later.apply(Begin(op_index=2))
+        assert kind(later.judge(kept)) == violation, latest
+        assert kind(later.judge(Observed(records=[], next_position=2))) == ("lost" if latest < 17 else "fine"), latest

@@ -15,7 +15,9 @@ from chaoswal.program import (
     AnchoredLoss,
     CrashStep,
     Life,
+    Opening,
     Step,
+    last_opening,
     lives,
     operations_of,
     parse_step,
@@ -66,7 +68,9 @@ PLAIN: list[Step] = [
     Poll(name="s", count=2),
 ]
 ACKS = st.builds(Ack, name=st.sampled_from(["s", "t u"]), places=st.lists(st.integers(0, 9), max_size=3).map(tuple))
-STEPS: st.SearchStrategy[Step] = st.one_of(crash_steps(), FAULTS, DAMAGES, st.sampled_from(PLAIN), ACKS)
+PAIRS = st.tuples(st.from_regex(r"\A[a-z_]{1,9}\Z"), st.text("ab =\"'\\#0.", max_size=6))
+OPENINGS = st.builds(Opening, options=st.lists(PAIRS, max_size=3).map(tuple))
+STEPS: st.SearchStrategy[Step] = st.one_of(crash_steps(), FAULTS, DAMAGES, st.sampled_from(PLAIN), ACKS, OPENINGS)
 
 
 @given(STEPS)
@@ -122,6 +126,8 @@ def test_a_line_is_its_own_text(line: str) -> None:
         ("flip bit 8 at 1 of a nth 1", "cannot read the damage"),
         ("__import__('os')", "unknown word"),
         ("append 1; sync", "cannot read"),
+        ("open sync", "expected e.g. 'open sync=explicit wal_bytes=700'"),
+        ("open sync='", "cannot read the opening"),
     ],
 )
 def test_a_bad_step_says_what_is_wrong(line: str, what: str) -> None:
@@ -157,3 +163,18 @@ def test_a_program_is_cut_at_its_crashes() -> None:
 def test_damage_stands_behind_a_crash(before: list[str]) -> None:
     with pytest.raises(UsageError, match="remove a nth 1: damage at rest must stand directly behind a crash"):
         lives([parse_step(line) for line in [*before, "remove a nth 1"]])
+
+
+def test_an_opening_holds_from_the_next_opening_to_the_next_such_line() -> None:
+    one, two = Append(size=1), Append(size=2)
+    kill = CrashStep(power=False, operation=1, after=Anchor(call=END))
+    a, b = Opening(options=(("sync", "each"),)), Opening(options=(("frame", "2"),))
+    first, flip = Life(opening=a, steps=(one,), crash=kill), Damage.parse("flip bit 3 at 17 of a nth 1")
+    assert lives([a, one, kill, kill]) == [first, Life(opening=a, crash=kill)]
+    assert lives([a, one, kill, b, two]) == [first, Life(opening=b, steps=(two,))]
+    assert lives([a, one, kill, flip, b, two]) == [first, Life(opening=b, damages=(flip,), steps=(two,))]
+    assert lives([one, a, two, kill, one]) == [Life(steps=(one, two), crash=kill), Life(opening=a, steps=(one,))]
+    assert lives([a, one, kill, b]) == [first], "the last is of who looks"
+    assert last_opening([a, one, kill, b]) == b
+    assert last_opening([one, kill]) == Opening()
+    assert operations_of([a, one, kill, b, two]) == [one, two]

@@ -74,6 +74,14 @@ class LogEngine(MinimalEngine, Protocol):
     places: dict[str, str]
     """Globs of files to the place in the engine that works on them, for naming where a kill landed."""
 
+    concurrent: bool
+    """True: several real threads may ask it for something at a time, and every append returns its number."""
+
+    draws: Sequence[Mapping[str, Sequence[str]]]
+    """Tables of options, each with the texts that may be drawn for it, for every process of the kill loop anew and for
+    every program of an exploration. Where an option fits one choice of another only, that choice has a table of its
+    own, with that text alone for it. A text that stands more than once is drawn more often."""
+
     def append_batch(self, payloads: Sequence[bytes]) -> object:
         """Append several records as one atomic unit. May return the first one's sequence number."""
 

@@ -8,8 +8,8 @@ import importlib
 import importlib.util
 import shlex
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -89,6 +89,14 @@ class Factory:
         """Whether it has threads of its own with these options, and so needs a runtime that has some."""
         needs_threads = getattr(self.kind, "needs_threads", None)
         return needs_threads is not None and bool(needs_threads(self.options))
+
+    def with_options(self, options: Iterable[tuple[str, str]]) -> "Factory":
+        """The same class, opened with these options besides."""
+        chosen = dict(options)
+        if not chosen:
+            return self
+        words = (f"{key}={value}" for key, value in chosen.items())
+        return replace(self, options={**self.options, **chosen}, name=f"{self.name} {shlex.join(words)}")
 
     def open_simulated(self, vfs: Vfs, runtime: Runtime) -> LogEngine:
         """Open it on a simulated (or noted) disk."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 from chaoswal.vfs.protocol import Vfs
@@ -40,6 +41,26 @@ _NUMBERS: dict[str, type[int] | type[float]] = {
     "lag_seconds": float,
 }
 
+_DRAWN: dict[str, tuple[str, ...]] = {
+    "sync": ("each", "explicit", "bytes", "interval", "either"),
+    "sync_bytes": ("1", "64", "200", "1000"),
+    "sync_interval_ms": ("0.05", "0.5", "5"),
+    "group_delay_ms": ("0", "0.2"),
+    "group_max": ("2", "3", "64"),
+    "wal_bytes": ("300", "400", "700", "1100", "2000", "100000"),
+    "rotate_age_s": ("0", "0", "0.0005", "0.004"),
+    "preallocate_bytes": ("0", "0", "256", "4096"),
+    "frame": ("1", "2") if find_spec("blake3") else ("1",),
+    "read_mode": ("plain", "mmap"),
+    "budget_bytes": ("0", "0", "0", "0", "3000", "6000"),
+    "budget_policy": ("backpressure", "drop-oldest"),
+    "age_seconds": ("0", "0", "0", "0.003", "0.05", "30"),
+    "lag_records": ("0", "0", "2", "5"),
+    "lag_seconds": ("0", "0", "0", "0.001", "0.02", "30"),
+    "slow": ("skip", "unregister"),
+}
+"""Small sizes and times that bring rare places near, and 30 s that pass on a simulated clock only."""
+
 
 def parse_options(options: Mapping[str, Any]) -> Options:
     """Options from the command line's text; ValueError says which there are."""
@@ -75,19 +96,8 @@ class WalEngine:
         "log.manifest*": "manifest",
     }
     decisions = tuple(row.label for rows in (SEGMENT_ROWS, WAL_ROWS, CURSOR_ROWS, LOG_ROWS) for row in rows)
-    draws = {  # noqa: RUF012  as above; the commonest value stands more than once
-        "sync": ("each", "explicit", "bytes"),
-        "sync_bytes": ("64", "1000"),
-        "wal_bytes": ("300", "300", "1000", "100000"),
-        "preallocate_bytes": ("256", "4096"),
-        "frame": ("1", "2"),
-        "read_mode": ("plain", "mmap"),
-        "budget_bytes": ("0", "0", "0", "6000"),
-        "budget_policy": ("backpressure", "drop-oldest"),
-        "age_seconds": ("0", "0", "30"),
-        "lag_records": ("0", "0", "0", "5"),
-        "slow": ("skip", "unregister"),
-    }
+    concurrent = True
+    draws = (_DRAWN,)
     log_class: type[Log] = Log
     reader_class: type[LogReader] = LogReader
     _reader: LogReader | None = None

@@ -15,7 +15,7 @@ from chaoswal.explain.table import Line, crash_line, pointed, tell_life
 from chaoswal.guilt import Guilt, fingerprint, guilty
 from chaoswal.oracle import Traits
 from chaoswal.program import Step, lives, operations_of
-from chaoswal.replay import Lived, Played, Status, live, play, replay, simulated
+from chaoswal.replay import Lived, Played, Status, live, looking, play, replay, simulated
 from chaoswal.shrink import crash_steps
 from chaoswal.vfs.sites import place_of
 
@@ -51,7 +51,7 @@ def explain(finding: Finding) -> Explanation:
     status, played = replay(finding.engine, finding.steps, profile)
     steps, moved = _where_found(factory, finding, played, profile)
     if moved:
-        played = play(factory, traits, steps, profile, Judge(factory))
+        played = play(factory, traits, steps, profile, Judge(looking(factory, steps)))
     lived = _lived(factory, traits, steps, profile, played)
     guilt = guilty(finding.engine, steps, profile)
     fault = played.found.fault if played.found else None
@@ -68,7 +68,7 @@ def explain(finding: Finding) -> Explanation:
         told.guilt, told.function, told.source = guilt, guilt.function, place.source if place else ""
         told.fingerprint = fingerprint(str(getattr(factory.kind, "contract", "log")), finding.expect, guilt)
     if told.disk and (_damaged(lived, steps) or (played.crash and not (played.found and not played.found.crashes))):
-        _tell_sides(told, told.disk, factory, played)
+        _tell_sides(told, told.disk, looking(factory, steps), played)
     return told
 
 
@@ -93,6 +93,8 @@ def _lines(lived: Sequence[Lived], steps: Sequence[Step], profile: Profile) -> I
     first = 1
     for life, part in zip(lived, lives(steps), strict=False):
         yield from (Line(event=f"-- {damage} --") for damage in part.damages)
+        if part.opening.options:
+            yield Line(event=f"-- {part.opening} --")
         yield from tell_life(life, part.steps, profile, first)
         if life.step and life.crash:
             yield crash_line(life.step)

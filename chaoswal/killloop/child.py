@@ -10,33 +10,42 @@ import ctypes
 import gc
 import os
 import signal
+import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.registry import Factory
-from chaoswal.errors import Exit, HarnessFault, StepLimit
-from chaoswal.killloop.journal import HARNESS, Offers, observed_note, offers_note
+from chaoswal.errors import Exit
+from chaoswal.killloop.journal import HARNESS, Offers, observed_note, offers_from, offers_note
 from chaoswal.killloop.notes import Notes
 from chaoswal.killloop.places import place_of
 from chaoswal.killloop.plans import Plan, Program
 from chaoswal.limits import PAGE_BYTES
-from chaoswal.ops import Operation
+from chaoswal.ops import Operation, Together
 from chaoswal.oracle import Observed
 from chaoswal.trace import Begin, End
-from chaoswal.verdict import Fault, Violation
-from chaoswal.vfs.noted import CODES, Moment, NotedVfs
+from chaoswal.vfs.noted import CODES, SYNC_BEGIN, Moment, NotedVfs
 from chaoswal.vfs.runtime import RealRuntime
-from chaoswal.workload import Driver, traits_of
+from chaoswal.workload import Driver, contained, look
 
 OPENED_BYTE, DONE_BYTE = b"o", b"d"
 """What a child says to its parent: the engine is open; everything is done."""
 
+_SWITCH_SECONDS = 2e-5
+"""Threads of a child take turns so often."""
+
+_SYNC_SECONDS = 2e-4
+"""So much longer a sync takes than a file system in memory needs, while several threads are at work."""
+
 _ROOM_MIN = 16 << 20
 """A child that has less room than this for its notes begins no other operation."""
 
+_EPOCH = time.time() - time.monotonic()  # once, before anything forks
 _BEGIN, _END = CODES[Begin], CODES[End]
 _LIBC = ctypes.CDLL(None)  # found once, before anything forks
 _PR_SET_PDEATHSIG = 1
@@ -66,6 +75,7 @@ class Task:
 def run(task: Task, parent: int) -> None:
     """The whole life of a child, as the target of a process."""
     die_with(parent)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     gc.disable()  # it lives for milliseconds, and shares its pages with its parent
     os.dup2(task.output, 1)
     os.dup2(task.output, 2)
@@ -104,14 +114,19 @@ class Trigger:
     def __init__(self, plan: Plan, notes: Notes, places: Mapping[str, str]) -> None:
         self.note = notes.note
         self.operation: Operation | None = None
-        self.opened = False
+        self.opened = self.crowded = False
         self.places = dict(places)
         self._plan = plan
         self._left = plan.nth
         self._due = False
 
     def reach(self, moment: Moment, code: int, path: str) -> None:
-        """Count the changes in the armed place, and end the process at its moment of the n-th."""
+        """Count the changes in the armed place, and end the process at its moment of the n-th.
+
+        A sync takes its time while several threads are at work, so that others come between its begin and its end.
+        """
+        if self.crowded and code == SYNC_BEGIN and moment is Moment.INSIDE:
+            time.sleep(_SYNC_SECONDS)
         if not self._plan.armed:
             return
         if moment is Moment.BEFORE:
@@ -135,73 +150,104 @@ class Trigger:
         return stops[int(self._plan.part * len(stops))]
 
 
+class SteadyRuntime(RealRuntime):
+    """The machine's, but for a clock that nobody sets: the same in all processes, and the same that the notes go by."""
+
+    def now(self) -> float:
+        return _EPOCH + time.monotonic()
+
+
 class _Child:
     """An engine open on a real directory."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._factory = task.factory
         self._note = task.notes.note
         self._trigger = Trigger(task.plan, task.notes, task.places)
-        self._vfs: NotedVfs | None = None
+        self._open: Callable[[], LogEngine] = partial(task.factory.open_directory, task.root)
         if task.factory.simulated:
-            self._vfs = NotedVfs(
-                task.root, self._trigger, names=task.names, next_inode=task.next_inode, tickets=task.tickets
-            )
-        self._driver = Driver(self._open)
+            vfs = NotedVfs(task.root, self._trigger, names=task.names, next_inode=task.next_inode, tickets=task.tickets)
+            self._open = partial(task.factory.open_simulated, vfs, SteadyRuntime())
+        self._driver = Driver(self._opened)
         self._offers: Offers | None = None
 
     def work(self) -> None:
         """Open, look, and perform operations."""
         task = self._task
-        observed = self._contained()
+        observed = self._look()
         self._note(observed_note(observed, time.monotonic()))
         self._trigger.opened = True
         task.report(OPENED_BYTE)
         if observed.fault or self._offers is None:
             return
-        program = Program(task.plan, self._offers.traits.capabilities, task.subscribers)
-        for op_index in range(task.first_index, task.first_index + task.plan.operations_max):
-            if task.notes.room < _ROOM_MIN:
-                return
-            self._perform(op_index, program.next())
+        program = Program(task.plan, self._offers, task.subscribers)
+        op_index, end = task.first_index, task.first_index + task.plan.operations_max
+        while op_index < end and task.notes.room >= _ROOM_MIN:
+            operation = program.next()
+            if isinstance(operation, Together):
+                members = [program.next() for _ in range(operation.count)]
+                self._perform_together(op_index, operation, members)
+                op_index += len(members)
+            else:
+                self._perform(op_index, operation)
+            op_index += 1
 
     def close(self) -> None:
         """Close the engine."""
         self._driver.close()
 
-    def _contained(self) -> Observed:
-        try:
-            return self._open_and_look()
-        except StepLimit as error:
-            return Observed(fault=Fault(kind=Violation.HUNG, explanation=str(error)))
-        except HarnessFault:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises in recovery is an observation
-            why = f"recovery raised {type(error).__name__}: {error}"
-            return Observed(fault=Fault(kind=Violation.UNOPENABLE, explanation=why))
-
-    def _open_and_look(self) -> Observed:
-        engine = self._driver.engine
-        traits = traits_of(engine)
-        scratch, places = tuple(getattr(engine, "scratch", ())), dict(getattr(engine, "places", {}))
-        self._offers = Offers(traits=traits, scratch=scratch, places=places)
-        self._note(offers_note(self._offers))
-        self._trigger.places = places
-        observed = self._driver.observe(self._task.subscribers)
-        self._driver.resume(observed)
+    def _look(self) -> Observed:
+        """What the engine shows once it is open, and has taken back what it handed out for that."""
+        observed = look(self._driver, self._task.subscribers)
+        if not observed.fault:
+            observed.fault = contained(lambda: self._driver.resume(observed), observed)
         return observed
 
-    def _open(self) -> LogEngine:
-        if self._vfs is None:
-            return self._factory.open_directory(self._task.root)
-        return self._factory.open_simulated(self._vfs, RealRuntime())
+    def _opened(self) -> LogEngine:
+        """The engine; what it offers is noted the first time."""
+        engine = self._open()
+        if self._offers is None:
+            self._offers = offers_from(engine)
+            self._note(offers_note(self._offers))
+            self._trigger.places = self._offers.places
+        return engine
 
     def _perform(self, op_index: int, operation: Operation) -> None:
-        """Perform one operation; it counts as one of its place beside the changes it makes, for it may make none."""
-        plan, trigger = self._task.plan, self._trigger
+        self._begin(op_index, operation)
+        self._go_on(op_index, operation)
+        self._trigger.operation = None
+
+    def _perform_together(self, op_index: int, operation: Together, members: Sequence[Operation]) -> None:
+        """Perform operations at once, each in a thread of its own; they begin in the order of their numbers."""
+        self._begin(op_index, operation)
+        self._driver.make_ready()
+        self._trigger.crowded = True
+        failures: list[BaseException] = []
+        threads = []
+        for number, member in enumerate(members, op_index + 1):
+            self._begin(number, member)
+            threads.append(threading.Thread(target=self._beside, args=(number, member, failures), daemon=True))
+            threads[-1].start()
+        for thread in threads:
+            thread.join()
+        for failure in failures:
+            raise failure
+        self._note((_END, op_index, repr(None)))
+        self._trigger.operation, self._trigger.crowded = None, False
+
+    def _beside(self, op_index: int, operation: Operation, failures: list[BaseException]) -> None:
+        try:
+            self._go_on(op_index, operation)
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever started the thread
+            failures.append(error)
+
+    def _begin(self, op_index: int, operation: Operation) -> None:
         self._note((_BEGIN, op_index, time.monotonic()))
-        trigger.operation = operation
+        self._trigger.operation = operation
+
+    def _go_on(self, op_index: int, operation: Operation) -> None:
+        """Perform what has begun; it counts as one of its place beside the changes it makes, for it may make none."""
+        plan, trigger = self._task.plan, self._trigger
         moment = plan.moment if plan.armed and trigger.is_due(0, None) else None
         if moment in (Moment.BEFORE, Moment.INSIDE):
             die()
@@ -211,4 +257,3 @@ class _Child:
         self._note((_END, op_index, result))
         if moment is Moment.AFTER:
             die()
-        trigger.operation = None

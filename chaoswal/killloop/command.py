@@ -46,6 +46,9 @@ faults, one drawn for each cycle:
   power  of what no sync has covered, what --profile says may be lost is lost
 torn and power need an engine that takes a vfs: only then is every change of its files known.
 
+The options that an adapter offers for it (its `draws`) are drawn anew for every process, told at the end with their
+counts, and named in a finding; -o fixes one.
+
 exit code: 0 clean, 1 violation, 2 usage, 3 internal error, 4 inconclusive, 5 nothing ran, 130 interrupted"""
 
 
@@ -64,7 +67,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", default="kill", metavar="LIST", help="kill, torn, power (default: kill)")
     parser.add_argument("--patience", type=_seconds, default=10.0, metavar="TIME", help="what is slower hangs (10s)")
     parser.add_argument("--corpus", type=Path, metavar="DIR", help="where findings go (default: beside the directory)")
-    parser.add_argument("-o", dest="options", metavar="KEY=VALUE", action="append", default=[], help="engine option")
+    parser.add_argument(
+        "-o", dest="options", metavar="KEY=VALUE", action="append", default=[], help="an engine option, not to be drawn"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
@@ -236,7 +241,9 @@ class _Run:
             distinct=tally.distinct,
             directories=tally.directories,
             partial=tally.partial,
+            together=tally.together,
             kills=dict(tally.kills),
+            options=dict(tally.options),
         )
 
     def _clean_up(self, base: Path | None) -> None:

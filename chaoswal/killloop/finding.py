@@ -18,7 +18,7 @@ from chaoswal.disk.profiles import KILL, Profile
 from chaoswal.engines.registry import EngineRef
 from chaoswal.notices import Found
 from chaoswal.ops import Operation
-from chaoswal.program import Step, step_line
+from chaoswal.program import NO_OPTIONS, Opening, Step, step_line
 from chaoswal.run import Run
 from chaoswal.trace import Begin, End, Event
 from chaoswal.verdict import Fault
@@ -33,6 +33,7 @@ class Stage:
 
     operations: list[Operation]
     run: Run
+    opening: Opening = NO_OPTIONS
     crash: Crash | None = None
 
 
@@ -75,8 +76,12 @@ def profile_of(finding: Finding) -> Profile:
 
 
 def steps_of(finding: Finding) -> Iterator[Step]:
-    """Operations and crashes, in order."""
+    """Openings with other options than the one before, operations and crashes, in order."""
+    opening = NO_OPTIONS
     for stage in finding.stages:
+        if stage.opening != opening:
+            opening = stage.opening
+            yield opening
         yield from stage.operations
         if stage.crash:
             yield step_of(stage.run, stage.crash, finding.profile)

@@ -5,17 +5,22 @@ the disk can tell. A sync that was under way is left out: whatever it did, nothi
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from chaoswal.engines.adapter import LogEngine
 from chaoswal.oracle import Observed, Traits
 from chaoswal.trace import EVENTS, Begin, Change, End, Event, SyncBegin, SyncEnd, Write
 from chaoswal.verdict import Fault, Violation
 from chaoswal.vfs.noted import DONE, FAILED, LOCKED, Note, event_of
+from chaoswal.workload import traits_of
 
 TRAITS, OPENED, HARNESS = -11, -12, -13
 """The first value of what a child notes beside its changes: what its engine promises, what the engine showed once it
 was open, and a failure of the checker's own."""
+
+
+_TRAITS = tuple(field.name for field in fields(Traits))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,6 +30,8 @@ class Offers:
     traits: Traits
     scratch: tuple[str, ...]
     places: dict[str, str]
+    concurrent: bool = False
+    """Whether several threads may ask it for something at a time."""
 
 
 @dataclass(slots=True)
@@ -48,7 +55,31 @@ class Journal:
     """The last change or sync since the last marker: its number in a note, and the path."""
     last_at: float = 0.0
     """When the last operation began."""
+    began: dict[int, float] = field(default_factory=dict)
+    """When each operation did, by its number."""
     harness: str = ""
+
+    def times(self, dead: float) -> dict[int, tuple[float, float]]:
+        """Between which two readings of the clock each operation was, those under way at once being taken as one.
+
+        From the first begin of them to the next begin after its own end, or until the process was certainly ``dead``.
+        """
+        told = [event for event in self.events if isinstance(event, Begin | End)]
+        latest: dict[int, float] = {}
+        after = dead
+        for event in reversed(told):
+            if isinstance(event, End):
+                latest[event.op_index] = after
+            else:
+                after = self.began[event.op_index]
+        found: dict[int, tuple[float, float]] = {}
+        under_way, first = 0, 0.0
+        for event in told:
+            if isinstance(event, Begin):
+                first = first if under_way else self.began[event.op_index]
+                found[event.op_index] = first, latest.get(event.op_index, dead)
+            under_way += 1 if isinstance(event, Begin) else -1
+        return found
 
     @property
     def under_way(self) -> bool:
@@ -74,7 +105,7 @@ def _event(journal: Journal, note: Note) -> None:
     kind = EVENTS[note[0]]
     if kind is Begin:
         journal.begun += 1
-        journal.touched, journal.last_at = None, note[2]
+        journal.touched, journal.last_at, journal.began[note[1]] = None, note[2], note[2]
         journal.events.append(Begin(op_index=note[1]))
     elif kind is End:
         journal.ended += 1
@@ -128,34 +159,27 @@ def _drop_syncs(journal: Journal, ended: set[int]) -> None:
 # -- what is not an event: its notes, and back -------------------------------------------------------------------
 
 
+def offers_from(engine: LogEngine) -> Offers:
+    """What an open engine's adapter says of it."""
+    return Offers(
+        traits=traits_of(engine),
+        scratch=tuple(getattr(engine, "scratch", ())),
+        places=dict(getattr(engine, "places", {})),
+        concurrent=bool(getattr(engine, "concurrent", False)),
+    )
+
+
 def offers_note(offers: Offers) -> Note:
     """The note of what an engine promises."""
-    traits = offers.traits
-    promise, capabilities = tuple(sorted(traits.promise)), tuple(sorted(traits.capabilities))
-    kept = (traits.retention, tuple(sorted(traits.refusals)), tuple(sorted(traits.locks)))
-    return (
-        TRAITS,
-        promise,
-        traits.promise_reads,
-        capabilities,
-        tuple(offers.scratch),
-        tuple(offers.places.items()),
-        kept,
-    )
+    traits = tuple(getattr(offers.traits, name) for name in _TRAITS)
+    return TRAITS, traits, offers.scratch, tuple(offers.places.items()), offers.concurrent
 
 
 def offers_of(note: Note) -> Offers:
     """What an engine promises, from its note."""
-    _, promise, reads, capabilities, scratch, places, (retention, refusals, locks) = note
-    traits = Traits(
-        promise=frozenset(promise),
-        promise_reads=reads,
-        capabilities=frozenset(capabilities),
-        retention=retention,
-        refusals=frozenset(refusals),
-        locks=frozenset(locks),
-    )
-    return Offers(traits=traits, scratch=scratch, places=dict(places))
+    _, traits, scratch, places, concurrent = note
+    promised = Traits(**dict(zip(_TRAITS, traits, strict=True)))
+    return Offers(traits=promised, scratch=scratch, places=dict(places), concurrent=concurrent)
 
 
 def observed_note(observed: Observed, now: float) -> Note:

@@ -9,6 +9,7 @@ import contextlib
 import gc
 import os
 import pickle
+import random
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ import multiprocess
 from multiprocess.connection import wait
 
 from chaoswal.disk.directory import number
+from chaoswal.engines.draws import draw_options, tables_of
 from chaoswal.engines.registry import BUG, REGISTERED, EngineRef, Factory
 from chaoswal.errors import HarnessFault
 from chaoswal.killloop import child
@@ -28,6 +30,7 @@ from chaoswal.killloop.plans import OPERATIONS_MAX, Plan
 
 _DEATH, _SILENCE = b"death", b"silence"
 _LIVES = 4  # an instruction is specialised after some executions, a function after some calls
+_WARM = Plan(seed=0, fault="", operations=OPERATIONS_MAX, armed=True, place="cleanup", nth=1 << 30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,8 @@ class Ending:
     hung: bool
     started: float
     """When it was forked, on the monotonic clock."""
+    ended: float
+    """When it was certainly dead."""
 
 
 class Launcher:
@@ -116,10 +121,12 @@ def _warm_up(order: Order, notes: Notes) -> None:
     engine = EngineRef.parse(order.engine)
     if engine.name not in REGISTERED or BUG in dict(engine.options):
         return
+    tables, fixed = tables_of(_factory(order.engine)), dict(engine.options)
     with tempfile.TemporaryDirectory(dir=os.path.dirname(order.root)) as root, contextlib.suppress(OSError):
         for seed in range(_LIVES):
             notes.start(-1 - seed)
-            plan = Plan(seed=seed, fault="", operations=OPERATIONS_MAX, armed=True, place="cleanup", nth=1 << 30)
+            options = draw_options(random.Random(f"warm:{seed}"), tables, fixed)
+            plan = replace(_WARM, seed=seed, options=options, crowded=seed % 2 == 1)
             life = replace(order, root=root, plan=plan, first_index=seed * OPERATIONS_MAX, names=number(root))
             child.live(_task(life, notes, len, -1))
 
@@ -139,14 +146,14 @@ def _launch(order: Order, notes: Notes, output: int, patience: float) -> Ending:
         process.kill()  # which does nothing to one that is dead
         process.join()
         receiver.close()
-    ending = Ending(status=process.exitcode, hung=hung, started=started)
+    ending = Ending(status=process.exitcode, hung=hung, started=started, ended=time.monotonic())
     process.close()
     return ending
 
 
 def _task(order: Order, notes: Notes, report: Callable[[bytes], object], output: int) -> child.Task:
     return child.Task(
-        factory=_factory(order.engine),
+        factory=_factory(order.engine).with_options(order.plan.options),
         root=order.root,
         plan=order.plan,
         notes=notes,

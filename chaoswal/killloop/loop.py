@@ -11,8 +11,8 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chaoswal.disk.crashes import Crash
@@ -20,6 +20,7 @@ from chaoswal.disk.directory import load
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.image import EMPTY, Image
 from chaoswal.disk.profiles import Profile
+from chaoswal.engines.draws import draw_options, tables_of
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import HarnessFault
 from chaoswal.killloop.finding import Finding, Stage, markers
@@ -29,8 +30,9 @@ from chaoswal.killloop.launcher import Ending, Launcher, Order
 from chaoswal.killloop.notes import Notes
 from chaoswal.killloop.places import place_of
 from chaoswal.killloop.plans import Plan, Program, draw
-from chaoswal.ops import Operation
+from chaoswal.ops import Operation, Together
 from chaoswal.oracle import ERROR, History, promise_word
+from chaoswal.program import Opening
 from chaoswal.run import Run
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault, Violation
@@ -38,17 +40,16 @@ from chaoswal.verdict import Fault, Violation
 DIRECTORY_CYCLES = 50
 """A new directory is begun after so many cycles."""
 
+DEFAULT = "default"
+"""Is counted for an option that was not drawn."""
+
 RECORDS_MAX = 80
 """Or when the log shows more records than this: looking at them would take most of the time."""
 
-SMALL: dict[str, dict[str, Sequence[object]]] = {
-    "wal": {"wal_bytes": range(400, 2_000), "sync": ("each", "explicit")},
-}
-"""Options that bring rare places near, drawn for each directory where the user has not set them."""
+_SHARE = 0.95
+"""Of the options that may be drawn; the others are what they are where nobody chooses."""
 
-TAKEN = {"durability=segment-only": "sync"}
-"""What the user has set, and the option that is not drawn then."""
-
+_NOTHING_MORE = Crash(point=0, power=False)
 _TICKETS = 1 << 20
 _STDERR_BYTES = 4_000
 
@@ -81,13 +82,18 @@ class Tally:
     distinct: int = 0
     directories: int = 0
     partial: int = 0
+    together: int = 0
+    """How often several operations were done at once and all came to their end."""
     kills: Counter[tuple[str, str]] = field(default_factory=Counter)
+    options: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often each text was drawn for each option, for an engine that opened with it."""
 
     def add(self, other: "Tally") -> None:
         """Count another's too."""
-        for name in ("cycles", "acks", "judged", "distinct", "directories", "partial"):
+        for name in ("cycles", "acks", "judged", "distinct", "directories", "partial", "together"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.kills.update(other.kills)
+        self.options.update(other.options)
 
 
 class Life:
@@ -134,6 +140,7 @@ class Loop:
             os.path.join(settings.directory, "output"), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
         )
         self._launcher = Launcher(self._notes, self._output, settings.patience)
+        self._tables = tables_of(settings.engine.factory())
         self._life: Life | None = None
         self._reached: Counter[str] = Counter()
         self._place = ""  # where the last kill landed
@@ -163,12 +170,11 @@ class Loop:
     def cycle(self) -> Finding | None:
         """One fork and one kill; the violation that came to light, if one did."""
         life = self._current_life()
-        seed = f"kill:{self.settings.seed}:{self.settings.worker}:{self.tally.cycles}"
-        plan = draw(seed, self.settings.faults, self._reached, life.unopened, interrupted=life.interrupted)
+        plan = self._plan(life)
         self.tally.cycles += 1
         life.cycles += 1
         journal, ending = self._let_work(life, plan)
-        fault = self._judge(life, plan, journal) or self._death(life, journal, ending)
+        fault = self._judge(life, plan, journal, ending.ended) or self._death(life, journal, ending)
         if fault:
             return self._finding(life, fault)
         if not self._crash(life, plan, journal):  # there was nothing to tear
@@ -176,6 +182,14 @@ class Loop:
             self.tally.kills[self._place, "kill"] += 1
         life.interrupted = plan.fault == "kill" and journal.under_way
         return None
+
+    def _plan(self, life: Life) -> Plan:
+        settings = self.settings
+        which = f"{settings.seed}:{settings.worker}:{self.tally.cycles}"
+        plan = draw(f"kill:{which}", settings.faults, self._reached, life.unopened, interrupted=life.interrupted)
+        chance, fixed = random.Random(f"options:{which}"), dict(settings.engine.options)
+        options = draw_options(chance, self._tables, fixed, share=_SHARE)
+        return replace(plan, options=options)
 
     # -- directories -----------------------------------------------------------------------------------------
 
@@ -187,16 +201,8 @@ class Loop:
             number = self.tally.directories
             root = os.path.join(self.settings.directory, f"data-{number}")
             os.mkdir(root)
-            self._life = Life(root, self._engine(number))
+            self._life = Life(root, self.settings.engine)
         return self._life
-
-    def _engine(self, number: int) -> EngineRef:
-        """The engine, its sizes drawn for this directory where the user has not chosen any."""
-        engine = self.settings.engine
-        chance = random.Random(f"options:{self.settings.seed}:{self.settings.worker}:{number}")
-        drawn = {key: str(chance.choice(values)) for key, values in SMALL.get(engine.name, {}).items()}
-        taken = {key for key, _ in engine.options} | {TAKEN.get(f"{key}={value}") for key, value in engine.options}
-        return engine.with_options(**{key: value for key, value in drawn.items() if key not in taken})
 
     # -- the child -------------------------------------------------------------------------------------------
 
@@ -239,26 +245,28 @@ class Loop:
 
     # -- the verdict -----------------------------------------------------------------------------------------
 
-    def _judge(self, life: Life, plan: Plan, journal: Journal) -> Fault | None:
-        """Compare what the child showed and was promised with the model."""
+    def _judge(self, life: Life, plan: Plan, journal: Journal, dead: float) -> Fault | None:
+        """Compare what the child showed and was promised with the model; ``dead``: when it certainly was."""
         if journal.harness:
             raise HarnessFault(f"a child of the kill loop failed:\n{journal.harness}")
-        if journal.offers and life.history is None:
-            life.offers = journal.offers
-            life.history = History(life.operations, journal.offers.traits)
+        if journal.offers:
+            life.offers, traits = journal.offers, journal.offers.traits
+            life.history = life.history or History(life.operations, traits)
+            life.history.take(traits)
         self._take_operations(life, plan, journal)
         life.unopened = 0 if journal.observed else life.unopened + 1
         self._count(life, plan, journal)
-        return self._compare(life, journal)
+        return self._compare(life, journal, dead)
 
     def _take_operations(self, life: Life, plan: Plan, journal: Journal) -> None:
         first = len(life.operations)
-        if life.history and journal.begun:
-            program = Program(plan, life.history.traits.capabilities, life.subscribers)
+        if life.offers and journal.begun:
+            program = Program(plan, life.offers, life.subscribers)
             life.operations += [program.next() for _ in range(journal.begun)]
         events = journal.events if life.ground else markers(journal.events)
         run = Run(start=life.disk(), events=events, opened=journal.opened if life.ground else 0)
-        life.stages.append(Stage(operations=life.operations[first:], run=run))
+        opening = Opening(options=plan.options)
+        life.stages.append(Stage(operations=life.operations[first:], run=run, opening=opening))
 
     def _count(self, life: Life, plan: Plan, journal: Journal) -> None:
         under_way = life.operations[-1] if journal.under_way else None
@@ -268,8 +276,12 @@ class Loop:
         self._place = place
         self._reached[place] += 1
         self.tally.kills[place, plan.fault] += 1
+        if journal.observed:
+            fixed = {key for key, _ in self.settings.engine.options}
+            left = dict.fromkeys({key for table in self._tables for key in table} - fixed, DEFAULT)
+            self.tally.options.update({**left, **dict(plan.options)}.items())
 
-    def _compare(self, life: Life, journal: Journal) -> Fault | None:
+    def _compare(self, life: Life, journal: Journal, dead: float) -> Fault | None:
         history, observed = life.history, journal.observed
         if observed and observed.fault:
             return observed.fault
@@ -285,21 +297,27 @@ class Loop:
             return fault
         history.adopt(observed)
         life.shown = len(observed.records)
-        return self._follow(life, history, journal)
+        return self._follow(life, history, journal, dead)
 
-    def _follow(self, life: Life, history: History, journal: Journal) -> Fault | None:
+    def _follow(self, life: Life, history: History, journal: Journal, dead: float) -> Fault | None:
         """Move the model on by what was asked and promised; a fault where a result is already wrong."""
+        times = journal.times(dead)
         for event in journal.events:
             if isinstance(event, Begin | End):
+                history.clock.read(*times[event.op_index])
                 fault = history.apply(event)
                 if fault:
                     beyond = len(history.operations) - 1 - event.op_index
                     del life.stages[-1].operations[len(life.stages[-1].operations) - beyond :]
                     return fault
-                promised = promise_word(history.operations[event.op_index]) in history.traits.promise
-                if isinstance(event, End) and promised and not event.result.startswith(ERROR):
-                    self.tally.acks += 1
+                self._count_end(history, event)
         return None
+
+    def _count_end(self, history: History, event: Begin | End) -> None:
+        operation = history.operations[event.op_index]
+        if isinstance(event, End) and not event.result.startswith(ERROR):
+            self.tally.acks += promise_word(operation) in history.traits.promise
+            self.tally.together += isinstance(operation, Together)
 
     def _death(self, life: Life, journal: Journal, ending: Ending) -> Fault | None:
         """A fault where the child hung, or died of something else than a SIGKILL."""
@@ -345,7 +363,7 @@ class Loop:
         if plan.fault == "kill":
             return True
         if stage.crash.taken and plan.fault != "torn":
-            stage = Stage(operations=[], run=Run(start=ground.disk, events=[]), crash=Crash(point=0, power=False))
+            stage = replace(stage, operations=[], run=Run(start=ground.disk, events=[]), crash=_NOTHING_MORE)
             life.stages.append(stage)
         assert stage.crash is not None
         chance = random.Random(f"after:{plan.seed}")

@@ -17,6 +17,7 @@ twice what it is, so that what an earlier round has left is not taken for a note
 import marshal
 import mmap
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from typing import Any, TypeAlias
@@ -44,6 +45,7 @@ class Notes:
         self._size = size
         self._round = 0
         self._at = 0
+        self._mutex = threading.Lock()
 
     def start(self, number: int) -> None:
         """Begin a round, before a child is forked: no note of another round counts any more."""
@@ -56,8 +58,12 @@ class Notes:
         return self._size - self._at
 
     def note(self, note: Note) -> None:
-        """Add a note; raises ValueError for what is not plain, NotesFull where there is no room."""
+        """Add a note, from any thread; raises ValueError for what is not plain, NotesFull where there is no room."""
         body = marshal.dumps(note)
+        with self._mutex:
+            self._put(body)
+
+    def _put(self, body: bytes) -> None:
         at, end = self._at, self._at + _HEAD.size + len(body)
         if end > self._size:
             raise NotesFull(f"a child noted more than {self._size} bytes before it was killed")

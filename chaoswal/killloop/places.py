@@ -1,9 +1,10 @@
 """Places: what an engine was at when a kill landed, in words that do not depend on the engine.
 
 The place is the operation under way, refined by the file that was being changed. Before the opening has finished it
-is ``recovery``, and between two operations ``idle``. Work that an append or a sync sets off on the side goes by the
-file it is done to: the adapter's ``places`` say which file stands for what, and a change of names without such a word
-is taken for a ``rotate``. Operations on subscribers and cleanup keep their own word, whatever file they touch.
+is ``recovery``; between two operations ``idle``, or ``timer`` where a thread of the engine's own was at work. Work that
+an append or a sync sets off on the side goes by the file it is done to: the adapter's ``places`` say which file stands
+for what, and a change of names without such a word is taken for a ``rotate``. Operations on subscribers and cleanup
+keep their own word, whatever file they touch.
 """
 
 import fnmatch
@@ -12,8 +13,8 @@ from collections.abc import Mapping
 from chaoswal.ops import Append, Batch, Operation, Rotate, Sync
 from chaoswal.vfs.noted import NAMES
 
-RECOVERY, IDLE, ROTATE = "recovery", "idle", "rotate"
-SOUGHT = ("append", "sync", "rotate", "finalize", "cleanup", "flush", "subscribe")
+RECOVERY, IDLE, TIMER, ROTATE = "recovery", "idle", "timer", "rotate"
+SOUGHT = ("append", "sync", "rotate", "finalize", "cleanup", "maintain", "flush", "subscribe")
 """The places that kills are armed for, where an engine has them."""
 
 _DATA = (Append, Batch, Sync, Rotate)
@@ -24,7 +25,7 @@ def place_of(operation: Operation | None, opened: bool, code: int, path: str | N
     if not opened:
         return RECOVERY
     if operation is None:
-        return IDLE
+        return IDLE if path is None else TIMER
     word = word_of(operation)
     if path is None or not isinstance(operation, _DATA):
         return word

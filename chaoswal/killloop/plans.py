@@ -1,4 +1,4 @@
-"""What one cycle will do, drawn from the seed: how the kill comes, what follows it, and which operations run till then.
+"""What one cycle will do, drawn from the seed: the engine's options, the kill and what follows it, and the operations.
 
 Half of the kills come from outside, after a random time; half are armed, and strike at the n-th change or sync
 anywhere, or at the n-th in one place. An armed place is one that few kills have reached so far, and a short scenario
@@ -10,8 +10,23 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from chaoswal.engines.draws import Options
+from chaoswal.killloop.journal import Offers
 from chaoswal.killloop.places import RECOVERY, SOUGHT
-from chaoswal.ops import Ack, Append, Cleanup, Flush, Operation, Poll, Rotate, Subscribe, Sync
+from chaoswal.ops import (
+    Ack,
+    Append,
+    Batch,
+    Cleanup,
+    Flush,
+    Maintain,
+    Operation,
+    Poll,
+    Rotate,
+    Subscribe,
+    Sync,
+    Together,
+)
 from chaoswal.vfs.noted import Moment
 from chaoswal.workload import Generator
 
@@ -22,6 +37,9 @@ RECOVERY_KILLS_MAX = 3
 """So many kills in a row may come before an opening has finished; then one is waited for."""
 
 _OPERATIONS = (0, 1, 3, 6, 10, 20, OPERATIONS_MAX)  # 0: what was only looked at must stay, where that is promised
+
+_AT_ONCE = (2, 3, 4)
+_CHOICES = 12  # of turns, for whoever replays it on a simulated disk
 
 _MANY = 40
 """Records that a scenario lets a subscriber take at once."""
@@ -48,6 +66,10 @@ class Plan:
     moment: Moment = Moment.BEFORE
     part: float = 0.0
     """How much of a write is made by a child that ends inside it."""
+    options: Options = ()
+    """What the engine is opened with, besides what the user asks for."""
+    crowded: bool = False
+    """Whether some operations are done at once, where the engine lets them."""
 
     @property
     def operations_max(self) -> int:
@@ -68,10 +90,11 @@ def draw(
     program, operations = chance.getrandbits(48), chance.choice(_OPERATIONS)
     if interrupted and chance.random() < 0.25:  # what a kill has left over is served, and then the power is cut
         return Plan(seed=program, fault=list(faults)[-1], operations=0)
+    crowded = chance.random() < 0.4
     early = chance.random() < 0.25 and unopened < RECOVERY_KILLS_MAX
     if chance.random() < 0.5:
         wait = chance.random() * (1.2 if early else 1.0)
-        return Plan(seed=program, fault=fault, operations=operations, wait=wait, in_recovery=early)
+        return Plan(seed=program, fault=fault, operations=operations, wait=wait, in_recovery=early, crowded=crowded)
     place = RECOVERY if early else _rare(chance, reached) if chance.random() < 0.7 else ""
     return Plan(
         seed=program,
@@ -82,6 +105,7 @@ def draw(
         nth=min(int(chance.expovariate(chance.choice([0.1, 0.4, 2.0]))) + 1, 40),
         moment=chance.choice(list(Moment)),
         part=chance.random(),
+        crowded=crowded,
     )
 
 
@@ -93,8 +117,10 @@ def _rare(chance: random.Random, reached: Counter[str]) -> str:
 class Program:
     """The operations of one cycle, the same for the child that performs them and the parent that checks them."""
 
-    def __init__(self, plan: Plan, capabilities: frozenset[str], names: Sequence[str]) -> None:
+    def __init__(self, plan: Plan, offers: Offers, names: Sequence[str]) -> None:
         """``names``: the subscribers there are already."""
+        capabilities = offers.traits.capabilities
+        self._crowded = plan.crowded and offers.concurrent
         self._generator = Generator(plan.seed, capabilities)
         self._chance = random.Random(f"scenario:{plan.seed}")
         self._next = self._operations(plan, capabilities, list(names))
@@ -110,8 +136,20 @@ class Program:
         while True:
             for _ in range(self._chance.randrange(6)):
                 yield self._generator.operation()
+            for _ in range(self._chance.randrange(5) if self._crowded else 0):
+                yield from together(capabilities, self._chance)
             if plan.place:
                 yield from scenario(plan.place, capabilities, names, self._chance)
+
+
+def together(capabilities: frozenset[str], chance: random.Random) -> list[Operation]:
+    """Operations to be done at once, as far as the engine has them; mostly appends of records that differ."""
+    others: list[Operation] = [Sync(), *([Rotate()] if "rotate" in capabilities else [])]
+    batches: list[Operation] = [Batch(sizes=(10, 100))] if "append_batch" in capabilities else []
+    count = chance.choice(_AT_ONCE)
+    choices = tuple(chance.randint(0, 2) for _ in range(_CHOICES))
+    kinds = [*(Append(size=chance.choice((10, 100, 300))) for _ in range(8)), *batches, *others]
+    return [Together(count=count, choices=choices), *(chance.choice(kinds) for _ in range(count))]
 
 
 def scenario(place: str, capabilities: frozenset[str], names: Sequence[str], chance: random.Random) -> list[Operation]:
@@ -124,6 +162,8 @@ def scenario(place: str, capabilities: frozenset[str], names: Sequence[str], cha
             return [*appends, *rotate]
         case "cleanup" if "cleanup" in capabilities and "subscribe" in capabilities:
             return [*appends, *rotate, *_finished(names or ["s"]), Cleanup()]
+        case "maintain" if "maintain" in capabilities:
+            return [*appends, *rotate, *_finished(names[:1]), *appends, Maintain()]
         case "flush" | "subscribe" if "subscribe" in capabilities:
             return [*appends, *_finished([chance.choice([*names, "s", "t"])])]
         case "sync":

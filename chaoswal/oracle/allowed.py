@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 from typing import Self
 
 from chaoswal.models.log import Log
-from chaoswal.models.retention import Retention
+from chaoswal.models.retention import Clock, Retention
 from chaoswal.models.subscribers import Subscriber
 from chaoswal.ops import Operation
 from chaoswal.oracle.sight import Traits
@@ -26,10 +26,8 @@ class Allowed:
         self.retention = Retention(**dict(traits.retention))
         self.lost = 0  # records that went before all had finished them
         self.exact = True  # whether that, and what was skipped, is known for certain: no operation has failed
-        self.seconds = 0.0
-        self.ages: list[tuple[float, int]] = []  # when there were how many records
-        self.progress: dict[str, float] = {}  # when a subscriber last finished anything
-        self.strict: set[str] = set()  # subscribers whose handle refuses to skip
+        self.clock = Clock()
+        self.handles: dict[str, bool] = {}  # subscribers that are taken up, and whether they refuse to skip
         self.together = False  # whether several operations are under way at once
         self.asked: dict[int, list[int]] = {}  # what an operation under way will promise when it returns
 
@@ -40,11 +38,17 @@ class Allowed:
         other.lied, other.astray = self.lied, self.astray
         other.log = self.log.copy()
         other.subscribers = {name: subscriber.copy() for name, subscriber in self.subscribers.items()}
-        other.first, other.lost, other.exact, other.seconds = self.first, self.lost, self.exact, self.seconds
-        other.ages, other.progress = self.ages[:], dict(self.progress)
+        other.first, other.lost, other.exact = self.first, self.lost, self.exact
+        other.retention, other.clock = self.retention, self.clock.copy()
         other.together = self.together
-        other.strict, other.asked = set(self.strict), dict(self.asked)
+        other.handles, other.asked = dict(self.handles), dict(self.asked)
         return other
+
+    def take(self, traits: Traits) -> None:
+        """The engine is opened anew, perhaps with other options: this is what it promises from now on."""
+        if traits != self.traits:
+            self.traits = traits
+            self.retention = Retention(**dict(traits.retention)).after(self.retention)
 
     @property
     def owes(self) -> bool:

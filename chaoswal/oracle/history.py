@@ -78,8 +78,7 @@ class History(Allowed):
                 self.asked[op_index] = [self.log.removable]
                 self._maintaining()
             case Wait(milliseconds=milliseconds):
-                self.ages.append((self.seconds, len(self.log.records)))
-                self.seconds += milliseconds / 1000
+                self.clock.pass_by(milliseconds / 1000)
                 window = self.traits.window_seconds
                 if window and window + CLOCK_SECONDS < milliseconds / 1000:
                     self.asked[op_index] = [self.log.length()]
@@ -87,12 +86,21 @@ class History(Allowed):
                 self.asked[op_index] = sorted(self.subscribers[name].acked)
             case _:
                 self._begin_subscriber(operation)
+        self._taken_up(operation)
+
+    def _taken_up(self, operation: Operation) -> None:
+        """Who is asked for something and has no handle gets one, and is told by that what was skipped."""
+        name = getattr(operation, "name", "")
+        anew = name in self.subscribers and name not in self.handles
+        if anew and not isinstance(operation, Activate | Deactivate | Unsubscribe):
+            self.handles[name] = self.subscribers[name].untold = False
 
     def _begin_append(self, op_index: int, records: list[bytes]) -> None:
         if self.together or self.log.unsettled:
             self.log.take_off(op_index, records)
         else:
             self.log.begin_append(records, op_index)
+        self.clock.grown(len(self.log.all_records()))
 
     def _begin_subscriber(self, operation: Operation) -> None:
         match operation:
@@ -102,7 +110,7 @@ class History(Allowed):
                     new = Subscriber(min(self.log.floor, self.log.length()), len(self.log.records))
                 new.optional = "registered" in self.traits.capabilities
                 self.subscribers[name] = new
-                self.progress[name] = self.seconds
+                self.clock.progressed(name)
             case Unsubscribe(name=name) if name in self.subscribers:
                 self.subscribers[name].optional = True
             case Ack(name=name, places=places):
@@ -117,7 +125,7 @@ class History(Allowed):
     def _each_held(self, name: str, places: Sequence[int], act: object) -> None:
         subscriber = self.subscribers.get(name)
         if subscriber:
-            self.progress[name] = self.seconds
+            self.clock.progressed(name)
             for position in held_at(subscriber.held, places):
                 act(subscriber, position)  # type: ignore[operator]
 
@@ -130,8 +138,7 @@ class History(Allowed):
         self.log.may_remove(removable(self.subscribers.values(), self.first))
         self.log.may_remove(self._droppable())
         if self.retention.age_seconds:
-            old = self.seconds - self.retention.age_seconds + CLOCK_SECONDS
-            self.log.may_remove(max([0, *(length for when, length in self.ages if when <= old)]))
+            self.log.may_remove(self.clock.older(self.retention.age_seconds - CLOCK_SECONDS))
         for name, subscriber in self.subscribers.items():
             limit = self._late(name, subscriber)
             if self.retention.unregisters and limit > subscriber.finished():
@@ -140,7 +147,7 @@ class History(Allowed):
                 subscriber.skippable = limit
 
     def _late(self, name: str, subscriber: Subscriber) -> int:
-        idle = self.seconds - self.progress.get(name, 0.0) + CLOCK_SECONDS
+        idle = self.clock.idle(name) + CLOCK_SECONDS
         return self.retention.late(max(subscriber.finished(), self.first), len(self.log.records), idle)
 
     def _end(self, marker: End, operation: Operation) -> Fault | None:
@@ -179,9 +186,9 @@ class History(Allowed):
                     return self._begins(name, subscriber, result)
             case Activate(name=name) | Deactivate(name=name) if name in self.subscribers:
                 self.subscribers[name].held = []
-                self.strict.discard(name)
+                self.handles.pop(name, None)
                 if isinstance(operation, Activate):
-                    self.strict.add(name)
+                    self.handles[name] = True
             case _:
                 return self._end_other(operation, result, promised)
         return None
@@ -206,7 +213,7 @@ class History(Allowed):
 
     def _unregistered(self, name: str) -> None:
         self.subscribers.pop(name, None)
-        self.strict.discard(name)
+        self.handles.pop(name, None)
 
     def _failed(self, marker: End, operation: Operation) -> Fault | None:
         """A failed call may have happened or not, never half; with no fault injected it must not fail."""
@@ -256,13 +263,13 @@ class History(Allowed):
         elif name in self.subscribers and isinstance(operation, Activate | Poll):
             if isinstance(operation, Activate):
                 self.subscribers[name].held = []
-                self.strict.discard(name)
+                self.handles.pop(name, None)
             if self.subscribers[name].untold or not self.exact:
                 return None
         return Fault(kind=Violation.STUCK, explanation=f"{promise_word(operation)} was refused without a reason: {why}")
 
     def _let_go(self) -> None:
-        self.strict = set()
+        self.handles = {}
         for subscriber in self.subscribers.values():
             subscriber.held = []
 
@@ -349,7 +356,7 @@ class History(Allowed):
         if subscriber.vague or self.log.unsettled:
             subscriber.give(positions)
             return None
-        if positions and self.exact and subscriber.untold and name in self.strict:
+        if positions and self.exact and subscriber.untold and self.handles.get(name):
             why = f"subscriber {name} was given {positions}, and not told that records before them are gone"
             return Fault(kind=Violation.CURSOR_AHEAD, explanation=why)
         subscriber.untold = False
@@ -412,11 +419,12 @@ class History(Allowed):
             raise HarnessFault("a recovery is adopted that was not judged, or was found wrong")
         self.log = log
         self.log.adopt(span[1], promise=self.traits.promise_reads)
+        self.clock.cut(span[1])
         self.lost += lost(self.subscribers.values(), range(self.first, span[0]))
         self.first = span[0]
         registered = observed.registered
         self.subscribers = {n: s for n, s in self.subscribers.items() if registered is None or n in registered}
-        self.asked, self.strict, self.together = {}, set(), False
+        self.asked, self.handles, self.together = {}, dict.fromkeys(self.subscribers, False), False
         for name, subscriber in self.subscribers.items():
             given = {position for position, _ in observed.deliveries.get(name, ())}
             subscriber.adopt(given, range(*span), promise=False)

@@ -91,6 +91,18 @@ def by_place(progress: Progress) -> dict[str, int]:
     return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
 
+def by_option(progress: Progress) -> dict[str, dict[str, int]]:
+    """How many openings each text of each option was drawn for."""
+    total: dict[str, dict[str, int]] = {}
+    for (option, text), count in sorted(progress.options.items()):
+        total.setdefault(option, {})[text] = count
+    return total
+
+
+def _counts(texts: dict[str, int]) -> str:
+    return ", ".join(f"{text or '(empty)'} {count}" for text, count in texts.items())
+
+
 def finding(found: Found) -> str:
     """One violation: the cause first, the commands at the end."""
     rows = [f"    {line}" for line in found.operations[-_OPERATIONS_SHOWN:]]
@@ -123,9 +135,11 @@ def finished(notice: KillLoopFinished) -> str:
     )
     rate = progress.cycles / progress.seconds if progress.seconds else 0.0
     lines = [table] if rows else []
+    lines += [f"drawn  {option}  {_counts(texts)}" for option, texts in by_option(progress).items()]
     lines += [
         f"{progress.cycles} cycles in {progress.seconds:.1f} s ({rate:.0f}/s)",
         f"{progress.directories} directories, {progress.acks} acks, {progress.partial} writes cut half-way",
+        f"{progress.together} times several operations at once",
         f"{progress.judged} recoveries judged, {progress.distinct} distinct; exhaustive: {notice.exhaustive}",
         f"{notice.verdict}  {'; '.join(notice.reasons)}",
         f"  again       {notice.command}",
@@ -150,8 +164,10 @@ def summary(notice: KillLoopFinished) -> dict[str, Any]:
         "acks": progress.acks,
         "directories": progress.directories,
         "partial_writes": progress.partial,
+        "together": progress.together,
         "kills": by_place(progress),
         "faults": _by_fault(progress),
+        "options": by_option(progress),
         "command": notice.command,
     }
 

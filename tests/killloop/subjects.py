@@ -4,12 +4,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from chaoswal.engines.wal import WalEngine
 from chaoswal.vfs.noted import NotedVfs
 from chaoswal.vfs.protocol import Vfs
 from chaoswal.vfs.real import RealVfs
+from chaoswal.wal.log import Log
+from chaoswal.wal.retention import Cleaner, Limits
+from chaoswal.wal.segment import Segment
+from chaoswal.wal.subscriber import Feed
 from tests.toys import ToyLog
 
 
@@ -17,7 +23,7 @@ class Toy(ToyLog):
     """Sound, and opened on a directory or a vfs."""
 
     def __init__(self, root: str = "", *, vfs: Vfs | None = None, runtime: Any = None) -> None:
-        super().__init__(vfs=vfs or RealVfs(root))
+        super().__init__(vfs=RealVfs(root) if vfs is None else vfs)
 
 
 class Buffers:
@@ -61,6 +67,58 @@ class WritesLate(Toy):
 
     def next_sequence(self) -> int:
         return len(self.payloads) + len(self.waiting)
+
+
+class Choosy(Toy):
+    """Sound: what it promises is what its options let it keep."""
+
+    draws = ({"syncs": ("each", "never"), "label": ("", "two words")},)
+
+    def __init__(
+        self, root: str = "", *, vfs: Vfs | None = None, runtime: Any = None, syncs: str = "each", label: str = ""
+    ) -> None:
+        assert label in self.draws[0]["label"]
+        self.lazy = syncs == "never"
+        self.promise = "none" if self.lazy else "append sync"
+        super().__init__(root, vfs=vfs)
+
+    def sync(self) -> None:
+        if not self.lazy:
+            super().sync()
+
+
+class ChoosyAndWrong(Choosy):
+    """Promises the same, whatever its options."""
+
+    def __init__(self, root: str = "", **options: Any) -> None:
+        super().__init__(root, **options)
+        self.promise = "append sync"
+
+
+class ExpiresEarly(WalEngine):
+    """The builtin log, but what is to be kept for a while goes at once."""
+
+    class _Log(Log):
+        class _Cleaner(Cleaner):
+            def expired(self, segments: Sequence[Segment], age_seconds: float, now: float) -> int:
+                return len(segments) if age_seconds else 0
+
+        parts = replace(Log.parts, cleaner=_Cleaner)
+
+    log_class = _Log
+
+
+class SkipsEarly(WalEngine):
+    """The builtin log, but who is slow is taken to have been slow for a minute longer."""
+
+    class _Log(Log):
+        class _Limits(Limits):
+            def idle_seconds(self, feed: Feed, end: int, now: float) -> float:
+                return super().idle_seconds(feed, end, now) + 60
+
+        parts = replace(Log.parts, limits=_Limits)
+
+    log_class = _Log
 
 
 class GoesAround(Toy):

@@ -125,7 +125,7 @@ def test_tearing_harms_only_what_no_sync_has_covered(place: Path) -> None:
 
 
 def _write_large(root: str, notes: Notes, byte: int, say: Any) -> None:
-    file, data = NotedVfs(root, Witness(notes)).open("large", write=True), bytes([byte]) * LARGE
+    file, data = NotedVfs(root, Witness(notes)).open("large", write=True), bytes([byte % 256]) * LARGE
     say.send_bytes(b"begin")
     file.write(0, data)
     say.send_bytes(b"end")
@@ -156,6 +156,7 @@ def test_a_kill_inside_a_large_write_leaves_a_part_of_it(place: Path) -> None:
         process.kill()
         process.join()
         _, crash = ground.settle(read(notes.read()))
+        took *= 0.9 if crash.point else 1.1  # sooner where it had come to its end: how busy the machine is changes
         parts += [crash.taken] if crash.taken else []
         if len(parts) >= 3:
             break

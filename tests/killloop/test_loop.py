@@ -11,7 +11,11 @@ from chaoswal.disk.directory import load
 from chaoswal.disk.profiles import profile_named
 from chaoswal.errors import HarnessFault
 from chaoswal.killloop.finding import describe, save_finding
+from chaoswal.killloop.journal import Offers
+from chaoswal.killloop.loop import DEFAULT
 from chaoswal.killloop.plans import RECOVERY_KILLS_MAX, Program, draw, scenario
+from chaoswal.oracle import Traits
+from chaoswal.program import Opening, step_line
 from chaoswal.replay import Status, replay
 from chaoswal.verdict import Violation
 from chaoswal.vfs.noted import Moment
@@ -33,6 +37,78 @@ def test_the_builtin_log_survives_everything(run: Run, options: str, cycles: int
     assert finding is None
     assert tally.acks > cycles
     assert len(tally.kills) > 10
+
+
+def test_what_is_promised_follows_the_options_of_each_opening(run: Run) -> None:
+    finding, tally = run(f"{SUBJECTS}:Choosy", "kill,power", 80)
+    assert finding is None
+    assert tally.acks > 20
+    drawn = {(option, text) for option, text in tally.options if text != DEFAULT}
+    assert drawn == {("syncs", "each"), ("syncs", "never"), ("label", ""), ("label", "two words")}
+    assert (
+        tally.options["syncs", "each"] + tally.options["syncs", "never"] + tally.options["syncs", DEFAULT]
+        == tally.judged
+    )
+
+
+def test_a_finding_tells_the_options_of_each_opening_and_replays_with_them(run: Run, tmp_path: Path) -> None:
+    finding, _ = run(f"{SUBJECTS}:ChoosyAndWrong", "power", 80)
+    assert finding is not None
+    assert finding.fault.kind in (Violation.LOST, Violation.PHANTOM)
+    told = [line for line in describe(finding).operations if line.startswith("open ")]
+    assert any("syncs=never" in line for line in told)
+    saved = load_finding(save_finding(finding, tmp_path / "corpus"))
+    assert [step_line(step) for step in saved.steps if isinstance(step, Opening)] == told
+    assert replay(saved.engine, saved.steps, profile_named(saved.profile))[0] is Status.FAILED
+    eager = [Opening() if isinstance(step, Opening) else step for step in saved.steps]
+    assert replay(saved.engine, eager, profile_named(saved.profile))[0] is Status.FIXED
+
+
+def test_an_option_that_is_given_is_not_drawn(run: Run) -> None:
+    finding, tally = run(f"{SUBJECTS}:ChoosyAndWrong syncs=each", "power", 40)
+    assert finding is None
+    assert {option for option, _ in tally.options} == {"label"}
+
+
+TIMED = "wal sync=interval sync_interval_ms=0.05 rotate_age_s=0.0005"
+
+
+def test_kills_land_in_what_a_thread_of_the_engine_does(run: Run) -> None:
+    finding, tally = run(TIMED, "kill,torn,power", 60)
+    assert finding is None
+    assert sum(count for (place, _), count in tally.kills.items() if place == "timer") > 0
+
+
+@pytest.mark.parametrize(
+    ("engine", "kinds"),
+    [
+        (
+            "ExpiresEarly age_seconds=60 budget_bytes=0 lag_records=0 lag_seconds=0",
+            {Violation.EARLY_CLEANUP, Violation.HOLE},
+        ),
+        ("SkipsEarly lag_seconds=60 slow=skip budget_bytes=0 lag_records=0 age_seconds=0", {Violation.CURSOR_AHEAD}),
+    ],
+)
+def test_what_goes_too_early_by_the_real_clock_is_found(run: Run, engine: str, kinds: set[Violation]) -> None:
+    name, _, options = engine.partition(" ")
+    options += " lag_records=0 budget_bytes=0"
+    assert run(f"wal {options}", "kill", 60)[0] is None
+    finding, _ = run(f"{SUBJECTS}:{name} {options}", "kill", 2000)
+    assert finding is not None
+    assert finding.fault.kind in kinds
+
+
+GROUPS = "sync=each budget_bytes=0 age_seconds=0 lag_records=0 lag_seconds=0 wal_bytes=100000 preallocate_bytes=0"
+LATE = "bug=group-commit-acks-waiters-that-joined-after-the-sync-began"
+
+
+def test_who_is_acknowledged_by_the_sync_of_another_that_does_not_cover_it_is_found(run: Run) -> None:
+    finding, tally = run(f"wal {GROUPS}", "power", 60)
+    assert finding is None
+    assert tally.together
+    finding, _ = run(f"wal {LATE} {GROUPS}", "power", 2000)
+    assert finding is not None
+    assert finding.fault.kind in (Violation.LOST, Violation.PHANTOM)
 
 
 @pytest.mark.parametrize("options", ["", "journal=delete synchronous=extra", "synchronous=normal"])
@@ -112,14 +188,15 @@ def test_after_some_kills_in_recovery_one_opening_is_waited_for() -> None:
 
 
 def test_a_program_is_the_same_for_child_and_parent() -> None:
-    capabilities = frozenset({"rotate", "cleanup", "subscribe", "append_batch"})
+    traits = Traits(promise=frozenset(), capabilities=frozenset({"rotate", "cleanup", "subscribe", "append_batch"}))
+    offers = Offers(traits=traits, scratch=(), places={}, concurrent=True)
     plan = next(plan for number in range(99) if (plan := draw(f"{number}", ["kill"], Counter(), 0)).place == "cleanup")
-    one, other = (Program(plan, capabilities, ["s"]) for _ in range(2))
+    one, other = (Program(plan, offers, ["s"]) for _ in range(2))
     assert [one.next() for _ in range(50)] == [other.next() for _ in range(50)]
 
 
 def test_no_scenario_asks_for_what_an_engine_does_not_have() -> None:
-    for place in ("rotate", "cleanup", "flush", "subscribe", "sync", "append", "finalize"):
+    for place in ("rotate", "cleanup", "maintain", "flush", "subscribe", "sync", "append", "finalize"):
         words = {type(operation).__name__ for operation in scenario(place, frozenset(), [], random.Random(1))}
         assert words <= {"Append", "Sync"}
 

@@ -1,5 +1,8 @@
 """Notes: what was whole is read back, and a note that was torn at any byte is not."""
 
+import threading
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +50,31 @@ def test_a_round_does_not_see_the_notes_of_another_however_like_they_are() -> No
     notes.note(("same",))
     notes.start(2)
     assert list(notes.read()) == []
+
+
+class Slow(Notes):
+    """Lets every other thread go on in the middle of a note."""
+
+    def _seed(self, at: int) -> int:
+        time.sleep(0.0005)
+        return super()._seed(at)
+
+
+def test_threads_note_beside_each_other() -> None:
+    notes = Slow(SIZE)
+    notes.start(1)
+
+    def note(who: int) -> None:
+        for number in range(5):
+            notes.note((who, number))
+
+    threads = [threading.Thread(target=note, args=(who,)) for who in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen = list(notes.read())
+    assert [[number for who, number in seen if who == one] for one in range(4)] == [list(range(5))] * 4
 
 
 def test_a_full_memory_says_so() -> None:

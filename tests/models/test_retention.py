@@ -1,6 +1,6 @@
 """The model of retention, by examples that can be worked out by hand."""
 
-from chaoswal.models.retention import RECORD_BYTES, SPARE_BYTES, Retention
+from chaoswal.models.retention import RECORD_BYTES, SPARE_BYTES, Clock, Retention
 from chaoswal.models.subscribers import Subscriber, lost, removable
 
 
@@ -25,6 +25,42 @@ def test_a_chunk_may_go_that_begins_where_there_is_too_much() -> None:
     assert small.droppable([10] * 5, 4) == 4
     assert Retention(budget_bytes=budget, drops=True, chunk_bytes=25).droppable([10] * 5, 0) == 4
     assert small.droppable([10] * 5, 0, together={3, 4}) == 5
+
+
+def test_a_log_written_under_other_options_has_their_chunks() -> None:
+    budget = SPARE_BYTES + 2 * (RECORD_BYTES + 10)
+    small = Retention(budget_bytes=budget, drops=True, chunk_bytes=10)
+    assert small.after(Retention(chunk_bytes=25)).droppable([10] * 5, 0) == 4
+    assert Retention(budget_bytes=budget, drops=True, chunk_bytes=25).after(small).droppable([10] * 5, 0) == 4
+    assert Retention().after(small).droppable([10] * 5, 0) == 0, "the budget and its policy are its own"
+
+
+def test_what_may_be_older_is_what_was_there_by_the_latest_reading() -> None:
+    clock = Clock()
+    for earliest, latest, length in ((10, 11, 1), (10, 12, 2), (15, 16, 3), (20, 29, 4)):
+        clock.read(earliest, latest)
+        clock.grown(length)
+    assert clock.older(5) == 4, "it may be 29, and 4 records were there since 20"
+    assert clock.older(9) == 4
+    assert clock.older(9.5) == 3
+    assert clock.older(14.5) == 2
+    assert clock.older(19.5) == 0
+    clock.cut(2)
+    assert clock.older(5) == 2
+    copy = clock.copy()
+    copy.pass_by(100)
+    copy.grown(7)
+    assert (copy.older(0), copy.older(100), clock.older(0)) == (7, 2, 2)
+
+
+def test_idle_is_as_long_as_it_may_have_been() -> None:
+    clock = Clock()
+    clock.read(10, 12)
+    clock.progressed("s")
+    clock.read(13, 20)
+    assert clock.idle("s") == 10
+    clock.progressed("s")
+    assert clock.idle("s") == 7
 
 
 def test_who_is_late() -> None:

@@ -143,12 +143,17 @@ def test_a_wrong_one_is_found(engine: str, wrong: type[Log], kinds: str) -> None
     raise AssertionError("not found")
 
 
+MANY = "append 700, append 700, append 700"
 TOLD: tuple[tuple[str, type[Log], str, str], ...] = (
     (DROPS, _with(feed=_TellsNobody), "cursor-ahead", "activate s, batch 400 400, append 400, append 400, poll s 1"),
     (PLAIN, _with(feed=_ForgetsRejections), "dishonest", "batch 1 1 1, sync, poll s 2, reject s 1, flush s"),
     (PLAIN, Log, "", "batch 1 1 1, sync, poll s 2, reject s 1, flush s, unsubscribe s, subscribe-latest s, append 3"),
     (DROPS, Log, "", "batch 400 400, append 400, append 400, poll s 1, reject s 0, append 400, append 400, maintain"),
     (DROPS, Log, "", "activate s, append 700, append 700, append 700, poll s 1, deactivate s, poll s 1, append 400"),
+    (DROPS, Log, "", f"{MANY}, reopen, ack s 0, activate s, poll s 1"),
+    (DROPS, Log, "", f"{MANY}, deactivate s, subscribe s, activate s, poll s 1"),
+    (DROPS, Log, "", f"{MANY}, reopen, activate s, poll s 1"),
+    (DROPS, _with(feed=_TellsNobody), "cursor-ahead", f"{MANY}, reopen, activate s, poll s 1"),
 )
 
 
