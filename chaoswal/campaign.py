@@ -115,7 +115,7 @@ class Explorer:
             engine=str(hunter.engine),
             seed=hunter.seed,
             profile=", ".join(profile.name for profile in hunter.profiles),
-            faults=("crash",),
+            faults=hunter.faults,
             workers=campaign.workers,
             directory="",
         )
@@ -165,7 +165,7 @@ class Explorer:
         self._known.add(outcome.looks)
         found = outcome.concluded.found
         if found.fingerprint not in self.findings:
-            if self._campaign.corpus is not None:
+            if self._campaign.corpus is not None and outcome.concluded.finding is not None:
                 path = corpus.save(outcome.concluded.finding, self._campaign.corpus)
                 found = replace(found, file=str(path))
             self.findings[found.fingerprint] = found

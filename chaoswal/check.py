@@ -18,9 +18,10 @@ from chaoswal.disk.image import Image, ImageKey
 from chaoswal.disk.profiles import Profile
 from chaoswal.disk.volume import Cut, Torn, Volume
 from chaoswal.engines.registry import Factory
+from chaoswal.ops import Operation
 from chaoswal.oracle import History, Observed
 from chaoswal.reach import Reach
-from chaoswal.run import Run, Session
+from chaoswal.run import Run, Session, record
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault, Violation
 
@@ -39,6 +40,8 @@ class Depth:
     down ``FEWER``."""
     bound: Bound = field(default_factory=lambda: Bound(random_states=1))
     """How far each of these is explored."""
+    then: tuple[Operation, ...] = ()
+    """What is done after the first of these recoveries, and crashed inside too: what it left undone may show now."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,6 +68,10 @@ class Found:
     observed: Observed | None = None
     at_creation: bool = False
     """Whether it lies in the window before the first promise, and takes nothing from anybody."""
+    runs: tuple[Run, ...] = ()
+    """The run that each crash ended."""
+    then: tuple[Operation, ...] = ()
+    """What was done after the first crash, once that was recovered from."""
 
 
 @dataclass(slots=True)
@@ -167,6 +174,7 @@ def check(
                 found = Found(
                     fault=fault,
                     crashes=(crash(),),
+                    runs=(run,),
                     observed=sight.observed,
                     at_creation=at_creation(fault, history),
                 )
@@ -297,12 +305,19 @@ def _check_inside(
         for crash, history in inside.chosen:
             disk = crashed(run.start, run.events, crash, profile)
             names = tuple(history.subscribers)
-            with Session(judge.factory, disk, generation=judge.generation, names=names) as session:
-                recovery = session.run()
+            recovery = record(
+                judge.factory,
+                depth.then,
+                disk,
+                first_index=len(history.operations),
+                generation=judge.generation,
+                names=names,
+            )
+            history.operations = [*history.operations, *depth.then]
             found = check(
                 recovery, history, judge, profile, bound=depth.bound, depth=deeper, seed=inside.seed, wanted=wanted
             )
-            found = found and replace(found, crashes=(crash, *found.crashes))
+            found = found and replace(found, crashes=(crash, *found.crashes), runs=(run, *found.runs), then=depth.then)
             if found and not found.at_creation:
                 return found
             early = early or found

@@ -5,6 +5,7 @@ A finding is an *error* where a kill, a prefix of the events, or a named file sy
 """
 
 import datetime as dt
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from chaoswal.hunt import Catch
 from chaoswal.notices import Found
 from chaoswal.program import CrashStep, operations_of, step_line
 from chaoswal.shrink import Target, shrink
+from chaoswal.verdict import Violation
 
 ERROR, WARNING = "error", "warning"
 
@@ -24,7 +26,8 @@ ERROR, WARNING = "error", "warning"
 class Concluded:
     """A finding as it is saved, and the notice of it."""
 
-    finding: corpus.Finding
+    finding: corpus.Finding | None
+    """None where there is no program that shows it: a leak."""
     found: Found
 
 
@@ -38,6 +41,8 @@ def looks(catch: Catch) -> str:
 
 def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
     """Shrink a catch, and say all there is to say about it."""
+    if catch.fault.kind is Violation.LEAK:
+        return _leak(catch, seed)
     target = Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind)
     small = shrink(target, catch.steps)
     if not small:
@@ -70,6 +75,24 @@ def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
         seed=seed,
     )
     return Concluded(finding=finding, found=found)
+
+
+def _leak(catch: Catch, seed: int) -> Concluded:
+    """What reopening leaves behind needs no program."""
+    digest = hashlib.blake2b(f"{catch.engine} {catch.fault.explanation}".encode(), digest_size=3).hexdigest()
+    found = Found(
+        id=digest,
+        kind=catch.fault.kind,
+        explanation=catch.fault.explanation,
+        profile=catch.profile.name,
+        site="",
+        fingerprint=digest,
+        operations=(),
+        deviations=(),
+        profiles=(catch.profile.name,),
+        seed=seed,
+    )
+    return Concluded(finding=None, found=found)
 
 
 def severity(profiles: Sequence[str], *, early: bool) -> str:

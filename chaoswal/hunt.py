@@ -8,6 +8,10 @@ one, which finds bugs that need a recovery, more records, and one more crash. Di
 shapes differ widely (``SHAPES``): the first numbers are short programs, in which what is found is small already; some
 are long and run without a crash, since some bugs need none.
 
+With errors (``io``), half of the programs are not explored as they are, but with a fault in their last life: some of
+all that could fire there. With damage (``rot``), a quarter are left at rest, and the engine opened on that disk with
+some of all damages in turn. Leaks are looked for once, beside the first program.
+
 A program of one life is recorded once and explored under each profile, strongest first: a pair of image and allowed
 history that was judged under one of them is not judged again under the next. The first violation ends the program.
 """
@@ -16,25 +20,37 @@ import itertools
 import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from chaoswal.anchors import step_of
 from chaoswal.check import Coverage, Depth, Found, Judge, check
 from chaoswal.disk.crashes import Bound, Crash, cuts, plan
 from chaoswal.disk.profiles import Profile
+from chaoswal.disk.rot import Damage
 from chaoswal.disk.volume import Volume
 from chaoswal.engines.draws import draw_options, tables_of
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
+from chaoswal.leaks import leaks
 from chaoswal.ops import Ack, Append, Cleanup, Operation, Poll, Reopen, Rotate, Subscribe
 from chaoswal.oracle import Traits
 from chaoswal.program import Step
 from chaoswal.reach import Reach
 from chaoswal.replay import Played, play_to_last_run, simulated
 from chaoswal.shrink import crash_steps
+from chaoswal.sweep import io_programs, rot_trials
 from chaoswal.verdict import Fault
 from chaoswal.workload import Generator
+
+CRASH, IO, ROT, LEAK = FAULTS = "crash", "io", "rot", "leak"
+"""What can be asked for: crashes, errors while running, damage at rest, and what reopening leaves behind."""
+
+FAULTS_TRIED, DAMAGES_TRIED = 12, 400
+"""Of all the faults that could fire in a program, and of all damages to a disk, so many are drawn."""
+
+STRUCK = Bound(random_states=0, states_per_point=8)
+"""How far a run that met a fault is explored."""
 
 BOUND = Bound(random_states=2, states_per_point=60)
 DEPTH = Depth(levels=2, samples=3, bound=Bound(random_states=1, states_per_point=20))
@@ -67,6 +83,9 @@ SHAPES: Mapping[Shape, int] = {
 
 SHORT = Shape(name="short", lengths=(1, 2, 3, 4))
 """That of the first programs, which all begin with an append: most of what is wrong shows in one."""
+
+TURNS = (CRASH, IO, ROT, IO)
+"""The order in which programs meet these."""
 
 SHORT_FIRST = 8
 DEEP_EVERY = 3
@@ -108,9 +127,16 @@ class Hunter:
         seed: int = 0,
         bound: Bound = BOUND,
         depth: Depth | None = DEPTH,
+        faults: Sequence[str] = (CRASH,),
     ) -> None:
-        """UsageError where the engine cannot be put on a simulated disk."""
-        simulated(engine)
+        """UsageError where the engine cannot be put on a simulated disk, or promises nothing about damage."""
+        _, traits = simulated(engine)
+        if ROT in faults and not traits.reports:
+            raise UsageError(
+                f"{engine.name} names no errors by which it reports damage (its adapter's `reports`), so it promises "
+                f"nothing about damage at rest: leave {ROT} out of --faults"
+            )
+        self.faults = tuple(faults)
         self.engine = engine
         self.profiles = tuple(profiles)
         self.seed = seed
@@ -134,12 +160,17 @@ class Hunter:
         judge = Judge(factory, reach=reach)
         lives = self._lives(number, like, traits)
         explored = _Explored(self, number, self.shape(like), factory, traits, judge)
-        for profile in self.profiles:
-            found, steps = explored.under(profile, lives)
-            if found:
-                catch = Catch(engine=engine, profile=profile, number=number, fault=found.fault, steps=tuple(steps))
-                return Attempt(number=number, coverage=judge.coverage, catch=catch, reach=reach)
+        for profile, fault, steps in explored.all(self._what(number), lives):
+            catch = Catch(engine=engine, profile=profile, number=number, fault=fault, steps=tuple(steps))
+            return Attempt(number=number, coverage=judge.coverage, catch=catch, reach=reach)
         return Attempt(number=number, coverage=judge.coverage, reach=reach)
+
+    def _what(self, number: int) -> str:
+        """What the program of a number meets: of the kinds that are asked for, each has its turn."""
+        if number == 0 and LEAK in self.faults:
+            return LEAK
+        turns = [kind for kind in TURNS if kind in self.faults]
+        return turns[number % len(turns)] if turns else LEAK
 
     def numbers(self) -> Iterable[int]:
         """The programs there are: no end of them."""
@@ -149,8 +180,9 @@ class Hunter:
         """What was exhaustive, in words."""
         inside = f"to depth {self.depth.levels}, sampled" if self.depth else "none"
         return (
-            f"nothing: programs are drawn; of each, crashes after every event, at most {self.bound.states_per_point} "
-            f"states there and {self.bound.deviations} deviations; crashes inside recoveries: {inside}"
+            f"nothing: programs are drawn ({', '.join(self.faults)}); of each, crashes after every event, at most "
+            f"{self.bound.states_per_point} states there and {self.bound.deviations} deviations; "
+            f"crashes inside recoveries: {inside}"
         )
 
     def shape(self, number: int) -> Shape:
@@ -162,7 +194,7 @@ class Hunter:
         shape = self.shape(like)
         chance = random.Random(f"lives:{self.seed}:{number}")
         rhythm = random.Random(f"rhythm:{self.seed}:{like}").randrange(1 << 32)
-        generator = Generator(rhythm, traits.capabilities, waits=traits.window_seconds > 0, chance=chance)
+        generator = Generator(rhythm, traits.capabilities, waits=True, chance=chance)
         size = chance.choice((30, 100, 300))
         count = chance.choice(shape.lives)
         lengths = [chance.choice(shape.lengths) for _ in range(count)]
@@ -188,6 +220,7 @@ class Given:
         """UsageError where the engine cannot be put on a simulated disk."""
         self._factory, self._traits = simulated(engine)
         self.engine = engine
+        self.faults = (CRASH,)
         self.steps = list(steps)
         self.profiles = tuple(profiles)
         self.seed = seed
@@ -211,8 +244,7 @@ class Given:
         )
         catch = None
         if found:
-            names = tuple(played.history.subscribers)
-            steps = [*self.steps, *crash_steps(self._factory, played.run, found, profile, names)]
+            steps = [*self.steps, *crash_steps(found, profile)]
             catch = Catch(engine=self.engine, profile=profile, number=number, fault=found.fault, steps=tuple(steps))
         return Attempt(number=number, coverage=judge.coverage, catch=catch, reach=reach)
 
@@ -240,6 +272,62 @@ class _Explored:
         self._seen: set[object] = set()
         self._steps: list[Step] | None = None
 
+    def all(self, what: str, lives: Sequence[Sequence[Operation]]) -> Iterator[tuple[Profile, Fault, Sequence[Step]]]:
+        """The violations that the program shows: the first under each profile, or with each fault, or damage."""
+        match what:
+            case "leak":
+                self._judge.coverage.judged += 1
+                fault = leaks(self._factory)
+                yield from [(self._hunter.profiles[0], fault, ())] if fault else ()
+            case "io":
+                yield from self._struck(lives)
+            case "rot":
+                yield from self._damaged(lives)
+            case _:
+                for profile in self._hunter.profiles:
+                    found, steps = self.under(profile, lives)
+                    yield from [(profile, found.fault, steps)] if found else ()
+
+    def _struck(self, lives: Sequence[Sequence[Operation]]) -> Iterator[tuple[Profile, Fault, Sequence[Step]]]:
+        """The program with a fault in its last life, for some of all that could fire."""
+        chance = self._chance("faults")
+        profile = chance.choice(self._hunter.profiles)
+        programs = list(io_programs(self._factory, self._traits, self._ended(profile, lives), profile))
+        for steps in chance.sample(programs, min(FAULTS_TRIED, len(programs))):
+            played = play_to_last_run(self._factory, self._traits, steps, profile)
+            self._judge.coverage.judged += 1
+            found = played.found
+            if not found and not played.stale:
+                found = check(played.run, played.history, self._judge, profile, bound=STRUCK, seed=self._number)
+            if found:
+                crashes = crash_steps(found, profile) if found.crashes else []
+                yield profile, found.fault, [*steps, *crashes]
+
+    def _damaged(self, lives: Sequence[Sequence[Operation]]) -> Iterator[tuple[Profile, Fault, Sequence[Step]]]:
+        """The program left at rest, and each of some damages to what it left."""
+        chance = self._chance("damage")
+        profile = chance.choice(self._hunter.profiles)
+
+        def some(damages: Iterator[Damage]) -> list[Damage]:
+            every = list(damages)
+            return chance.sample(every, min(DAMAGES_TRIED, len(every)))
+
+        steps = self._ended(profile, lives)
+        for trial in rot_trials(self._factory, self._traits, steps, profile, self._judge, some):
+            if trial.fault:
+                yield profile, trial.fault, trial.steps
+
+    def _depth(self, played: Played) -> Depth | None:
+        """How recoveries are crashed in their turn; of half of them, what comes is appended like what went before."""
+        depth = self._hunter.depth
+        sizes = [one.size for one in played.history.operations if isinstance(one, Append)]
+        if depth is None or not sizes or self._number % 2:
+            return depth
+        return replace(depth, then=(Append(size=sizes[-1]),))
+
+    def _chance(self, what: str) -> random.Random:
+        return random.Random(f"{what}:{self._hunter.seed}:{self._number}")
+
     def under(self, profile: Profile, lives: Sequence[Sequence[Operation]]) -> tuple[Found | None, list[Step]]:
         """The first violation, and the steps that show it."""
         steps = self._ended(profile, lives)
@@ -251,12 +339,11 @@ class _Explored:
         found = self._check(played, profile)
         if not found:
             return None, steps
-        names = tuple(played.history.subscribers)
-        return found, [*steps, *crash_steps(self._factory, played.run, found, profile, names)]
+        return found, [*steps, *crash_steps(found, profile)]
 
     def _ended(self, profile: Profile, lives: Sequence[Sequence[Operation]]) -> list[Step]:
         """The steps, with a drawn crash at the end of each life but the last."""
-        chance = random.Random(f"crashes:{self._hunter.seed}:{self._number}")
+        chance = self._chance("crashes")
         steps: list[Step] = []
         for number, life in enumerate(lives):
             if number:
@@ -275,7 +362,7 @@ class _Explored:
             self._judge,
             profile,
             bound=hunter.bound,
-            depth=hunter.depth if self._deep else None,
+            depth=self._depth(played) if self._deep else None,
             seed=self._number,
             points=None if self._crashes else range(end, end + 1),
             seen=self._seen,

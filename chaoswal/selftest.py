@@ -18,12 +18,20 @@ from chaoswal.engines.bugs import ENTRIES
 from chaoswal.engines.bugs.entry import Entry
 from chaoswal.engines.registry import EngineRef
 from chaoswal.findings import conclude
-from chaoswal.hunt import Hunter
+from chaoswal.hunt import CRASH, FAULTS, IO, LEAK, ROT, Hunter
 from chaoswal.notices import ExploreFinished, Found, Hunted, Listener, Notice, Started
 from chaoswal.pool import Pool
 
 BUDGET_SECONDS = 20.0
 """So long one bug is hunted."""
+
+MEANS = {
+    ("crashes", False): (CRASH,),
+    ("crashes", True): (CRASH, IO),
+    ("damage", False): (ROT,),
+    ("reopening", False): (LEAK,),
+}
+"""What an engine with a bug is made to meet, by what shows the bug, and whether calls must fail."""
 
 DAY = dt.date(2000, 1, 1)
 """Findings of a self-test are not kept: any day will do."""
@@ -40,7 +48,7 @@ class Hunt:
 def hunt_bug(hunt: Hunt, budget_seconds: float = BUDGET_SECONDS, clock: Callable[[], float] = time.monotonic) -> Hunted:
     """Hunt one bug until it is caught or the budget is spent."""
     entry = ENTRIES[hunt.bug]
-    hunter = Hunter(entry.engine, tuple(PROFILES.values()), seed=hunt.seed)
+    hunter = Hunter(entry.engine, tuple(PROFILES.values()), seed=hunt.seed, faults=MEANS[entry.by, entry.faults])
     started, coverage = clock(), Coverage()
     numbers = itertools.count()
     while True:
@@ -99,7 +107,7 @@ def judge_sound(plan: Plan, seed: int, listen: Listener) -> ExploreFinished:
             listen(notice)
 
     campaign = Campaign(
-        hunter=Hunter(EngineRef(name="wal"), tuple(PROFILES.values()), seed=seed),
+        hunter=Hunter(EngineRef(name="wal"), tuple(PROFILES.values()), seed=seed, faults=FAULTS),
         states=plan.sound_states,
         budget_seconds=None,
         workers=plan.workers,

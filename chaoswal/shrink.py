@@ -22,7 +22,7 @@ from functools import cached_property
 
 from chaoswal.anchors import step_of
 from chaoswal.check import Depth, Found, Judge, check
-from chaoswal.disk.crashes import Bound, Crash, crashed
+from chaoswal.disk.crashes import Bound, Crash
 from chaoswal.disk.profiles import PROFILES, Profile
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
@@ -30,7 +30,7 @@ from chaoswal.milder import later, milder, whole
 from chaoswal.oracle import Traits
 from chaoswal.program import START, Anchor, CrashStep, Step, last_opening, without_last_crashes
 from chaoswal.replay import Played, conclude, play_to_last_run, simulated
-from chaoswal.run import Run, Session
+from chaoswal.run import Run
 from chaoswal.simpler import Changes, edited, merged, simpler, simpler_options, weight, weight_of_options
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault, Violation
@@ -166,8 +166,12 @@ class Bench:
         played = self._to_last_run(replace(program, steps=steps + behind), *subject[:2])
         if played.found or played.stale or not looking:
             return None
+<<<<<<< HEAD
         factory, _, judge = looking
         run, names = played.run, tuple(played.history.subscribers)
+=======
+        run = played.run
+>>>>>>> ed7a54d (Explore: errors, damage and leaks beside crashes; crashes after a recovery)
         found = check(
             run,
             played.history,
@@ -180,7 +184,7 @@ class Bench:
         )
         if not found:
             return None
-        crashes = crash_steps(factory, run, found, program.profile, names)
+        crashes = crash_steps(found, program.profile)
         result = replace(program, steps=(*steps, *crashes))
         return result if self.shown(result) else None
 
@@ -212,16 +216,10 @@ def _points(run: Run, tail: Sequence[Step], *, wide: bool) -> range | None:
     return range(marked[0], marked[-1] + 2) if marked else range(0)
 
 
-def crash_steps(factory: Factory, run: Run, found: Found, profile: Profile, names: Sequence[str]) -> list[CrashStep]:
-    """The steps that say what the crashes of a finding say: each crash but the first is of the recovery before."""
-    steps = []
-    for number, crash in enumerate(found.crashes):
-        if number:
-            disk = crashed(run.start, run.events, found.crashes[number - 1], profile)
-            with Session(factory, disk, names=names) as session:
-                run = session.run()
-        steps.append(step_of(run, crash, profile))
-    return steps
+def crash_steps(found: Found, profile: Profile) -> list[Step]:
+    """The steps that say what the crashes of a finding say, and what was done after the first of them."""
+    crashes: list[Step] = [step_of(run, crash, profile) for run, crash in zip(found.runs, found.crashes, strict=True)]
+    return [*crashes[:1], *found.then, *crashes[1:]]
 
 
 def shrink(target: Target, steps: Sequence[Step], profiles: Iterable[Profile] = PROFILES.values()) -> Shrunk | None:

@@ -19,7 +19,7 @@ import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from chaoswal.anchors import step_of
-from chaoswal.check import Coverage, Depth, Found, Judge, check
+from chaoswal.check import Coverage, Depth, Judge, check
 from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, plan
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
@@ -280,16 +280,12 @@ class CrashMachine(RuleBasedStateMachine):
     def _explore(self, run: Run) -> None:
         judge = Judge(self.factory, generation=1000 + self.generation)
         history = self.before.copy()
-        names = tuple(history.subscribers)
         try:
             found = check(run, history, judge, self.profile, bound=self.bound, depth=self.depth, seed=self.generation)
         finally:
             type(self).coverage.add(judge.coverage)
         if found:
-            self._must_hold(found.fault, *self._crash_steps(run, found, names))
-
-    def _crash_steps(self, run: Run, found: Found, names: tuple[str, ...]) -> list[Step]:
-        return list(crash_steps(self.factory, run, found, self.profile, names))
+            self._must_hold(found.fault, *crash_steps(found, self.profile))
 
     def _crash(self, run: Run, crash: Crash) -> None:
         history = self.before

@@ -15,7 +15,7 @@ Of reads only errors are swept: the file system's protocol promises that a read 
 the real one sees to that. ``short read`` is there for engines that read by calls of their own.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -24,7 +24,7 @@ from chaoswal.check import Judge
 from chaoswal.disk.faults import ANY, RANGED, ROOT_PATH, SYNCS, Call, Fault, FaultPlan
 from chaoswal.disk.image import role
 from chaoswal.disk.profiles import Profile
-from chaoswal.disk.rot import damages
+from chaoswal.disk.rot import Damage, damages
 from chaoswal.engines.registry import Factory
 from chaoswal.oracle import Traits
 from chaoswal.program import END, Anchor, CrashStep, Step, operations_of
@@ -88,9 +88,14 @@ class Trial:
 
 
 def rot_trials(
-    factory: Factory, traits: Traits, steps: Sequence[Step], profile: Profile, judge: Judge
+    factory: Factory,
+    traits: Traits,
+    steps: Sequence[Step],
+    profile: Profile,
+    judge: Judge,
+    choose: Callable[[Iterator[Damage]], Iterable[Damage]] = iter,
 ) -> Iterator[Trial]:
-    """The engine opened on the disk that a program leaves, with every damage in turn.
+    """The engine opened on the disk that a program leaves, with every damage in turn, or those that are chosen.
 
     A program that does not end in a crash ends in one that loses nothing. Nothing where it cannot be played to its end.
     Inconclusive where the engine names no errors by which it reports damage.
@@ -103,7 +108,7 @@ def rot_trials(
         return
     place.leave(last.run, crash, profile)
     names = tuple(history.subscribers)
-    for damage in damages(place.disk.view, place.past, getattr(factory.kind, "scratch", ())):
+    for damage in choose(damages(place.disk.view, place.past, getattr(factory.kind, "scratch", ()))):
         allowed = history.copy()
         disk = place.damaged((damage,), allowed)
         if disk:

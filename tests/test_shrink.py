@@ -79,7 +79,7 @@ def seen(engine: EngineRef, profile: Profile, operations: list[Operation] | None
     run, history = record(factory, program), History(program, traits)
     found = check(run, history, Judge(factory), profile, bound=Bound(random_states=0), depth=Depth(samples=60))
     assert found is not None
-    return (*program, *crash_steps(factory, run, found, profile, ()))
+    return (*program, *crash_steps(found, profile))
 
 
 @cache

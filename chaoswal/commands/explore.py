@@ -18,7 +18,7 @@ from chaoswal.disk.profiles import PROFILES, Profile
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import UsageError
 from chaoswal.explain import explain
-from chaoswal.hunt import BOUND, DEPTH, Given, Hunter
+from chaoswal.hunt import BOUND, CRASH, DEPTH, FAULTS, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Notice, Started
 from chaoswal.processes import interruptible
 from chaoswal.report import explore as report
@@ -32,9 +32,16 @@ _EPILOG = """examples:
   chaoswal explore                                 the builtin log, for a minute, on all cores
   chaoswal explore wal -o bug=no-checksum          the same with a planted bug
   chaoswal explore my_engine.py:Engine --budget 5m
+  chaoswal explore --faults crash,io,rot,leak --strict
   chaoswal explore --states 1_000_000 --seed 7     the same states and findings on every machine
   chaoswal explore --program FILE --bound 2        every state within two deviations of one program, or of a finding
   chaoswal explore --profile ext4-ordered,posix    these file systems only
+
+faults:
+  crash  kills and power cuts after every event
+  io     a call fails, once or from then on; a write is cut short; and crashes behind that
+  rot    what was durable is damaged at rest: bits, sectors, whole files (for engines that say how they report it)
+  leak   descriptors, files and memory that reopening leaves behind
 
 A finding that a kill, a prefix of the events or a named file system allows is an error; one that only posix allows, or
 that lies before the first promise, is a warning, and a violation only with --strict.
@@ -48,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("engine", metavar="ENGINE", nargs="?", help="a name, or path/to/file.py:Class (default: wal)")
     parser.add_argument("-o", dest="options", metavar="KEY=VALUE", action="append", default=[], help="engine option")
     parser.add_argument("--profile", default=",".join(PROFILES), metavar="LIST", help="file systems (default: all)")
+    parser.add_argument("--faults", default=CRASH, metavar="LIST", help=f"{', '.join(FAULTS)} (default: {CRASH})")
     parser.add_argument("--bound", type=words.whole, default=BOUND.deviations, metavar="K", help="deviations (1)")
     parser.add_argument("--depth", type=words.whole, default=DEPTH.levels, metavar="N", help="crashes in recovery (2)")
     parser.add_argument(
@@ -102,7 +110,8 @@ def _hunter(arguments: argparse.Namespace, seed: int) -> Hunter:
     engine = EngineRef.of(arguments.engine or "wal", arguments.options)
     states = BOUND.states_per_point * max(1, arguments.bound)
     bound = Bound(deviations=arguments.bound, random_states=BOUND.random_states, states_per_point=states)
-    return Hunter(engine, _profiles(arguments), seed=seed, bound=bound, depth=_depth(arguments))
+    faults = words.listed("--faults", arguments.faults, FAULTS)
+    return Hunter(engine, _profiles(arguments), seed=seed, bound=bound, depth=_depth(arguments), faults=faults)
 
 
 def _given(arguments: argparse.Namespace, seed: int) -> Given:
@@ -126,6 +135,7 @@ def _command(arguments: argparse.Namespace, seed: int) -> str:
     line += ["--seed", str(seed), "--bound", str(arguments.bound), "--depth", str(arguments.depth)]
     line += ["--profile", arguments.profile] if arguments.profile != ",".join(PROFILES) else []
     line += ["--program", str(arguments.program)] if arguments.program else []
+    line += ["--faults", arguments.faults] if arguments.faults != CRASH else []
     line += ["--states", str(arguments.states)] if arguments.states else []
     line += ["--budget", f"{arguments.budget:g}"] if arguments.budget else []
     line += ["--strict"] if arguments.strict else []
@@ -142,6 +152,8 @@ def _listener(*, as_json: bool) -> Listener:
                 terminal.say(report.started(notice))
             case Explored():
                 terminal.progress(report.progress_line(notice))
+            case Found(file=""):
+                terminal.say(f"FAIL  {notice.kind}: {notice.explanation}")
             case Found(file=file):
                 finding = corpus.load(Path(file))
                 terminal.say(render(finding, explain(finding), Path(file)))

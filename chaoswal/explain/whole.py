@@ -49,7 +49,7 @@ def explain(finding: Finding) -> Explanation:
     profile = PROFILES[finding.profile]
     factory, traits = simulated(finding.engine)
     status, played = replay(finding.engine, finding.steps, profile)
-    steps, moved = _where_found(factory, finding, played, profile)
+    steps, moved = _where_found(finding, played, profile)
     if moved:
         played = play(factory, traits, steps, profile, Judge(looking(factory, steps)))
     lived = _lived(factory, traits, steps, profile, played)
@@ -72,13 +72,12 @@ def explain(finding: Finding) -> Explanation:
     return told
 
 
-def _where_found(factory: Factory, finding: Finding, played: Played, profile: Profile) -> tuple[list[Step], bool]:
+def _where_found(finding: Finding, played: Played, profile: Profile) -> tuple[list[Step], bool]:
     """The steps that show the violation: those of the finding, or with a crash near its own."""
     found = played.found
     if not found or not found.crashes or found.crashes == (played.crash,):
         return list(finding.steps), False
-    names = tuple(played.history.subscribers)
-    return [*finding.steps[:-1], *crash_steps(factory, played.run, found, profile, names)], True
+    return [*finding.steps[:-1], *crash_steps(found, profile)], True
 
 
 def _lived(factory: Factory, traits: Traits, steps: Sequence[Step], profile: Profile, played: Played) -> list[Lived]:

@@ -100,8 +100,7 @@ def try_seed(
     found = check(played.run, played.history, Judge(factory), profile, bound=BOUND, depth=depth, seed=seed)
     if found is None:
         return None
-    names = tuple(played.history.subscribers)
-    crashes = crash_steps(factory, played.run, found, profile, names)
+    crashes = crash_steps(found, profile)
     return Catch(engine=engine, profile=profile, seed=seed, fault=found.fault, steps=(*steps, *crashes))
 
 
