@@ -166,12 +166,7 @@ class Bench:
         played = self._to_last_run(replace(program, steps=steps + behind), *subject[:2])
         if played.found or played.stale or not looking:
             return None
-<<<<<<< HEAD
-        factory, _, judge = looking
-        run, names = played.run, tuple(played.history.subscribers)
-=======
-        run = played.run
->>>>>>> ed7a54d (Explore: errors, damage and leaks beside crashes; crashes after a recovery)
+        run, (_, _, judge) = played.run, looking
         found = check(
             run,
             played.history,

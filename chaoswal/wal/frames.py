@@ -55,8 +55,8 @@ From file to file
 -----------------
 A segment has its frames from a WAL, at the same offsets. Their checksums start elsewhere, and they are *moved*, not
 computed again: a CRC is linear, so that what two starts make of equal bytes differs by something that depends on the
-starts and the length alone, and can be had from any bytes. It is quicker, and no step of it makes a bad frame good: bytes
-that are damaged after they were tested are as bad in the segment as they would be in the WAL.
+starts and the length alone, and can be had from any bytes. It is quicker, and no step of it makes a bad frame good:
+bytes that are damaged after they were tested are as bad in the segment as they would be in the WAL.
 """
 
 import struct
