@@ -7,9 +7,9 @@ losses leave out of account (an event that the engine did not use to have) is ke
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from chaoswal.disk.crashes import Crash, Loss, Tearing, loss_of
+from chaoswal.disk.crashes import Crash, Loss, Tearing, cut_without, loss_of, plan
 from chaoswal.disk.disk import Disk, apply_name
 from chaoswal.disk.image import role
 from chaoswal.disk.profiles import KILL, Profile, Tear
@@ -220,20 +220,9 @@ def crash_of(run: Run, step: CrashStep, profile: Profile) -> Crash | None:
     torn = _find_losses(told, (step.torn,), pending) if step.torn else set()
     if named is None or torn is None or (torn and profile.tear is not Tear.BYTE_AND_GARBAGE):
         return None
-    lost = _with_later(volume, pending - named if step.all_but else named)
-    tearing = Tearing(loss=torn.pop(), keep=step.keep, garbage=step.garbage) if torn else None
-    ordered = tuple(sorted(lost, key=lambda loss: (loss.event, loss.part)))
-    return Crash(point=point, power=True, losses=ordered, torn=tearing)
-
-
-def _with_later(volume: Volume, lost: Collection[Loss]) -> set[Loss]:
-    """These losses, and what comes after them in their chains."""
-    found: set[Loss] = set()
-    for chain in volume.chains.values():
-        losses = [loss_of(effect) for effect in chain.effects]
-        first = next((place for place, loss in enumerate(losses) if loss in lost), len(losses))
-        found.update(losses[first:])
-    return found
+    lost = pending - named if step.all_but else named
+    crash = plan(point, cut_without(volume, (effect for effect in volume.pending() if loss_of(effect) in lost)), None)
+    return replace(crash, torn=Tearing(loss=torn.pop(), keep=step.keep, garbage=step.garbage) if torn else None)
 
 
 def _find_point(told: list[Told], base: int, run: Run, step: CrashStep) -> int | None:

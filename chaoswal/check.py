@@ -14,9 +14,10 @@ from functools import partial
 
 from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, in_flight, plan
 from chaoswal.disk.disk import Disk
+from chaoswal.disk.effects import Cut, Torn
 from chaoswal.disk.image import Image, ImageKey
 from chaoswal.disk.profiles import Profile
-from chaoswal.disk.volume import Cut, Torn, Volume
+from chaoswal.disk.volume import Volume
 from chaoswal.engines.registry import Factory
 from chaoswal.ops import Operation
 from chaoswal.oracle import History, Observed

@@ -1,12 +1,13 @@
 """Crashes like a given one that lose less, lose whole events, or strike later."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from chaoswal.anchors import first_losses
-from chaoswal.disk.crashes import Crash, Loss, loss_of, plan
+from chaoswal.disk.crashes import Crash, Loss, cut_without, loss_of, plan
+from chaoswal.disk.effects import Cut
 from chaoswal.disk.profiles import Profile
-from chaoswal.disk.volume import Chain, Effect, Volume
+from chaoswal.disk.volume import Volume
 from chaoswal.run import Run
 from chaoswal.trace import Change, End
 
@@ -16,15 +17,19 @@ def milder(run: Run, crash: Crash, profile: Profile) -> Iterator[Crash]:
     volume = _volume(run, crash.point, profile)
     cut = _cut(volume, crash.losses)
     for event in sorted({loss.event for loss in crash.losses}, reverse=True):
-        yield _with(crash, {chain: _restored(chain, effect, event) for chain, effect in cut.items()})
+        yield _with(crash, _restored(volume, cut, event))
 
 
-def _restored(chain: Chain, lost: Effect, event: int) -> Effect | None:
-    """The first effect of a chain that is lost when this event is not."""
-    mine = [place for place, effect in enumerate(chain.effects) if effect.index == event]
-    if lost.index > event or not mine:
-        return lost
-    return next(iter(chain.effects[mine[-1] + 1 :]), None)
+def _restored(volume: Volume, cut: Cut, event: int) -> Cut:
+    """The cut that keeps this event too, what comes before it in its chains, and what it needs."""
+    mine = {
+        chain: effect.moment + 1
+        for chain in volume.chains.values()
+        for effect in chain.effects
+        if effect.index == event
+    }
+    kept = volume.needs.keeping(mine)
+    return {chain: max(moment, kept[chain]) for chain, moment in cut.items()}
 
 
 def whole(run: Run, crash: Crash, profile: Profile) -> Iterator[Crash]:
@@ -60,19 +65,14 @@ def _volume(run: Run, point: int, profile: Profile) -> Volume:
     return Volume(run.start.after(run.events[:point]), profile)
 
 
-def _cut(volume: Volume, losses: tuple[Loss, ...]) -> dict[Chain, Effect]:
-    """The first lost effect of each chain that loses something."""
+def _cut(volume: Volume, losses: Collection[Loss]) -> Cut:
+    """The cut that loses these, as far as they are pending."""
     lost = set(losses)
-    return {
-        chain: first
-        for chain in volume.chains.values()
-        if (first := next((effect for effect in chain.effects if loss_of(effect) in lost), None))
-    }
+    return cut_without(volume, (effect for effect in volume.pending() if loss_of(effect) in lost))
 
 
-def _with(crash: Crash, cut: Mapping[Chain, Effect | None]) -> Crash:
-    moments = {chain: effect.moment for chain, effect in cut.items() if effect}
-    return replace(plan(crash.point, moments, None), torn=crash.torn)
+def _with(crash: Crash, cut: Cut) -> Crash:
+    return replace(plan(crash.point, cut, None), torn=crash.torn)
 
 
 def end_of_operation(run: Run, point: int) -> int:

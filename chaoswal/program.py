@@ -122,7 +122,10 @@ _CRASH = re.compile(
     r"(?: at (?P<taken>\d+))?(?: lose (?P<all>all)(?: but (?P<kept>.+?))?| lose (?P<lost>.+?))?"
     r"(?: tear (?P<torn>.+?) at (?P<keep>\d+)(?P<garbage> with garbage)?)?"
 )
-_LOSS = re.compile(r"(?P<call>[a-z-]+) of (?P<role>\S+) nth (?P<nth>\d+)(?: (?P<part>sector \d+|size(?: \d+)?|name))?")
+_LOSS = re.compile(
+    r"(?P<call>[a-z-]+) of (?P<role>\S+) nth (?P<nth>\d+)"
+    r"(?: (?P<part>sector \d+|size(?: \d+)?|(?:old |replaced )?name))?"
+)
 
 
 def parse_step(line: str) -> Step:

@@ -1,9 +1,12 @@
 """Crash states: every disk a crash at one point could leave, nearest to the ends first.
 
 States at a crash point come in this order until the bound is spent: none lost; all pending lost; every prefix in
-time; every single loss; every single survivor; every pair of losses; torn variants of the last writes; seeded
-random moments. The unit of a deviation is one chain of the profile (a sector's moment, a size's moment, a name,
-or the journal) at another moment than its neighbour at the nearer end: "none lost" or "all lost".
+time; every single loss; every single survivor; every pair of losses, then of survivors; torn variants of the last
+writes; seeded random moments.
+
+A *deviation* is one pending effect that is lost with all that rests on it, where nothing else is lost; or one that is
+kept with all that it rests on, where nothing else is kept. An effect rests on what is before it in its chain and on
+what it needs (``disk.needs``). So a state is two deviations away where two such losses, or two such survivors, make it.
 """
 
 import itertools
@@ -12,8 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from chaoswal.disk.disk import Disk
+from chaoswal.disk.effects import KEEP, Chain, Cut, Effect, Torn
 from chaoswal.disk.profiles import Kind, Profile, Tear
-from chaoswal.disk.volume import KEEP, Chain, Cut, Effect, Torn, Volume
+from chaoswal.disk.volume import Volume
 from chaoswal.errors import HarnessFault
 from chaoswal.limits import PAGE_BYTES
 from chaoswal.trace import Event, Write
@@ -24,7 +28,7 @@ class Bound:
     """How far from "none lost" and "all lost" a crash point is explored."""
 
     deviations: int = 1
-    """1: every single loss and survivor; 2: every pair of losses too."""
+    """1: every single loss and survivor; 2: every pair of losses and of survivors too."""
 
     torn_writes: int = 2
     """How many of the last pieces of writes are torn, where the profile tears."""
@@ -83,6 +87,14 @@ def plan(point: int, cut: Cut, torn: Torn | None) -> Crash:
     return Crash(point=point, power=True, losses=ordered, torn=tearing)
 
 
+def cut_without(volume: Volume, lost: Iterable[Effect]) -> Cut:
+    """The cut that loses these, what comes after them in their chains, and what rests on any of it."""
+    cut: dict[Chain, int] = {}
+    for effect in lost:
+        cut[effect.chain] = min(effect.moment, cut.get(effect.chain, KEEP))
+    return volume.needs.losing(cut)
+
+
 def crashed(start: Disk, events: list[Event], crash: Crash, profile: Profile) -> Disk:
     """The disk that a crash plan leaves; HarnessFault where the profile has nothing pending that the plan loses."""
     happened = events[: crash.point]
@@ -92,10 +104,7 @@ def crashed(start: Disk, events: list[Event], crash: Crash, profile: Profile) ->
     volume = Volume(start.after(happened), profile)
     effects = {loss_of(effect): effect for effect in volume.pending()}
     try:
-        cut: dict[Chain, int] = {}
-        for loss in crash.losses:
-            chain = effects[loss].chain
-            cut[chain] = min(effects[loss].moment, cut.get(chain, KEEP))
+        cut = cut_without(volume, [effects[loss] for loss in crash.losses])
         torn = None if not crash.torn else Torn(effects[crash.torn.loss], crash.torn.keep, crash.torn.garbage)
     except KeyError as error:
         raise HarnessFault(f"the crash plan loses {error.args[0]}, which is durable or never happened") from error
@@ -122,18 +131,24 @@ def _all_cuts(volume: Volume, bound: Bound, seed: int) -> Iterator[tuple[Cut, To
     yield nothing, None
     for moment in _moments(effect for chain in chains for effect in chain.effects):
         yield dict.fromkeys(chains, moment), None
-    losses = [(chain, moment) for chain in chains for moment in _moments(chain.effects)]
-    for chain, moment in losses:
-        yield {chain: moment}, None
-    for chain in chains:
-        for moment in [*_moments(chain.effects)[1:], KEEP]:
-            yield {**nothing, chain: moment}, None
+    losses = [{chain: moment} for chain in chains for moment in _moments(chain.effects)]
+    survivors = [{chain: moment} for chain in chains for moment in [*_moments(chain.effects)[1:], KEEP]]
+    needs = volume.needs
+    yield from ((needs.losing(loss), None) for loss in losses)
+    yield from ((needs.keeping(survivor), None) for survivor in survivors)
     if bound.deviations >= 2:
-        for (one, moment), (other, also) in itertools.combinations(losses, 2):
-            if one is not other:
-                yield {one: moment, other: also}, None
+        yield from ((needs.losing(pair), None) for pair in _pairs(losses))
+        yield from ((needs.keeping(pair), None) for pair in _pairs(survivors))
     yield from (({}, torn) for torn in _torn_variants(volume, bound))
-    yield from _random_cuts(chains, bound, random.Random(f"{seed}:{volume.index}"))
+    for cut in _random_cuts(chains, bound, random.Random(f"{seed}:{volume.index}")):
+        yield needs.losing(cut), None
+
+
+def _pairs(choices: list[dict[Chain, int]]) -> Iterator[dict[Chain, int]]:
+    """Two choices at once, of two chains."""
+    for one, other in itertools.combinations(choices, 2):
+        if one.keys() != other.keys():
+            yield one | other
 
 
 def _moments(effects: Iterable[Effect]) -> list[int]:
@@ -143,7 +158,8 @@ def _moments(effects: Iterable[Effect]) -> list[int]:
 def _torn_variants(volume: Volume, bound: Bound) -> Iterator[Torn]:
     if volume.profile.tear is not Tear.BYTE_AND_GARBAGE:
         return
-    pieces = sorted((effect for effect in volume.pending() if effect.kind is Kind.DATA), key=_time_and_place)
+    pieces = sorted((effect for effect in volume.pending() if isinstance(effect.event, Write)), key=_time_and_place)
+    pieces = [effect for effect in pieces if effect.kind is Kind.DATA]
     for effect in reversed(pieces[-bound.torn_writes :] if bound.torn_writes else []):
         length = len(effect.data)
         for keep in sorted({0, 1, length // 2, length - 1}):
@@ -157,10 +173,10 @@ def _time_and_place(effect: Effect) -> tuple[int, int]:
     return effect.index, effect.offset
 
 
-def _random_cuts(chains: list[Chain], bound: Bound, chance: random.Random) -> Iterator[tuple[Cut, Torn | None]]:
+def _random_cuts(chains: list[Chain], bound: Bound, chance: random.Random) -> Iterator[Cut]:
     if len(chains) > 1:
         for _ in range(bound.random_states):
-            yield {chain: chance.choice([*_moments(chain.effects), KEEP]) for chain in chains}, None
+            yield {chain: chance.choice([*_moments(chain.effects), KEEP]) for chain in chains}
 
 
 def in_flight(event: Event) -> list[int]:

@@ -22,8 +22,8 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 
 from chaoswal.disk.disk import Disk, overwrite, resize
+from chaoswal.disk.effects import GARBAGE
 from chaoswal.disk.image import Image, reachable, role
-from chaoswal.disk.volume import GARBAGE
 from chaoswal.errors import UsageError
 from chaoswal.limits import SECTOR_BYTES
 from chaoswal.trace import Create, Event, Truncate, Write

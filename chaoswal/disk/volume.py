@@ -9,15 +9,16 @@ Durable effects stay in a file's list until every earlier effect on that file is
 order of time with the pending ones; so a truncate that is durable still cuts an earlier write that is not.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Hashable, Iterator
 
 from chaoswal.disk.disk import Disk, apply_name
+from chaoswal.disk.effects import KEEP, STEPS, Chain, Cut, Effect, Torn
 from chaoswal.disk.image import Image, ImageKey, PathsKey, key_of, paths_key, reachable
-from chaoswal.disk.profiles import Cover, Kind, Order, Profile
+from chaoswal.disk.needs import Needs
+from chaoswal.disk.profiles import Cover, DataOnly, Kind, Order, Profile, Tail
 from chaoswal.limits import PAGE_BYTES, SECTOR_BYTES
 from chaoswal.trace import (
+    ROOT,
     Create,
     Event,
     Link,
@@ -31,92 +32,26 @@ from chaoswal.trace import (
     Write,
 )
 
-DATA_ONLY, FULL = True, False
+DATA_ONLY, FULL = BOTH = (True, False)
 """The two kinds of sync: fdatasync and fsync."""
-
-STEPS = 1 << 20
-"""Moments within one event: no write grows a file by more pages."""
-
-KEEP = 1 << 90
-"""A moment after every event: nothing of the chain is lost."""
-
-
-class Chain:
-    """Pending effects in order of time, of which a crash keeps a beginning."""
-
-    __slots__ = ("effects", "key")
-
-    def __init__(self, key: Hashable) -> None:
-        self.key = key
-        self.effects: list[Effect] = []
-
-
-NO_CHAIN = Chain(None)
-"""That of an effect which nothing can lose."""
-
-
-class Effect:
-    """What one event does to one sector, one size, or the names."""
-
-    __slots__ = ("chain", "data", "durable", "event", "index", "inode", "kind", "moment", "offset", "syncable")
-
-    def __init__(
-        self, index: int, kind: Kind, inode: int, offset: int, data: bytes, event: Event, step: int = 0
-    ) -> None:
-        self.index = index
-        self.moment = index * STEPS + step  # when it took effect: a growth goes page by page, all else at once
-        self.kind = kind
-        self.inode = inode
-        self.offset = offset  # of DATA: where it starts; of GROWTH and SIZE: the new size in bytes
-        self.data = data
-        self.event = event
-        self.chain = NO_CHAIN
-        self.durable = False
-        self.syncable = True  # False once a sync of it has failed: a later sync proves nothing for it
-
-    @property
-    def part(self) -> str:
-        """What of the event this is: ``sector N``, ``name``, ``size``, or ``size N``: grown so far on its way."""
-        if self.kind is Kind.DATA:
-            return f"sector {self.offset // SECTOR_BYTES}"
-        if self.kind is Kind.NAME:
-            return "name"
-        grown_on = isinstance(self.event, Write) and self.offset < self.event.offset + len(self.event.data)
-        return f"size {self.offset}" if grown_on else "size"
-
-
-Cut: TypeAlias = Mapping[Chain, int]
-"""For each chain that loses something: the moment of the first effect it loses."""
-
-
-GARBAGE = bytes((0xA5 ^ (place * 29)) & 0xFF for place in range(SECTOR_BYTES))
-"""What a torn piece may read: bytes that nobody wrote."""
-
-
-@dataclass(frozen=True, slots=True)
-class Torn:
-    """One effect on a sector kept only in part: its first ``keep`` bytes, then garbage or what was there."""
-
-    effect: Effect
-    keep: int
-    garbage: bool
-
-    def piece(self) -> bytes:
-        """The bytes of the effect as the crash left them."""
-        kept = self.effect.data[: self.keep]
-        lost = len(self.effect.data) - self.keep
-        return kept + GARBAGE[:lost] if self.garbage else kept
 
 
 class _File:
-    __slots__ = ("base", "cache", "chains", "effects", "size")
+    __slots__ = ("base", "cache", "chains", "cuts", "effects", "size", "sizes")
 
-    def __init__(self, base: bytes | None) -> None:
+    def __init__(self, base: bytes | None, index: int = -1) -> None:
         self.base = base
         self.size = len(base or b"")
+        self.sizes = [(index, self.size)]  # that the disk may have by now, growing, each with the event that made it
+        self.cuts: list[tuple[int, int]] = []  # (size, moment) of truncates that none to a smaller size has followed
         self.effects: list[Effect] = []
         self.chains: tuple[Chain, ...] = ()
         self.cache: dict[tuple[int, ...], bytes] = {}
+
+    def forget_sizes(self, begin: int) -> None:
+        """A sync that began then has brought the size of that moment to the disk."""
+        earlier = sum(index < begin for index, _ in self.sizes)
+        del self.sizes[: max(0, earlier - 1)]
 
 
 class Volume:
@@ -133,7 +68,10 @@ class Volume:
         self._name_chains: tuple[Chain, ...] = ()
         self._trees: dict[tuple[int, ...], tuple[dict[tuple[int, str], int], PathsKey]] = {}
         self._changed: dict[tuple[int, bool], int] = {}  # (inode, kind of sync) -> its last change for such a sync
-        self._syncs: dict[int, tuple[int, int]] = {}  # ticket -> its begin, and the last change that it commits
+        self._syncs: dict[int, tuple[int, list[Effect]]] = {}  # ticket -> its begin, and what it covers
+        self._needs: tuple[int, Needs] | None = None
+        self._named: dict[tuple[int, str], int] = {}  # place -> the event that gave this name, where it matters
+        self._synced: dict[int, int] = {}  # inode -> the begin of its last sync that ended well, where it matters
         for event in disk.events:
             self.apply(event)
 
@@ -150,14 +88,13 @@ class Volume:
             case Write():
                 self._write(index, event)
             case Truncate():
-                self._resize(index, Kind.SIZE, event.inode, event.size, event)
+                self._truncate(index, event)
             case Create() | MakeDirectory() | Link() | Rename() | Unlink():
                 self._name(index, event)
                 self._settle_names()
                 return True
             case SyncBegin():
-                self._syncs[event.ticket] = (index, self._changed.get((event.inode, event.data_only), -1))
-                return False
+                return self._sync_begin(event)
             case SyncEnd():
                 self._sync_end(event)
                 return True
@@ -169,49 +106,107 @@ class Volume:
 
     def _write(self, index: int, event: Write) -> None:
         end = event.offset + len(event.data)
-        start = event.offset
-        while start < end:
-            stop = min(end, start - start % SECTOR_BYTES + SECTOR_BYTES)
-            piece = event.data[start - event.offset : stop - event.offset]
-            self._add(Effect(index, Kind.DATA, event.inode, start, piece, event))
-            start = stop
+        self._put(index, event, event.offset, event.data)
         file = self._files.get(event.inode)
         if file and event.data and end > file.size:
-            self._grow(index, event, file.size, end)
+            self._grow(index, event, file, end)
 
-    def _grow(self, index: int, event: Write, size: int, end: int) -> None:
+    def _put(self, index: int, event: Write | Truncate, offset: int, data: bytes, step: int = 0) -> None:
+        end = offset + len(data)
+        start = offset
+        by_page = self.profile.order[Kind.DATA] is Order.BY_PAGE
+        joins = Kind.DATA if isinstance(event, Write) else Kind.TAIL
+        while start < end:
+            stop = min(end, start - start % SECTOR_BYTES + SECTOR_BYTES)
+            if by_page and start % PAGE_BYTES == 0 and start > offset:
+                step += 1
+            piece = data[start - offset : stop - offset]
+            self._add(Effect(index, Kind.DATA, event.inode, start, piece, event, step), joins)
+            start = stop
+
+    def _grow(self, index: int, event: Write, file: _File, end: int) -> None:
         """A file grows page by page, and a crash may find it half-way (measured on ext4)."""
-        steps = range(size - size % PAGE_BYTES + PAGE_BYTES, end, PAGE_BYTES)
-        if self.profile.order[Kind.GROWTH] is Order.BY_FILE:
-            for step, reached in enumerate(steps):
-                self._add(Effect(index, Kind.GROWTH, event.inode, reached, b"", event, step))
-        self._resize(index, Kind.GROWTH, event.inode, end, event, step=len(steps))
+        order = self.profile.order[Kind.GROWTH]
+        reached = []
+        if order is Order.BY_FILE:
+            reached = list(range(file.size - file.size % PAGE_BYTES + PAGE_BYTES, end, PAGE_BYTES))
+        elif order is Order.BY_PAGE:
+            first = event.offset - event.offset % PAGE_BYTES + PAGE_BYTES
+            reached = [size for size in range(first, end, PAGE_BYTES) if size > file.size]
+        for number, size in enumerate([*reached, end]):
+            page = (size - 1) // PAGE_BYTES - event.offset // PAGE_BYTES
+            step = page if order is Order.BY_PAGE else number  # with the bytes of its page, or one by one
+            effect = Effect(index, Kind.GROWTH, event.inode, size, b"", event, step)
+            effect.since = max((moment for cut, moment in file.cuts if cut <= effect.page * PAGE_BYTES), default=0)
+            file.sizes.append((index, size))
+            self._add(effect)
+        file.size = end
+        self._change(index, event.inode, FULL)
+        self._changed[event.inode, DATA_ONLY] = index
 
-    def _resize(self, index: int, kind: Kind, inode: int, size: int, event: Event, step: int = 0) -> None:
-        if inode in self._files:
-            self._files[inode].size = size
-            self._change(index, inode, DATA_ONLY, FULL)
-            self._add(Effect(index, kind, inode, size, b"", event, step))
+    def _truncate(self, index: int, event: Truncate) -> None:
+        file = self._files.get(event.inode)
+        if file is None:
+            return
+        before, file.size = file.size, event.size
+        self._add(Effect(index, Kind.SIZE, event.inode, event.size, b"", event))
+        if self.profile.tail is not Tail.WITH_SIZE and event.size < before:
+            page_end = -(-event.size // PAGE_BYTES) * PAGE_BYTES
+            self._put(index, event, event.size, bytes(min(page_end, before) - event.size), step=1)
+        if event.size < before:
+            file.cuts = [*(cut for cut in file.cuts if cut[0] < event.size), (event.size, index * STEPS)]
+        file.sizes = [next((known for known in file.sizes if known[1] == event.size), (index, event.size))]
+        self._change(index, event.inode, FULL)
+        if self.profile.data_only is DataOnly.SIZE:
+            self._changed[event.inode, DATA_ONLY] = file.sizes[-1][0]
+        else:
+            self._change(index, event.inode, DATA_ONLY)
 
     def _name(self, index: int, event: NameEvent) -> None:
         if isinstance(event, Create | MakeDirectory):
-            self._files[event.inode] = _File(b"" if isinstance(event, Create) else None)
-            self._change(index, event.inode, DATA_ONLY, FULL)
-        else:
-            self._change(index, event.inode, FULL)
+            self._files[event.inode] = _File(b"" if isinstance(event, Create) else None, index)
+        born = isinstance(event, Create | MakeDirectory)
+        self._change(index, event.inode, *([FULL] if self.profile.data_only is DataOnly.SIZE and not born else BOTH))
         for directory in _directories(event):
-            self._change(index, directory, DATA_ONLY, FULL)
-        self._add(Effect(index, Kind.NAME, event.inode, 0, b"", event))
+            self._change(index, directory, *BOTH)
+        if self.profile.vanishes:
+            self._vanish(index, event)
+        for step, half in enumerate(self._halves(event)):
+            self._add(Effect(index, Kind.NAME, event.inode, 0, b"", half, step))
+
+    def _vanish(self, index: int, event: NameEvent) -> None:
+        """Of a rename over a name that may be known by a log alone: that it is taken away, whoever is to get it."""
+        if isinstance(event, Rename):
+            place = event.to_directory, event.to_name
+            replaced, named = self._tree({})[0].get(place), self._named.get(place, -1)
+            if replaced is not None and self._synced.get(event.inode, -1) < named:
+                gone = Unlink(directory=place[0], name=place[1], inode=replaced, site=event.site)
+                self._add(Effect(index, Kind.NAME, replaced, 0, b"", gone, step=2))
+            self._named[place] = index
+        elif not isinstance(event, Unlink):
+            self._named[event.directory, event.name] = index
+
+    def _halves(self, event: NameEvent) -> list[NameEvent]:
+        """A file's rename into another directory, as the link and the unlink that it is on some file systems."""
+        file = self._files.get(event.inode)
+        if not (isinstance(event, Rename) and self.profile.halves and file and file.base is not None):
+            return [event]
+        if event.directory == event.to_directory:
+            return [event]
+        return [
+            Link(directory=event.to_directory, name=event.to_name, inode=event.inode, site=event.site),
+            Unlink(directory=event.directory, name=event.name, inode=event.inode, site=event.site),
+        ]
 
     def _change(self, index: int, inode: int, *kinds: bool) -> None:
         for kind in kinds:
             self._changed[inode, kind] = index
 
-    def _add(self, effect: Effect) -> None:
+    def _add(self, effect: Effect, joins: Kind | None = None) -> None:
         file = self._files.get(effect.inode)
         if file is None:
             return  # its last name is durably gone: no crash can bring it back
-        order = self.profile.order[effect.kind]
+        order = self.profile.order[joins or effect.kind]
         if order is Order.KEPT:
             effect.durable = True
         else:
@@ -222,44 +217,94 @@ class Volume:
 
     # -- syncs -------------------------------------------------------------------------------------------------
 
-    def _sync_end(self, event: SyncEnd) -> None:
-        begin, committed = self._syncs.pop(event.ticket)
-        if not event.ok:
-            self._mark_unsyncable(event.inode, begin)
-            return
-        for chain in list(self.chains.values()):
-            self._make_durable(chain, event.inode, begin, committed)
-        self._settle_all()
+    def _sync_begin(self, event: SyncBegin) -> bool:
+        """Note what this sync will make durable when it ends: only what has happened before its begin."""
+        covered = [effect for effect in self.pending() if self._covers(effect, event)]
+        alone = self.profile.cover is Cover.OWN_AND_NAMES
+        if alone:
+            covered += self._own_names(event.inode)
+            gone = {effect.index for effect in covered if effect.part == "old name"}
+            covered += [effect for effect in self._name_effects if effect.index in gone]  # with the new name
+            for effect in covered:
+                effect.free = True
+        self._syncs[event.ticket] = self.index, covered
+        return alone and bool(covered)
 
-    def _make_durable(self, chain: Chain, inode: int, begin: int, committed: int) -> None:
-        """Everything of the chain up to the last effect that this sync covers has reached the disk."""
-        count = 0
-        for place, effect in enumerate(chain.effects, start=1):
-            if effect.index >= begin:
-                break
-            if effect.syncable and self._covers(chain, effect, inode, committed):
-                count = place
-        for effect in chain.effects[:count]:
-            effect.durable = True
-        del chain.effects[:count]
-        if not chain.effects:
-            del self.chains[chain.key]
-
-    def _covers(self, chain: Chain, effect: Effect, inode: int, committed: int) -> bool:
+    def _covers(self, effect: Effect, event: SyncBegin) -> bool:
         cover = self.profile.cover
         if cover is Cover.EVERYTHING:
             return True
-        if cover is Cover.OWN_AND_JOURNAL and chain.key == Order.JOURNAL:
-            return effect.index <= committed
-        return _own(effect, inode)
+        if cover is Cover.OWN_AND_JOURNAL:
+            committed = self._changed.get((event.inode, event.data_only), -1)
+            if effect.kind in self.profile.metadata:
+                return effect.index <= committed or (
+                    self.profile.directories_commit and self._is_directory(event.inode)
+                )
+            if effect.kind is Kind.GROWTH and effect.inode == event.inode and event.data_only:
+                return (effect.index, effect.offset) <= self._files[event.inode].sizes[-1] or effect.index < committed
+        return _own(effect, event.inode)
 
-    def _mark_unsyncable(self, inode: int, begin: int) -> None:
+    def _own_names(self, inode: int) -> list[Effect]:
+        """Names a sync of this inode commits besides those in it: its own; that new directories above were made; and
+        those of what has, as far as is durable, the name that it has now.
+        """
+        now, standing = self._tree({})[0], self._durable_names()
+        pending = [effect for effect in self._name_effects if not effect.durable]
+        found: list[Effect] = []
+        asked, waiting = {inode}, [inode]
+        for named in waiting:  # grows while it is walked
+            own = [effect for effect in pending if effect.inode == named]
+            places = [place for place, child in now.items() if child == named] if own else []
+            taken = sorted({standing[place] for place in places if place in standing} - asked)
+            found += own
+            for directory, _ in places:
+                found += _made_above(pending, directory)
+            asked.update(taken)
+            waiting += taken
+        return found
+
+    def _sync_end(self, event: SyncEnd) -> None:
+        begin, covered = self._syncs.pop(event.ticket)
+        if not event.ok:
+            self._mark_unsyncable(event.inode, covered)
+            return
+        if event.inode in self._files:
+            self._files[event.inode].forget_sizes(begin)
+        if self.profile.vanishes:
+            self._synced[event.inode] = begin
+        reached: dict[Chain, int] = {}
+        for effect in covered:
+            if effect.durable or not effect.syncable:
+                continue
+            if self.profile.order[effect.kind] is Order.BY_NAMED:
+                self._pick(effect)
+            else:
+                reached[effect.chain] = max(reached.get(effect.chain, 0), effect.moment)
+        for chain, moment in reached.items():
+            self._make_durable(chain, moment)
+        self._settle_all()
+
+    def _pick(self, effect: Effect) -> None:
+        """This effect has reached the disk, whatever became of the earlier ones of its chain."""
+        effect.durable = True
+        effect.chain.effects.remove(effect)
+        if not effect.chain.effects:
+            del self.chains[effect.chain.key]
+
+    def _make_durable(self, chain: Chain, moment: int) -> None:
+        """The chain up to this moment has reached the disk."""
+        count = sum(effect.moment <= moment for effect in chain.effects)
+        for effect in chain.effects[:count]:
+            effect.durable = True
+        del chain.effects[:count]
+        if not chain.effects and self.chains.get(chain.key) is chain:
+            del self.chains[chain.key]
+
+    def _mark_unsyncable(self, inode: int, covered: list[Effect]) -> None:
         """A failed sync leaves pages marked clean that never reached the disk (Rebello et al., ATC 2020)."""
-        for chain in self.chains.values():
-            for effect in chain.effects:
-                journaled = chain.key == Order.JOURNAL or effect.kind is Kind.NAME  # no page: still to be committed
-                if effect.index < begin and effect.inode == inode and not journaled:
-                    effect.syncable = False
+        for effect in covered:
+            if effect.inode == inode and effect.kind not in self.profile.metadata:  # that is in no page
+                effect.syncable = False
 
     # -- what is settled, and what is remembered -----------------------------------------------------------------
 
@@ -272,7 +317,7 @@ class Volume:
     def _settle_file(self, file: _File) -> None:
         count = _durable_beginning(file.effects)
         if count:
-            file.base = _content(file.base or b"", file.effects[:count], {}, None)
+            file.base = _content(file.base or b"", file.effects[:count], {}, None, apart=False)
             del file.effects[:count]
         file.chains = _chains_of(file.effects)
         file.cache = {}
@@ -291,8 +336,28 @@ class Volume:
         live = set(self._names.values())
         for inode in [inode for inode in self._files if inode not in live]:
             for chain in self._files.pop(inode).chains:
-                if self.profile.order[Kind.DATA] is Order.BY_SECTOR and chain.key != Order.JOURNAL:
+                if not isinstance(chain.key, Order):  # which it shares with what is not forgotten
                     del self.chains[chain.key]
+
+    def _durable_names(self) -> dict[tuple[int, str], int]:
+        names = dict(self._names)
+        for effect in self._name_effects:
+            if effect.durable:
+                apply_name(names, effect.event)  # type: ignore[arg-type]
+        return names
+
+    def _is_directory(self, inode: int) -> bool:
+        file = self._files.get(inode)
+        return inode == ROOT or (file is not None and file.base is None)
+
+    # -- cuts ----------------------------------------------------------------------------------------------------
+
+    @property
+    def needs(self) -> Needs:
+        """What rests on what now: makes cuts that a power cut can leave."""
+        if self._needs is None or self._needs[0] != self.version:
+            self._needs = self.version, Needs(self.profile, self.chains.values())
+        return self._needs[1]
 
     # -- images --------------------------------------------------------------------------------------------------
 
@@ -328,11 +393,13 @@ class Volume:
         if not file.effects:
             return file.base
         if torn and torn.effect.inode == inode:
-            return _content(file.base or b"", file.effects, cut, torn)
+            return _content(file.base or b"", file.effects, cut, torn, apart=self.profile.tail is Tail.APART)
         moment = tuple([cut.get(chain, KEEP) for chain in file.chains])
         content = file.cache.get(moment)
         if content is None:
-            content = file.cache[moment] = _content(file.base or b"", file.effects, cut, None)
+            content = file.cache[moment] = _content(
+                file.base or b"", file.effects, cut, None, apart=self.profile.tail is Tail.APART
+            )
         return content
 
     def pending(self) -> Iterator[Effect]:
@@ -345,16 +412,26 @@ def _chain_key(order: Order, effect: Effect) -> Hashable:
     match order:
         case Order.BY_SECTOR:
             return (effect.inode, effect.offset // SECTOR_BYTES)
+        case Order.BY_PAGE:
+            return ("page", effect.inode, effect.page)
         case Order.BY_FILE:
             return effect.inode
+        case Order.BY_NAMED:
+            return ("names", effect.inode)
         case Order.BY_EVENT:
-            return ("name", effect.index)
+            return ("event", effect.index, effect.offset // SECTOR_BYTES)
         case _:
             return order
 
 
 def _directories(event: NameEvent) -> tuple[int, ...]:
     return (event.directory, event.to_directory) if isinstance(event, Rename) else (event.directory,)
+
+
+def _made_above(pending: list[Effect], directory: int) -> list[Effect]:
+    """That this directory was made, where that is pending, and those above it."""
+    made = [e for e in pending if isinstance(e.event, MakeDirectory) and e.inode == directory]
+    return [*made, *(above for effect in made for above in _made_above(pending, effect.event.directory))]  # type: ignore[union-attr]
 
 
 def _own(effect: Effect, inode: int) -> bool:
@@ -364,26 +441,23 @@ def _own(effect: Effect, inode: int) -> bool:
 
 
 def _durable_beginning(effects: list[Effect]) -> int:
-    for count, effect in enumerate(effects):
-        if not effect.durable:
-            return count
-    return len(effects)
+    """How many effects are durable that nothing pending precedes; events are counted whole."""
+    count = next((count for count, effect in enumerate(effects) if not effect.durable), len(effects))
+    while 0 < count < len(effects) and effects[count - 1].index == effects[count].index:
+        count -= 1
+    return count
 
 
 def _chains_of(effects: list[Effect]) -> tuple[Chain, ...]:
     return tuple(dict.fromkeys([effect.chain for effect in effects if not effect.durable]))
 
 
-def _content(base: bytes, effects: list[Effect], cut: Cut, torn: Torn | None) -> bytes:
+def _content(base: bytes, effects: list[Effect], cut: Cut, torn: Torn | None, *, apart: bool) -> bytes:
     """The bytes of a file: the effects that survive, applied to the base in order of time."""
     content, size = bytearray(base), len(base)
-    cut_lost = False
     for effect in effects:
         if not effect.durable and effect.moment >= cut.get(effect.chain, KEEP):
-            cut_lost = cut_lost or effect.kind is Kind.SIZE
             continue
-        if cut_lost and effect.kind is Kind.GROWTH:
-            continue  # an inode has one size: it cannot have grown from one that it never had
         if effect.kind is Kind.DATA:
             data = torn.piece() if torn and torn.effect is effect else effect.data
             if len(content) < effect.offset:
@@ -391,6 +465,6 @@ def _content(base: bytes, effects: list[Effect], cut: Cut, torn: Torn | None) ->
             content[effect.offset : effect.offset + len(data)] = data
         else:
             size = effect.offset
-            if effect.kind is Kind.SIZE:
-                del content[size:]  # what a truncate cuts reads zeros for ever after
+            if effect.kind is Kind.SIZE:  # what is cut reads zeros for ever after, but for a tail that is zeroed apart
+                del content[-(-size // PAGE_BYTES) * PAGE_BYTES if apart else size :]
     return bytes(content[:size]).ljust(size, b"\0")

@@ -12,9 +12,10 @@ from dataclasses import replace
 from chaoswal.disk.crashes import Bound, Crash, cuts, in_flight, plan
 from chaoswal.disk.directory import difference, load, save
 from chaoswal.disk.disk import Disk, apply_all, overwrite
+from chaoswal.disk.effects import Chain, Effect, Torn
 from chaoswal.disk.image import EMPTY, Image, reachable
 from chaoswal.disk.profiles import Kind, Profile, Tear
-from chaoswal.disk.volume import Chain, Effect, Torn, Volume
+from chaoswal.disk.volume import Volume
 from chaoswal.errors import HarnessFault
 from chaoswal.killloop.journal import Journal
 from chaoswal.limits import PAGE_BYTES
@@ -101,7 +102,7 @@ class Ground:
         first = chance.randrange(len(pieces))
         torn = _torn(pieces[first], chance) if profile.tear is Tear.BYTE_AND_GARBAGE else None
         cut: dict[Chain, int] = {piece.chain: piece.moment for piece in pieces[first + (torn is not None) :]}
-        return self._cut(volume, cut, torn, point)
+        return self._cut(volume, dict(volume.needs.losing(cut)), torn, point)
 
     def _tear_in_flight(self, change: Write, taken: int, point: int) -> Crash:
         events = self.disk.events

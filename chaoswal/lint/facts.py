@@ -14,10 +14,11 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from chaoswal.anchors import Told, tell
-from chaoswal.disk.crashes import Crash, plan
+from chaoswal.disk.crashes import Crash, cut_without, plan
 from chaoswal.disk.disk import apply_all, apply_name
+from chaoswal.disk.effects import Effect
 from chaoswal.disk.profiles import PROFILES, Kind, Order, Profile
-from chaoswal.disk.volume import KEEP, Chain, Effect, Volume
+from chaoswal.disk.volume import Volume
 from chaoswal.ops import Cleanup, Flush, Maintain, Operation, Subscribe, SubscribeLatest, Unsubscribe
 from chaoswal.oracle import ERROR, promise_word
 from chaoswal.run import Run
@@ -220,11 +221,9 @@ class Facts:
         if profile not in self.power:
             return Crash(point=moment, power=False)
         wanted = {(item.event, item.kind, item.offset) for item in lost}
-        cut: dict[Chain, int] = {}
-        for effect in Volume(self._start.after(self.events[:moment]), profile).pending():
-            if (effect.index, effect.kind, effect.offset) in wanted:
-                cut[effect.chain] = min(effect.moment, cut.get(effect.chain, KEEP))
-        return plan(moment, cut, None)
+        volume = Volume(self._start.after(self.events[:moment]), profile)
+        these = (item for item in volume.pending() if (item.index, item.kind, item.offset) in wanted)
+        return plan(moment, cut_without(volume, these), None)
 
 
 GIVES = Create | MakeDirectory | Link | Rename

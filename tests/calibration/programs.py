@@ -1,32 +1,36 @@
 """Short programs of raw file operations, done to any file system, and the images a profile allows after them.
 
-A program is a list of lines such as ``write a 0 5000``. The same line is done to a real file system through RealVfs
-and to a simulated one through MemoryVfs, whose events say what the profile allows. The bytes of a write follow from
-the number of its line and are never zero, so that zeros are told from data.
+A program is a list of lines such as ``write a 0 5000``. The same line is done to a real file system and noted as the
+events of a trace, which say what the profile allows. The bytes of a write follow from the number of its line and are
+never zero, so that zeros are told from data.
 """
 
 import itertools
 import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from chaoswal.disk.disk import Disk
-from chaoswal.disk.image import Image
-from chaoswal.disk.profiles import Order, Profile
-from chaoswal.disk.volume import KEEP, Chain, Volume
+from chaoswal.disk.effects import KEEP, Chain
+from chaoswal.disk.image import EMPTY, Image
+from chaoswal.disk.profiles import Kind, Profile
+from chaoswal.disk.volume import Volume
 from chaoswal.limits import SECTOR_BYTES
-from chaoswal.vfs.memory import MemoryVfs
-from chaoswal.vfs.protocol import Vfs
-from chaoswal.vfs.real import RealVfs
+from chaoswal.trace import SyncEnd
 from tests.calibration import loopfs
+from tests.disk.traces import Trace
 
 Program = Sequence[str]
 Files = Mapping[str, bytes | None]
 
 NUDGES = ("writeback", "commit", "tick")
-CHANGES = ("create", "write", "write", "write", "append", "append", "truncate", "rename", "replace", "unlink")
-WORDS = (*CHANGES, "fsync", "fdatasync", "syncdir", "writeback", "commit")
+CHANGES = (
+    *("create", "mkdir", "write", "write", "write", "append", "append", "truncate"),
+    *("rename", "replace", "move", "link", "unlink"),
+)
+WORDS = (*CHANGES, "fsync", "fsync", "fdatasync", "syncdir", "writeback", "commit")
 """What is drawn from, writes more often than the rest."""
 
 
@@ -35,54 +39,74 @@ def pattern(line_index: int, length: int) -> bytes:
     return bytes([1 + line_index % 255]) * length
 
 
-def perform(vfs: Vfs, line_index: int, line: str) -> None:
-    """Do one line, which is no nudge."""
+def note(trace: Trace, line_index: int, line: str) -> None:
+    """Add the events of one line, which is no nudge."""
     word, path, *rest = line.split()
     match word, rest:
-        case "create", []:
-            vfs.create(path).close()
-        case "mkdir", []:
-            vfs.make_directory(path)
-        case "rename", [to]:
-            vfs.rename(path, to)
-        case "unlink", []:
-            vfs.unlink(path)
+        case (("create" | "mkdir" | "unlink" | "fsync" | "fdatasync"), []):
+            getattr(trace, word)(path)
         case "syncdir", []:
-            vfs.sync_directory(path.strip("."))
-        case _:
-            _change_file(vfs, line_index, word, path, [int(number) for number in rest])
-
-
-def _change_file(vfs: Vfs, line_index: int, word: str, path: str, numbers: list[int]) -> None:
-    file = vfs.open(path, write=True)
-    match word, numbers:
+            trace.fsync(path.strip("."))
+        case "rename", [to] if trace.names[path] == trace.names.get(to):
+            pass  # two names of one file: nothing happens
+        case (("rename" | "link"), [to]):
+            getattr(trace, word)(path, to)
         case "write", [offset, length]:
-            data = pattern(line_index, length)
-            assert file.write(offset, data) == length
+            trace.write(path, int(offset), pattern(line_index, int(length)))
         case "truncate", [size]:
-            file.truncate(size)
-        case "fsync", []:
-            file.sync()
-        case "fdatasync", []:
-            file.sync(data_only=True)
+            trace.truncate(path, int(size))
         case _:
-            raise ValueError(f"{word} {path} {numbers}")
-    file.close()
+            raise ValueError(line)
 
 
-def perform_for_real(program: Program, root: Path) -> None:
-    """Do a program and its nudges below ``root``."""
-    vfs = RealVfs(root)
-    for line_index, line in enumerate(program):
-        word, _, path = line.partition(" ")
-        if word == "writeback":
-            loopfs.write_back(root / path)
-        elif word == "commit":
+def perform(root: Path, line_index: int, line: str) -> None:
+    """Do one line below ``root``."""
+    word, _, rest = line.partition(" ")
+    path, *numbers = rest.split() or [""]
+    full = root / path
+    match word, numbers:
+        case "commit", []:
             loopfs.commit(root)
-        elif word == "tick":
+        case "tick", []:
             _await_new_timestamp(root)
-        else:
-            perform(vfs, line_index, line)
+        case "writeback", []:
+            loopfs.write_back(full)
+        case "mkdir", []:
+            full.mkdir()
+        case "rename", [to]:
+            full.rename(root / to)
+        case "link", [to]:
+            os.link(full, root / to)
+        case "unlink", []:
+            full.unlink()
+        case _:
+            _change_file(full, line_index, word, [int(number) for number in numbers])
+
+
+def _change_file(path: Path, line_index: int, word: str, numbers: list[int]) -> None:
+    flags = {"create": os.O_WRONLY | os.O_CREAT | os.O_EXCL, "syncdir": os.O_RDONLY | os.O_DIRECTORY}
+    descriptor = os.open(path, flags.get(word, os.O_WRONLY), 0o600)
+    try:
+        match word, numbers:
+            case "create", []:
+                pass
+            case "write", [offset, length]:
+                assert os.pwrite(descriptor, pattern(line_index, length), offset) == length
+            case "truncate", [size]:
+                os.ftruncate(descriptor, size)
+            case (("fsync" | "syncdir"), []):
+                os.fsync(descriptor)
+            case "fdatasync", []:
+                os.fdatasync(descriptor)
+            case _:
+                raise ValueError(f"{word} {path} {numbers}")
+    finally:
+        os.close(descriptor)
+
+
+def acts(program: Program) -> list[loopfs.Act]:
+    """What a program does to a mounted file system, line by line."""
+    return [partial(perform, line_index=index, line=line) for index, line in enumerate(program)]
 
 
 def _await_new_timestamp(root: Path) -> None:
@@ -94,49 +118,67 @@ def _await_new_timestamp(root: Path) -> None:
         os.utime(path)
 
 
-def volume_after(program: Program, profile: Profile) -> Volume:
-    """The simulated disk after a program."""
-    vfs = MemoryVfs()
+def volume_after(program: Program, profile: Profile, crash: str = "") -> Volume:
+    """The simulated disk after a program; where the crash came inside its last line, a sync there has not ended."""
+    trace = Trace(image=EMPTY)
     for line_index, line in enumerate(program):
         if line.partition(" ")[0] not in NUDGES:
-            perform(vfs, line_index, line)
-    return Volume(Disk(events=tuple(vfs.events())), profile)
+            note(trace, line_index, line)
+    sync_last = program[-1].startswith(("fsync", "fdatasync", "syncdir"))
+    if crash == "inside" and sync_last and isinstance(trace.events[-1], SyncEnd):
+        trace.events.pop()
+    return Volume(Disk(events=tuple(trace.events)), profile)
 
 
 def allows(volume: Volume, seen: Files) -> bool:
-    """Whether some cut leaves exactly these files: every moment of the journal, then each file on its own."""
-    shared = [chain for chain in volume.chains.values() if chain.key == Order.JOURNAL]
-    for moments in itertools.product(*(_moments(chain) for chain in shared)):
-        cut = dict(zip(shared, moments, strict=True))
-        image = volume.image(cut)
-        paths = image.files()
-        if paths.keys() == seen.keys() and all(_may_read(volume, cut, path, seen[path]) for path in paths):
-            return True
+    """Whether some cut leaves exactly these files: every moment of the metadata, then each file on its own."""
+    metadata = [chain for chain in volume.chains.values() if chain.effects[0].kind in volume.profile.metadata]
+    names = [chain for chain in metadata if any(effect.kind is Kind.NAME for effect in chain.effects)]
+    sizes = [chain for chain in metadata if chain not in names]
+    for named in itertools.product(*map(_moments, names)):
+        cut = dict(zip(names, named, strict=True))
+        if volume.image(cut).files().keys() != seen.keys():
+            continue
+        for sized in itertools.product(*map(_moments, sizes)):
+            if _all_may_read(volume, cut | dict(zip(sizes, sized, strict=True)), seen):
+                return True
     return False
 
 
-def _may_read(volume: Volume, cut: dict[Chain, int], path: str, content: bytes | None) -> bool:
-    inode = _inode_at(volume.image(cut), path)
+def _all_may_read(volume: Volume, cut: dict[Chain, int], seen: Files) -> bool:
+    if dict(volume.needs.losing(cut)) != cut and any(
+        moment < cut.get(chain, KEEP) for chain, moment in volume.needs.losing(cut).items() if chain in cut
+    ):
+        return False
+    image = volume.image(cut)
+    return all(_may_read(volume, cut, _inode_at(image, path), content) for path, content in seen.items())
+
+
+def _may_read(volume: Volume, cut: dict[Chain, int], inode: int, content: bytes | None) -> bool:
     own = [chain for chain in volume.chains.values() if chain not in cut and chain.effects[0].inode == inode]
-    sizes = [chain for chain in own if not isinstance(chain.key, tuple)]
-    sectors = [chain for chain in own if isinstance(chain.key, tuple)]
-    for moments in itertools.product(*(_moments(chain) for chain in sizes)):
+    sizes = [chain for chain in own if any(effect.kind is Kind.GROWTH for effect in chain.effects)]
+    for moments in itertools.product(*map(_moments, sizes)):
         trial = cut | dict(zip(sizes, moments, strict=True))
-        for chain in sectors:  # each on its own: together they would be too many
-            trial[chain] = _best_moment(volume, trial, chain, content or b"")
-        if volume.image(trial).contents[inode] == content:
+        for chain in own:  # the bytes, each on its own: together they would be too many
+            if chain not in sizes:
+                trial[chain] = _best_moment(volume, trial, chain, content or b"")
+        if volume.image(volume.needs.losing(trial)).contents.get(inode) == content:
             return True
     return False
 
 
 def _best_moment(volume: Volume, cut: dict[Chain, int], chain: Chain, content: bytes) -> int:
     first = chain.effects[0]
-    start = first.offset - first.offset % SECTOR_BYTES
-    sector = slice(start, start + SECTOR_BYTES)
+    places = {effect.offset // SECTOR_BYTES for effect in chain.effects}
     for moment in _moments(chain):
-        if (volume.image({**cut, chain: moment}).contents[first.inode] or b"")[sector] == content[sector]:
+        found = volume.image({**cut, chain: moment}).contents[first.inode] or b""
+        if all(_sector(found, place) == _sector(content, place) for place in places):
             return moment
     return KEEP
+
+
+def _sector(content: bytes, place: int) -> bytes:
+    return content[place * SECTOR_BYTES : (place + 1) * SECTOR_BYTES]
 
 
 def _inode_at(image: Image, path: str) -> int:
@@ -171,18 +213,27 @@ def _draw(chance: random.Random) -> Iterator[str]:
                 name = next(fresh)
                 files[name] = 0
                 yield f"create {name}"
+            case "mkdir":
+                folder = next(fresh)
+                files[f"{folder}/x"] = 0
+                yield f"mkdir {folder}"
+                yield f"create {folder}/x"
             case "write" | "append":
                 offset = files[name] if word == "append" else chance.randrange(files[name] + 1)
-                size = chance.choice((10, 300, 600, 1500))
+                size = chance.choice((10, 300, 600, 1500, 5000))
                 files[name] = max(files[name], offset + size)
                 yield f"write {name} {offset} {size}"
             case "truncate":
                 files[name] = chance.choice((0, files[name] // 2, files[name], files[name] + 700))
                 yield f"truncate {name} {files[name]}"
-            case "rename":
-                to = next(fresh)
+            case "rename" | "move":
+                to = next(fresh) if word == "rename" else f"{'' if '/' in name else 'd/'}{next(fresh).strip('d/')}"
                 files[to] = files.pop(name)
                 yield f"rename {name} {to}"
+            case "link":
+                to = next(fresh)
+                files[to] = files[name]
+                yield f"link {name} {to}"
             case "replace" if len(files) > 1:
                 to = chance.choice([other for other in files if other != name])
                 files[to] = files.pop(name)
@@ -190,9 +241,7 @@ def _draw(chance: random.Random) -> Iterator[str]:
             case "unlink" if len(files) > 1:
                 del files[name]
                 yield f"unlink {name}"
-            case "syncdir":
-                yield f"syncdir {chance.choice('.d')}"
-            case "commit":
-                yield "commit"
+            case "syncdir" | "commit":
+                yield "commit" if word == "commit" else f"syncdir {chance.choice('.d')}"
             case "fsync" | "fdatasync" | "writeback":
                 yield f"{word} {name}"

@@ -3,16 +3,18 @@
 It shares nothing with the disk model but the types of events and of images. The prose it is written from:
 
 * A write changes the bytes of each 512-byte sector it touches and, where it reaches beyond the end, the size: page
-  by page of 4096 bytes, where a file system orders nothing but the sizes of one file. A truncate sets the size; what
-  it cuts is gone. A rename removes one name and makes another, in one piece.
+  by page of 4096 bytes, where a file system orders nothing but the sizes of one file, or nothing but those of one page.
+  A truncate sets the size; what it cuts is gone, but where a file system zeroes the rest of the page apart: then these
+  zeros are bytes like others. A rename removes one name and makes another, in one piece; from one directory into
+  another it may be two pieces, the new name first.
 * Each of these *deeds* is kept or lost. Which deeds are kept is free, but for what a sync has made durable and but
-  for order: a deed that is ordered after another is kept only together with it.
+  for order: a deed that *rests* on another is kept only together with it.
 * The disk is what the kept deeds, done in order of time, leave.
 """
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from chaoswal.disk.disk import Disk
@@ -46,16 +48,41 @@ class Deed:
     event: Event
     place: int = 0
     """Of bytes: the sector; of grown and cut: the size in bytes."""
+    step: int = 0
+    """Its place in the time that the event takes."""
+    start: int = 0
+    """Of bytes: where they begin. Of grown and cut: the size before, in the cache."""
+    data: bytes = b""
+
+    @property
+    def page(self) -> int:
+        return self.place // 8 if self.what == "bytes" else max(0, self.place - 1) // 4096
 
 
 @dataclass(frozen=True)
 class Sync:
-    """A sync that has ended."""
+    """A sync that has begun."""
 
     inode: int
     begin: int
     data_only: bool
-    ok: bool
+
+
+@dataclass
+class World:
+    """What a file system remembers while a trace goes on."""
+
+    deeds: list[Deed]
+    names: dict[tuple[int, str], int]
+    """Of the image before it."""
+    directories: set[int]
+    """The same."""
+    done: list[Sync]
+    """The syncs that have ended well."""
+    asked: set[Deed]
+    """Whatever a sync has been asked for that commits its file by itself."""
+    durable: set[Deed]
+    clean: set[Deed]
 
 
 def directories(deed: Deed) -> set[int]:
@@ -67,200 +94,459 @@ def directories(deed: Deed) -> set[int]:
     return {event.directory}
 
 
-def changes_inode(deed: Deed, sync: Sync) -> bool:
-    """Whether this deed is a size, allocation or link change of the file or directory that is synced.
-
-    A new name of an old file (rename, link, unlink) is of no interest to fdatasync.
-    """
-    if deed.what == "name":
-        own = deed.inode == sync.inode and (not sync.data_only or isinstance(deed.event, Create | MakeDirectory))
-        return own or sync.inode in directories(deed)
-    return deed.what in ("grown", "cut") and deed.inode == sync.inode
-
-
 @dataclass(frozen=True)
 class Rules:
     """What one profile says, in the words of its rows."""
 
-    ordered: Callable[[Deed, Deed], bool]
-    """Whether the second deed, which is not earlier, is kept only together with the first."""
+    chained: Callable[[Deed, Deed], bool]
+    """Whether of two deeds the first, which is not earlier, is kept only together with the second."""
+    covered: Callable[[World, Sync], set[Deed]]
+    """What a sync makes durable by itself, of what was done before it began."""
     clean: frozenset[str]
     """What a failed sync leaves clean in the cache, so that no later sync makes it durable by itself."""
-    covered: Callable[[Deed, Sync, int], bool]
-    """Whether a sync makes an earlier deed durable by itself; told when its inode was last changed before it."""
+    needs: Callable[[Deed, Deed, World], bool] = lambda late, early, world: False
+    """The same as ``chained``, but for what is durable."""
+    steps: str = ""
+    """``size``: a size grows in steps, through every page boundary; ``pages``: with the pages that are written."""
+    pages: bool = False
+    """Whether a page of bytes is a step of its own."""
+    halves: bool = False
+    tails: bool = False
+    """Whether the rest of a page that was cut is zeroed by bytes of its own."""
+    apart: bool = False
+    """Whether what was cut there is not gone with the size."""
+    vanishes: bool = False
+    """Whether a rename may take a name away and not give it to anybody."""
 
 
-def _same_sector(first: Deed, second: Deed) -> bool:
-    return first.what == second.what == "bytes" and (first.inode, first.place) == (second.inode, second.place)
+# -- what rests on what --------------------------------------------------------------------------------------------
 
 
-def _same_size(first: Deed, second: Deed, kinds: set[str]) -> bool:
-    if first.event is second.event:  # a growth on its way
-        return first.what == second.what == "grown" and first.place <= second.place
-    return {first.what, second.what} <= kinds and first.inode == second.inode
+def _same_sector(late: Deed, early: Deed) -> bool:
+    return late.what == early.what == "bytes" and (late.inode, late.place) == (early.inode, early.place)
 
 
-def _ext4_ordered(first: Deed, second: Deed) -> bool:
-    journal = {first.what, second.what} <= {"cut", "name"}
-    one_size = (first.what, second.what) == ("cut", "grown") and first.inode == second.inode
-    return journal or one_size or _same_sector(first, second) or _same_size(first, second, {"grown"})
+def _same_page(late: Deed, early: Deed, kinds: set[str]) -> bool:
+    return {late.what, early.what} <= kinds and (late.inode, late.page) == (early.inode, early.page)
 
 
-def _ext4_covered(deed: Deed, sync: Sync, changed: int) -> bool:
-    return deed.inode == sync.inode if deed.what in ("bytes", "grown") else deed.time <= changed
+def _same_size(late: Deed, early: Deed, kinds: set[str]) -> bool:
+    return {early.what, late.what} <= kinds and early.inode == late.inode
 
 
-def _posix_ordered(first: Deed, second: Deed) -> bool:
-    return _same_sector(first, second) or _same_size(first, second, {"grown", "cut"})
+def _journal(late: Deed, early: Deed) -> bool:
+    return {late.what, early.what} <= {"cut", "name"}
 
 
-def _posix_covered(deed: Deed, sync: Sync, changed: int) -> bool:
-    return sync.inode in directories(deed) if deed.what == "name" else deed.inode == sync.inode
+def _halves(late: Deed, early: Deed) -> bool:
+    """The two halves of one rename: the old name goes only where the new one is there."""
+    return late.what == early.what == "name" and late.time == early.time
 
+
+def _ext4_chained(late: Deed, early: Deed) -> bool:
+    return _journal(late, early) or _same_sector(late, early) or _same_size(late, early, {"grown"})
+
+
+def _ext4_needs(late: Deed, early: Deed, world: World) -> bool:
+    return late.what == "grown" and early.what in ("cut", "name")
+
+
+def _xfs_chained(late: Deed, early: Deed) -> bool:
+    return _journal(late, early) or _same_sector(late, early) or _same_page(late, early, {"grown"})
+
+
+def _xfs_needs(late: Deed, early: Deed, world: World) -> bool:
+    if late.what == "grown" and early.what == "bytes":
+        cuts = (deed for deed in world.deeds if deed.what == "cut" and deed.inode == late.inode)
+        between = (cut for cut in cuts if early.time < cut.time < late.time)
+        return _same_page(late, early, {"grown", "bytes"}) and all(cut.place > late.page * 4096 for cut in between)
+    return _ext4_needs(late, early, world)
+
+
+def _btrfs_chained(late: Deed, early: Deed) -> bool:
+    names = late.what == early.what == "name" and late.inode == early.inode
+    return names or _same_page(late, early, {"bytes", "grown"}) or _same_size(late, early, {"cut"})
+
+
+def _btrfs_needs(late: Deed, early: Deed, world: World) -> bool:
+    return late.what != "name" and early.what in ("cut", "name") and late not in world.asked
+
+
+def _posix_chained(late: Deed, early: Deed) -> bool:
+    written = isinstance(late.event, Write) and isinstance(early.event, Write)
+    sizes = _same_size(late, early, {"grown", "cut"})
+    return (written and _same_sector(late, early)) or sizes or _halves(late, early)
+
+
+# -- what a sync covers --------------------------------------------------------------------------------------------
+
+
+def _everything(world: World, sync: Sync) -> set[Deed]:
+    return {deed for deed in world.deeds if deed.time < sync.begin}
+
+
+def _own(world: World, sync: Sync) -> set[Deed]:
+    return {deed for deed in _everything(world, sync) if _in_directory(deed, sync) or _in_file(deed, sync)}
+
+
+def _in_directory(deed: Deed, sync: Sync) -> bool:
+    return deed.what == "name" and sync.inode in directories(deed)
+
+
+def _in_file(deed: Deed, sync: Sync) -> bool:
+    return deed.what != "name" and deed.inode == sync.inode
+
+
+def _born(deed: Deed, sync: Sync) -> bool:
+    return isinstance(deed.event, Create | MakeDirectory) and deed.inode == sync.inode
+
+
+def _up_to(world: World, sync: Sync, changed: int) -> set[Deed]:
+    """Bytes and grown sizes of the file, and every cut and name up to the last change of its inode."""
+    own = {deed for deed in _own(world, sync) if deed.what in ("bytes", "grown")}
+    return own | {deed for deed in _everything(world, sync) if _journal(deed, deed) and deed.time <= changed}
+
+
+def _xfs_covered(world: World, sync: Sync) -> set[Deed]:
+    """An inode changes with its size and its names, and a directory with the names in it."""
+    times = [-1]
+    for deed in _everything(world, sync):
+        own = deed.inode == sync.inode and deed.what != "bytes"
+        times += [deed.time] if own or _in_directory(deed, sync) else []
+    return _up_to(world, sync, max(times))
+
+
+def _ext4_covered(world: World, sync: Sync) -> set[Deed]:
+    """As on xfs for fsync. For fdatasync an inode changes when it is made, and when its size does for certain: at the
+    last moment before which the disk cannot have had the size of now. The sync of a directory commits all there is.
+    """
+    born = {deed.inode for deed in world.deeds if isinstance(deed.event, MakeDirectory)}
+    if sync.inode in world.directories | born:
+        return _up_to(world, sync, sync.begin)
+    if not sync.data_only:
+        return _xfs_covered(world, sync)
+    before = _everything(world, sync)
+    times = [deed.time for deed in before if _in_directory(deed, sync) or _born(deed, sync)]
+    sizes = sorted((d for d in before if _in_file(d, sync) and d.what != "bytes"), key=lambda d: (d.time, d.step))
+    now = sizes[-1].place if sizes else 0
+    certain = [deed for deed in sizes if now not in _may_have(world, sync, sizes, deed)]
+    changed = max([-1, *times, *(deed.time for deed in certain)])
+    late = {d for d in before if d.what == "grown" and (d.time, d.place) > (changed, now) and d.time >= changed}
+    return _up_to(world, sync, changed) - late
+
+
+def _may_have(world: World, sync: Sync, sizes: list[Deed], change: Deed) -> set[int]:
+    """The sizes that the disk may have of a file just before one of its changes: since its last certain one."""
+    earlier = [deed for deed in sizes if (deed.time, deed.step) < (change.time, change.step)]
+    if not earlier:
+        return {change.start}
+    begun = max((done.begin for done in world.done if done.inode == sync.inode), default=-1)
+    synced = [place for place, deed in enumerate(earlier) if deed.time < begun]
+    cuts = [place for place, deed in enumerate(earlier) if deed.what == "cut"]
+    since = max([-1, *synced[-1:], *cuts])
+    return {deed.place for deed in earlier[max(0, since) :]} | ({earlier[0].start} if since < 0 else set())
+
+
+def _btrfs_covered(world: World, sync: Sync) -> set[Deed]:
+    """What is in the file or directory, and its names; the same of directories above that are new, and of what has,
+    durably, a name that is its own by now.
+    """
+    before = [deed for deed in world.deeds if deed.time < sync.begin and deed.what == "name"]
+    standing, now = dict(world.names), dict(world.names)
+    for deed in before:
+        do_name(now, deed.event)
+        if deed in world.durable:
+            do_name(standing, deed.event)
+    pending = [deed for deed in before if deed not in world.durable]
+    asked, names, above = {sync.inode}, set[Deed](), set[int]()
+    for _ in world.deeds:  # as often as it can take
+        names |= {deed for deed in pending if deed.inode in asked}
+        names |= {deed for deed in pending if deed.inode in above and isinstance(deed.event, MakeDirectory)}
+        places = {place for place, inode in now.items() if inode in asked & {deed.inode for deed in names}}
+        above |= {directory for directory, _ in places}
+        above |= {directory for deed in names if deed.inode in above - asked for directory in directories(deed)}
+        asked |= {inode for place, inode in standing.items() if place in places}
+    return names | _own(world, sync)
+
+
+TOO_MANY = 14
+"""Pending deeds whose every subset is looked at."""
 
 ALL = frozenset({"bytes", "grown", "cut"})
+PAGES = frozenset({"bytes", "grown"})
 RULES = {
-    "kill": Rules(lambda first, second: True, ALL, lambda deed, sync, changed: True),
-    "prefix": Rules(lambda first, second: True, ALL, lambda deed, sync, changed: True),
-    "ext4-ordered": Rules(_ext4_ordered, frozenset({"bytes", "grown"}), _ext4_covered),
-    "posix": Rules(_posix_ordered, ALL, _posix_covered),
+    "kill": Rules(lambda late, early: True, _everything, ALL),
+    "prefix": Rules(lambda late, early: True, _everything, ALL),
+    "xfs": Rules(_xfs_chained, _xfs_covered, PAGES, _xfs_needs, "pages", tails=True),
+    "ext4-ordered": Rules(_ext4_chained, _ext4_covered, PAGES, _ext4_needs, "size", tails=True),
+    "btrfs": Rules(
+        _btrfs_chained,
+        _btrfs_covered,
+        PAGES,
+        _btrfs_needs,
+        "pages",
+        pages=True,
+        halves=True,
+        tails=True,
+        apart=True,
+        vanishes=True,
+    ),
+    "posix": Rules(_posix_chained, _own, ALL, steps="size", halves=True, tails=True, apart=True),
 }
 
 
-def deeds_of(image: Image, events: Iterable[Event]) -> list[Deed]:
+# -- deeds ---------------------------------------------------------------------------------------------------------
+
+
+def deeds_of(rules: Rules, disk: Disk) -> list[Deed]:
     """Everything a trace did, in order."""
+    image = disk.image
     sizes = {inode: len(data or b"") for inode, data in image.contents.items()}
+    folders = {inode for inode, data in image.contents.items() if data is None}
     found: list[Deed] = []
-    for time, event in enumerate(events):
+    for time, event in enumerate(disk.events):
         if isinstance(event, Write) and event.data:
+            found += _bytes(rules, time, event, event.offset, event.data)
             end = event.offset + len(event.data)
-            sectors = range(event.offset // 512, (end - 1) // 512 + 1)
-            found += [Deed(time, "bytes", event.inode, event, sector) for sector in sectors]
-            pages = [size for size in range(0, end, 4096) if size > sizes[event.inode]]
             if end > sizes[event.inode]:
+                found += _grown(rules, time, event, sizes[event.inode], end)
                 sizes[event.inode] = end
-                found += [Deed(time, "grown", event.inode, event, size) for size in [*pages, end]]
         elif isinstance(event, Truncate):
-            sizes[event.inode] = event.size
-            found.append(Deed(time, "cut", event.inode, event, event.size))
+            before, sizes[event.inode] = sizes[event.inode], event.size
+            found.append(Deed(time, "cut", event.inode, event, event.size, start=before))
+            page_end = next(end for end in itertools.count(0, 4096) if end >= event.size)
+            if rules.tails:
+                found += _bytes(rules, time, event, event.size, bytes(max(0, min(page_end, before) - event.size)), 1)
         elif isinstance(event, NameEvent):
             sizes.setdefault(event.inode, 0)
-            found.append(Deed(time, "name", event.inode, event))
+            folders |= {event.inode} if isinstance(event, MakeDirectory) else set()
+            if rules.vanishes:
+                found += _vanished(time, event, disk)
+            halves = halves_of(event) if rules.halves and event.inode not in folders else [event]
+            found += [Deed(time, "name", event.inode, half, step=step) for step, half in enumerate(halves)]
     return found
 
 
-def syncs_of(events: Iterable[Event]) -> Iterator[Sync]:
-    """The syncs of a trace that have ended, in order of their ends."""
-    begun: dict[int, Sync] = {}
-    for time, event in enumerate(events):
-        if isinstance(event, SyncBegin):
-            begun[event.ticket] = Sync(event.inode, time, event.data_only, ok=False)
-        elif isinstance(event, SyncEnd):
-            yield replace(begun.pop(event.ticket), ok=event.ok)
+def _bytes(rules: Rules, time: int, event: Event, start: int, data: bytes, step: int = 0) -> Iterator[Deed]:
+    assert isinstance(event, Write | Truncate)
+    for sector in sorted({place // 512 for place in range(start, start + len(data))}):
+        first = max(start, sector * 512)
+        piece = data[first - start : (sector + 1) * 512 - start]
+        later = sector // 8 - start // 4096 if rules.pages else 0
+        yield Deed(time, "bytes", event.inode, event, sector, step + later, first, piece)
 
 
-def durable(rules: Rules, deeds: list[Deed], syncs: Iterable[Sync]) -> set[Deed]:
-    """What no power cut can take away any more, and all that is ordered before it.
+def _grown(rules: Rules, time: int, event: Write, before: int, end: int) -> Iterator[Deed]:
+    boundaries = [size for size in range(0, end, 4096) if size > before] if rules.steps else []
+    if rules.steps == "pages":
+        boundaries = [size for size in boundaries if size > event.offset]
+    for number, size in enumerate([*boundaries, end]):
+        step = (size - 1) // 4096 - event.offset // 4096 if rules.steps == "pages" else number
+        yield Deed(time, "grown", event.inode, event, size, step, before)
 
-    A failed sync leaves pages that no later sync writes: they are clean in the cache. A journal is still to be written.
+
+def _vanished(time: int, event: Event, disk: Disk) -> Iterator[Deed]:
+    """That the name goes over which a file or directory is renamed that was not synced since that name was made."""
+    if not isinstance(event, Rename):
+        return
+    place = (event.to_directory, event.to_name)
+    names, made, begins, synced = dict(disk.image.names), -1, dict[int, int](), -1
+    for earlier, other in enumerate(disk.events[:time]):
+        do_name(names, other)
+        if place in named_by(other):
+            made = earlier
+        if isinstance(other, SyncBegin):
+            begins[other.ticket] = earlier
+        if isinstance(other, SyncEnd) and other.ok and other.inode == event.inode:
+            synced = begins[other.ticket]
+    if place in names and synced < made:
+        gone = Unlink(directory=place[0], name=place[1], inode=names[place], site="")
+        yield Deed(time, "name", names[place], gone, step=2)
+
+
+def named_by(event: Event) -> dict[tuple[int, str], int]:
+    """The names that an event makes."""
+    names: dict[tuple[int, str], int] = {}
+    do_name(names, event)
+    return names
+
+
+def halves_of(event: NameEvent) -> list[NameEvent]:
+    """A rename into another directory as a link and an unlink; what is none as it is."""
+    if not isinstance(event, Rename) or event.directory == event.to_directory:
+        return [event]
+    link = Link(directory=event.to_directory, name=event.to_name, inode=event.inode, site="")
+    return [link, Unlink(directory=event.directory, name=event.name, inode=event.inode, site="")]
+
+
+def world_after(disk: Disk, rules: Rules) -> World:
+    """What is durable when a trace has ended, and what failed syncs and those that did not end left behind.
+
+    A failed sync leaves pages that no later sync writes: they are clean in the cache. Metadata is still to be written.
     """
-    kept: set[Deed] = set()
-    clean: set[Deed] = set()
-    for sync in syncs:
-        before = [deed for deed in deeds if deed.time < sync.begin and deed not in kept]
-        if not sync.ok:
-            clean.update(deed for deed in before if deed.inode == sync.inode and deed.what in rules.clean)
-            continue
-        changes = (deed.time for deed in deeds if deed.time < sync.begin and changes_inode(deed, sync))
-        changed = max(changes, default=-1)
-        for deed in before:
-            if deed not in clean and rules.covered(deed, sync, changed):
-                kept.update(first for first in deeds if first.time <= deed.time and rules.ordered(first, deed))
-                kept.add(deed)
-    return kept
-
-
-def legal(rules: Rules, deeds: list[Deed], kept: set[Deed]) -> bool:
-    """Whether everything that is kept is there together with all that is ordered before it."""
-    lost = [deed for deed in deeds if deed not in kept]
-    return not any(first.time <= then.time and rules.ordered(first, then) for first in lost for then in kept)
-
-
-class Picture:
-    """A disk on which deeds are done one by one: bytes by place, so that nothing depends on how files are kept."""
-
-    def __init__(self, image: Image) -> None:
-        self.names = dict(image.names)
-        self.is_directory = {inode: data is None for inode, data in image.contents.items()}
-        self.bytes = {inode: dict(enumerate(data or b"")) for inode, data in image.contents.items()}
-        self.size = {inode: len(data or b"") for inode, data in image.contents.items()}
-
-    def exists(self, event: Event) -> None:
-        """A file comes into being empty, whether its first name is kept or not."""
-        if isinstance(event, Create | MakeDirectory):
-            self.is_directory[event.inode] = isinstance(event, MakeDirectory)
-            self.bytes[event.inode], self.size[event.inode] = {}, 0
-
-    def do(self, deed: Deed) -> None:
-        event = deed.event
-        if deed.what == "bytes":
-            assert isinstance(event, Write)
-            for place, byte in enumerate(event.data, start=event.offset):
-                if place // 512 == deed.place:
-                    self.bytes[deed.inode][place] = byte
-        elif deed.what in ("grown", "cut"):
-            self.size[deed.inode] = deed.place
-            if deed.what == "cut":
-                kept = {place: byte for place, byte in self.bytes[deed.inode].items() if place < deed.place}
-                self.bytes[deed.inode] = kept
-        else:
-            assert isinstance(event, NameEvent)
-            self.do_name(event)
-
-    def do_name(self, event: NameEvent) -> None:
-        if isinstance(event, Rename | Unlink):
-            self.names.pop((event.directory, event.name), None)
-        if isinstance(event, Rename):
-            self.names[event.to_directory, event.to_name] = event.inode
-        elif isinstance(event, Create | MakeDirectory | Link):
-            self.names[event.directory, event.name] = event.inode
-
-    def files(self, directory: int = ROOT, prefix: str = "") -> Iterator[tuple[str, bytes | None]]:
-        for (parent, name), inode in self.names.items():
-            if parent != directory:
+    directories = {ROOT, *(inode for inode, data in disk.image.contents.items() if data is None)}
+    world = World(deeds_of(rules, disk), dict(disk.image.names), directories, [], set(), set(), set())
+    begun: dict[int, tuple[Sync, set[Deed]]] = {}
+    for time, event in enumerate(disk.events):
+        if isinstance(event, SyncBegin):
+            sync = Sync(event.inode, time, event.data_only)
+            begun[event.ticket] = sync, rules.covered(world, sync)
+            if rules.covered is _btrfs_covered:
+                world.asked |= begun[event.ticket][1]
+        elif isinstance(event, SyncEnd):
+            sync, covered = begun.pop(event.ticket)
+            if not event.ok:
+                failed = (d for d in covered - world.durable if d.inode == sync.inode and d.what in rules.clean)
+                world.clean.update(failed)
                 continue
-            if self.is_directory[inode]:
-                yield prefix + name, None
-                yield from self.files(inode, prefix + name + "/")
+            world.done.append(sync)
+            for deed in covered - world.clean - world.durable:
+                world.durable |= {
+                    early for early in world.deeds if _not_later(early, deed) and _brought(rules, deed, early)
+                }
+                world.durable.add(deed)
+    return world
+
+
+def _brought(rules: Rules, late: Deed, early: Deed) -> bool:
+    """Whether a deed that a sync makes durable makes an earlier one so: names by themselves do not, but for halves."""
+    by_itself = rules.vanishes and late.what == "name" and not _halves(late, early)
+    return rules.chained(late, early) and not by_itself
+
+
+def _not_later(early: Deed, late: Deed) -> bool:
+    return (early.time, early.step) <= (late.time, late.step)
+
+
+def rests_on(rules: Rules, world: World) -> dict[Deed, set[Deed]]:
+    """For each pending deed all pending deeds that it cannot do without, itself among them."""
+    pending = [deed for deed in world.deeds if deed not in world.durable]
+    found = {
+        late: {
+            early
+            for early in pending
+            if _not_later(early, late) and (rules.chained(late, early) or rules.needs(late, early, world))
+        }
+        | {late}
+        for late in pending
+    }
+    changed = True
+    while changed:
+        wider = {late: set[Deed]().union(*(found[early] for early in earlier)) for late, earlier in found.items()}
+        changed, found = wider != found, wider
+    return found
+
+
+# -- disks ---------------------------------------------------------------------------------------------------------
+
+
+def do_name(names: dict[tuple[int, str], int], event: Event) -> None:
+    """Do to names what an event does; what is no event on names does nothing."""
+    if isinstance(event, Rename | Unlink):
+        names.pop((event.directory, event.name), None)
+    if isinstance(event, Rename):
+        names[event.to_directory, event.to_name] = event.inode
+    elif isinstance(event, Create | MakeDirectory | Link):
+        names[event.directory, event.name] = event.inode
+
+
+class Pictures:
+    """Disks on which some deeds were done, one by one: bytes by place, whatever way there is to keep files."""
+
+    def __init__(self, disk: Disk, rules: Rules, deeds: list[Deed]) -> None:
+        self.disk = disk
+        self.rules = rules
+        self.deeds = deeds
+        born = [event for event in disk.events if isinstance(event, Create | MakeDirectory)]
+        self.contents = {event.inode: b"" if isinstance(event, Create) else None for event in born} | dict(
+            disk.image.contents
+        )
+        self.known: dict[tuple[int, frozenset[Deed]], bytes] = {}
+
+    def left_by(self, kept: set[Deed], torn: dict[Deed, bytes] | None = None) -> Files:
+        """The disk on which these deeds were done, and no others; of some that are torn, other bytes."""
+        names = dict(self.disk.image.names)
+        for deed in self.deeds:
+            if deed in kept:
+                do_name(names, deed.event)
+        files: dict[str, bytes | None] = {}
+        for path, inode in self.paths(names):
+            own = frozenset(deed for deed in kept if deed.inode == inode and deed.what != "name")
+            if self.contents[inode] is None:
+                files[path] = None
+            elif torn:
+                files[path] = self.content(inode, own, torn)
             else:
-                bytes_ = self.bytes[inode]
-                yield prefix + name, bytes(bytes_.get(place, 0) for place in range(self.size[inode]))
+                if (inode, own) not in self.known:
+                    self.known[inode, own] = self.content(inode, own, {})
+                files[path] = self.known[inode, own]
+        return tuple(sorted(files.items()))
+
+    def content(self, inode: int, kept: Iterable[Deed], torn: dict[Deed, bytes]) -> bytes:
+        start = self.contents[inode] or b""
+        bytes_, size = dict(enumerate(start)), len(start)
+        for deed in sorted(kept, key=lambda deed: (deed.time, deed.what != "cut", deed.step)):
+            if deed.what == "bytes":
+                bytes_ |= enumerate(torn.get(deed, deed.data), start=deed.start)
+            else:
+                size = deed.place
+            if deed.what == "cut":
+                end = next(end for end in itertools.count(0, 4096) if end >= size) if self.rules.apart else size
+                bytes_ = {place: byte for place, byte in bytes_.items() if place < end}
+        return bytes(bytes_.get(place, 0) for place in range(size))
+
+    def paths(
+        self, names: dict[tuple[int, str], int], directory: int = ROOT, prefix: str = ""
+    ) -> Iterator[tuple[str, int]]:
+        for (parent, name), inode in names.items():
+            if parent == directory:
+                yield prefix + name, inode
+                if self.contents[inode] is None:
+                    yield from self.paths(names, inode, prefix + name + "/")
+
+
+def pending_deeds(disk: Disk, profile: str) -> int:
+    """How many deeds a power cut may take away."""
+    world = world_after(disk, RULES[profile])
+    return len(set(world.deeds) - world.durable)
 
 
 def states(disk: Disk, profile: str) -> set[Files]:
     """Every disk that a power cut (under ``kill``: a kill) may leave."""
     rules = RULES[profile]
-    deeds = deeds_of(disk.image, disk.events)
-    certain = set(deeds) if profile == "kill" else durable(rules, deeds, syncs_of(disk.events))
-    pending = [deed for deed in deeds if deed not in certain]
-    assert len(pending) <= 14, "too many for brute force: make the trace shorter"
+    world = world_after(disk, rules)
+    pictures = Pictures(disk, rules, world.deeds)
+    if profile == "kill":
+        return {pictures.left_by(set(world.deeds))}
+    rests = rests_on(rules, world)
+    assert len(rests) <= TOO_MANY, "too many for brute force: make the trace shorter"
     found = set()
-    for choice in itertools.product((False, True), repeat=len(pending)):
-        kept = certain | {deed for deed, chosen in zip(pending, choice, strict=True) if chosen}
-        if legal(rules, deeds, kept):
-            found.add(left_by(disk, deeds, kept))
+    for choice in itertools.product((False, True), repeat=len(rests)):
+        kept = {deed for deed, chosen in zip(rests, choice, strict=True) if chosen}
+        if all(rests[deed] <= kept for deed in kept):
+            found.add(pictures.left_by(kept | world.durable))
     return found
 
 
-def left_by(disk: Disk, deeds: list[Deed], kept: set[Deed]) -> Files:
-    """The disk on which these deeds were done, and no others."""
-    picture = Picture(disk.image)
-    for event in disk.events:
-        picture.exists(event)
-    for deed in deeds:
-        if deed in kept:
-            picture.do(deed)
-    return tuple(sorted(picture.files()))
+def near(disk: Disk, profile: str, deviations: int) -> set[Files]:
+    """The states of a power cut that lie near: all kept, all lost, every beginning in time; and so many deeds lost with
+    all that rests on them, or so many kept with all that they rest on.
+    """
+    rules = RULES[profile]
+    world = world_after(disk, rules)
+    pictures = Pictures(disk, rules, world.deeds)
+    if profile == "kill":
+        return {pictures.left_by(set(world.deeds))}
+    brings = rests_on(rules, world)
+    pending = set(brings)
+    takes = {early: {late for late in pending if early in brings[late]} for early in pending}
+    moments = {(deed.time, deed.step) for deed in pending}
+    kept = {frozenset(deed for deed in pending if (deed.time, deed.step) < moment) for moment in moments}
+    kept |= {frozenset(pending), frozenset()}
+    for some in itertools.combinations_with_replacement(pending, deviations):
+        kept.add(frozenset(pending.difference(*(takes[deed] for deed in some))))
+        kept.add(frozenset(set[Deed]().union(*(brings[deed] for deed in some))))
+    return {pictures.left_by(world.durable | chosen) for chosen in kept}
 
 
 def shown(image: Image) -> Files:

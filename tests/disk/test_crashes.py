@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from chaoswal.disk.crashes import Bound, Crash, Loss, Tearing, crashed, cuts, in_flight, plan
 from chaoswal.disk.disk import Disk
+from chaoswal.disk.effects import KEEP, Cut, Torn
 from chaoswal.disk.profiles import EXT4_ORDERED, KILL, POSIX, PREFIX, PROFILES, Profile
-from chaoswal.disk.volume import KEEP, Cut, Torn, Volume
+from chaoswal.disk.volume import Volume
 from chaoswal.errors import HarnessFault
 from chaoswal.trace import Write
 from tests.disk.brute import shown
@@ -42,6 +43,7 @@ def test_the_order_of_states() -> None:
         *("0:s 2:s", "2:s", "1:s", "1:s"),  # single losses: of a sector, from each of its moments on
         *("1:s 1:s 2:s", "1:s 1:s", "0:s 1:s 2:s", "0:s 1:s 2:s"),  # single survivors
         *("0:s 1:s 2:s", "0:s 1:s 2:s", "1:s 2:s", "1:s 2:s", "1:s 1:s"),  # pairs of losses
+        *("1:s 2:s", "1:s 2:s", "1:s", "1:s", "0:s 2:s"),  # pairs of survivors
         " torn 2 at 0!",  # torn variants of the last writes
     ]
 

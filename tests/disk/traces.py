@@ -198,6 +198,40 @@ TRACES: dict[str, Trace] = {
     "directory sync": Trace().create("a").create("dir/b").fsync("dir").create("c"),
     "directory sync of the root": Trace().create("a").create("dir/b").fsync("").create("c"),
     "rename across directories, one synced": Trace().rename("old", "dir/old").create("x").fsync("dir"),
+    "rename across directories, the new one synced": (
+        Trace().create("x").rename("old", "dir/old").fsync("dir").unlink("other")
+    ),
+    "replaced, what was there synced last": Trace().create("t").create("n").fsync("n").rename("t", "n").fsync("other"),
+    "replaced, what is new synced last": Trace().create("t").create("n").fsync("n").fsync("t").rename("t", "n"),
+    "replaced from another directory": Trace().create("n").fsync("n").create("dir/t").rename("dir/t", "n").create("x"),
+    "linked into a directory, unlinked there, and the directory synced": (
+        Trace().create("n").link("n", "dir/a").link("n", "b").unlink("dir/a").fsync("dir").create("x")
+    ),
+    "moved through a directory that is synced": Trace()
+    .create("n")
+    .rename("n", "dir/a")
+    .rename("dir/a", "b")
+    .fsync("dir"),
+    "a name taken over": Trace().create("x").rename("old", "moved").create("old").fsync("old").unlink("other"),
+    "a name taken over from what is new": Trace().create("x").rename("x", "y").create("x").fsync("x"),
+    "a new directory in a new directory": Trace().mkdir("d").mkdir("d/e").create("d/e/f").create("g").fsync("d/e/f"),
+    "a link synced": Trace().create("x").link("old", "dir/also").fsync("old").unlink("old"),
+    "cut within a page and grown over": Trace().truncate("old", 100).truncate("old", 200).write("old", 300, b"far"),
+    "cut to nothing and to nothing again": Trace().truncate("other", 0).create("x").fdatasync("other"),
+    "cut to the same size": Trace().create("x").truncate("old", 750).fdatasync("old"),
+    "grown, cut back, and synced": Trace().create("x").write("old", 750, b"g").truncate("old", 750).fdatasync("old"),
+    "grown over two pages, cut to the first": (
+        Trace().create("x").write("old", 4000, b"x" * 200).create("y").truncate("old", 4096).fdatasync("old")
+    ),
+    "synced, grown, cut to what it was before": (
+        Trace().write("old", 750, b"g").fdatasync("old").create("x").truncate("old", 750).fdatasync("old")
+    ),
+    "grown after what a failed sync left": (
+        Trace().write("old", 600, b"x" * 200).fsync("old", ok=False).write("old", 800, b"y").fsync("old").create("x")
+    ),
+    "page written, cut away, and written": (
+        Trace().write("other", 0, b"lost").truncate("other", 0).write("other", 0, b"new").create("x")
+    ),
     "new directory": Trace().mkdir("d").create("d/f").write("d/f", 0, b"in").fsync("d/f").fsync("d"),
     "directory renamed": Trace().mkdir("d").create("d/f").write("d/f", 0, b"in").rename("d", "e"),
     "sync in flight": _sync_in_flight(),
@@ -237,7 +271,9 @@ def traces(draw: st.DrawFn, *, most: int = 7) -> Trace:
     for step in range(draw(st.integers(1, most))):
         files = sorted(set(trace.names) - {"dir"})
         deed = draw(
-            st.sampled_from(["write", "write", "write", "truncate", "create", "rename", "unlink", "sync", "sync"])
+            st.sampled_from(
+                ["write", "write", "write", "truncate", "create", "rename", "link", "unlink", "sync", "sync"]
+            )
         )
         path = draw(st.sampled_from(files)) if files else ""
         free = [name for name in spare if name not in trace.names]
@@ -249,10 +285,12 @@ def traces(draw: st.DrawFn, *, most: int = 7) -> Trace:
             if draw(st.integers(0, 9)):
                 trace.end(ticket, ok=bool(draw(st.integers(0, 4))))
         elif deed == "write":
-            offset = draw(st.sampled_from([0, 3, 500, 511, 512, 740, 750]))
+            offset = draw(st.sampled_from([0, 3, 500, 511, 512, 740, 750, 4090]))
             trace.write(path, offset, bytes([65 + step]) * draw(st.sampled_from([1, 4, 30])))
         elif deed == "truncate":
-            trace.truncate(path, draw(st.sampled_from([0, 3, 505, 520, 750, 800])))
+            trace.truncate(path, draw(st.sampled_from([0, 3, 505, 520, 750, 800, 4096])))
+        elif deed == "link" and free:
+            trace.link(path, draw(st.sampled_from(free)))
         elif deed == "rename":
             trace.rename(path, draw(st.sampled_from([name for name in (*spare, *files) if name != path])))
         elif deed == "unlink":
