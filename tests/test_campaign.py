@@ -52,7 +52,7 @@ def explored(
     asked = Campaign(
         hunter=hunter,
         states=states,
-        budget_seconds=None if states else 10.0,
+        budget_seconds=None if states else 30.0,
         workers=workers,
         strict=strict,
         corpus=directory,
@@ -102,7 +102,7 @@ def test_what_is_found_does_not_depend_on_who_works(tmp_path: Path) -> None:
 
 
 def test_a_time_only_decides_how_many_programs_there_are() -> None:
-    _, longer = explored(hunter(), states=None, clock=count(0.0, 0.5))
+    _, longer = explored(hunter(), states=None, clock=count(0.0, 1.5))
     programs = longer.finished.progress.programs
     assert 1 < programs < 20
     _, shorter = explored(hunter(), states=None, clock=count(0.0, 1.0))

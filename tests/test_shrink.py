@@ -114,7 +114,10 @@ def one_restored(program: Program) -> Iterator[CrashStep]:
             for earlier in chain.effects[: place + 1]
         }
         kept = tuple(loss for loss in played.crash.losses if loss not in back)
-        yield step_of(played.run, replace(played.crash, losses=kept), program.profile)
+        step = step_of(played.run, replace(played.crash, losses=kept), program.profile)
+        crash = crash_of(played.run, step, program.profile)
+        if crash and event not in {loss.event for loss in crash.losses}:  # else it rests on others that are lost
+            yield step
 
 
 def assert_minimal(small: Shrunk) -> None:
