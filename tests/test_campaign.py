@@ -102,10 +102,10 @@ def test_what_is_found_does_not_depend_on_who_works(tmp_path: Path) -> None:
 
 
 def test_a_time_only_decides_how_many_programs_there_are() -> None:
-    _, longer = explored(hunter(), states=None, clock=count(0.0, 1.5))
+    _, longer = explored(hunter(), states=None, clock=count(0.0, 2.0))
     programs = longer.finished.progress.programs
     assert 1 < programs < 20
-    _, shorter = explored(hunter(), states=None, clock=count(0.0, 1.0))
+    _, shorter = explored(hunter(), states=None, clock=count(0.0, 4.0))
     told = [notice for notice in longer.notices if isinstance(notice, Explored)]
     assert 0 < shorter.finished.progress.programs < programs
     assert shorter.finished.progress.judged in [notice.judged for notice in told]
