@@ -334,7 +334,7 @@ class _Explored:
         played = play_to_last_run(self._factory, self._traits, steps, profile)
         if played.found or played.stale:
             return played.found, steps
-        if steps != self._steps:
+        if steps != self._steps:  # without faults no two profiles make runs of the same steps differ
             self._steps, self._seen = steps, set()
         found = self._check(played, profile)
         if not found:

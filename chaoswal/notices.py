@@ -143,6 +143,8 @@ class Hunted:
     kind_right: bool = False
     site_right: bool | None = None
     """Whether the right line is blamed; None where the zoo names none."""
+    program: str = ""
+    """The content of its corpus file; empty where there is none."""
 
     @property
     def operations(self) -> int:

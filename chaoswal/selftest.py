@@ -7,10 +7,11 @@ What was found is shrunk, and compared with what the zoo says of the bug: the ki
 import datetime as dt
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from chaoswal import corpus
 from chaoswal.campaign import Campaign, Explorer
 from chaoswal.check import Coverage
 from chaoswal.disk.profiles import PROFILES
@@ -57,7 +58,8 @@ def hunt_bug(hunt: Hunt, budget_seconds: float = BUDGET_SECONDS, clock: Callable
         seconds = clock() - started
         if attempt.catch or seconds >= budget_seconds:
             break
-    found = conclude(attempt.catch, seed=hunt.seed, today=DAY).found if attempt.catch else None
+    concluded = conclude(attempt.catch, seed=hunt.seed, today=DAY) if attempt.catch else None
+    found = concluded.found if concluded else None
     return Hunted(
         bug=hunt.bug,
         seed=hunt.seed,
@@ -68,6 +70,7 @@ def hunt_bug(hunt: Hunt, budget_seconds: float = BUDGET_SECONDS, clock: Callable
         found=found,
         kind_right=found is not None and found.kind in entry.kinds,
         site_right=_site_right(entry, found),
+        program=corpus.dumps(concluded.finding) if concluded and concluded.finding else "",
     )
 
 
@@ -75,6 +78,16 @@ def _site_right(entry: Entry, found: Found | None) -> bool | None:
     if not entry.site:
         return None
     return found is not None and found.function == entry.site
+
+
+def smallest(rows: Iterable[Hunted]) -> Iterator[tuple[str, corpus.Finding]]:
+    """Of each bug that was found under its right kind, its smallest program."""
+    programs: dict[str, list[str]] = {}
+    for row in rows:
+        if row.kind_right and row.program:
+            programs.setdefault(row.bug, []).append(row.program)
+    for bug, contents in programs.items():
+        yield bug, corpus.loads(min(contents, key=lambda content: (content.count("\n"), len(content))), bug)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,10 @@ import argparse
 import json
 import os
 import sys
+from pathlib import Path
 
 from chaoswal import arguments as words
+from chaoswal import corpus
 from chaoswal.engines.bugs import ENTRIES
 from chaoswal.errors import Exit, UsageError
 from chaoswal.notices import Explored, Found, Hunted, Listener, Notice
@@ -13,7 +15,7 @@ from chaoswal.processes import interruptible
 from chaoswal.report import explore
 from chaoswal.report import selftest as report
 from chaoswal.report.terminal import Terminal
-from chaoswal.selftest import BUDGET_SECONDS, Plan, hunt_all, judge_sound
+from chaoswal.selftest import BUDGET_SECONDS, Plan, hunt_all, judge_sound, smallest
 
 SOUND_STATES = 100_000
 
@@ -37,6 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"states of the sound engine ({SOUND_STATES})",
     )
     parser.add_argument("--workers", type=words.count, metavar="N", help="processes (default: one a core)")
+    parser.add_argument(
+        "--corpus", type=Path, metavar="DIR", help="save the smallest program of each bug there, as BUG.chaos"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
@@ -52,6 +57,8 @@ def execute(arguments: argparse.Namespace) -> int:
         terminal.say(report.table(rows))
         sound = [judge_sound(plan, seed, _teller(terminal)) for seed in plan.seeds] if plan.sound_states else []
     terminal.say(report.closing(rows, sound))
+    for bug, finding in smallest(rows) if arguments.corpus else ():
+        corpus.save(finding, arguments.corpus, bug)
     found = report.summary(rows, sound)
     if arguments.json:
         print(json.dumps(found))

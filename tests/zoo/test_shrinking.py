@@ -5,14 +5,13 @@ from statistics import median
 
 import pytest
 
-from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.bugs import ENTRIES
 from chaoswal.program import CrashStep, operations_of
+from chaoswal.selftest import MEANS
 from chaoswal.shrink import Shrunk, Target, shrink
 from chaoswal.simpler import deviations
 from tests.test_shrink import assert_minimal
-from tests.zoo.hunt import Catch, hunt
-from tests.zoo.test_zoo import seeds_of
+from tests.zoo.test_zoo import caught
 
 QUICK = (
     "no-sync-before-ack",
@@ -30,20 +29,16 @@ QUICK = (
 )
 """Bugs of each group that are caught and shrunk in no time."""
 
+PROGRAMS = 400
 TRIES_MAX = 400
 STATES_MAX = 20_000
 
 
-def caught(name: str) -> Catch:
-    entry = ENTRIES[name]
-    catch = hunt(seeds_of(name), PROFILES[entry.profiles[-1]], bug=name, faults=entry.faults)
-    assert catch, name
-    return catch
-
-
 @cache
 def small(name: str) -> Shrunk:
-    catch = caught(name)
+    entry = ENTRIES[name]
+    catch = caught(entry.engine, MEANS[entry.by, entry.faults], range(PROGRAMS))
+    assert catch, name
     found = shrink(Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind), catch.steps)
     assert found, name
     return found
