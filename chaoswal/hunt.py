@@ -22,10 +22,13 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import islice, zip_longest
 
+from chaoswal import scenarios
 from chaoswal.anchors import step_of
 from chaoswal.check import Coverage, Depth, Found, Judge, check
 from chaoswal.disk.crashes import Bound, Crash, cuts, plan
+from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.profiles import Profile
 from chaoswal.disk.rot import Damage
 from chaoswal.disk.volume import Volume
@@ -39,15 +42,15 @@ from chaoswal.program import Step
 from chaoswal.reach import Reach
 from chaoswal.replay import Played, play_to_last_run, simulated
 from chaoswal.shrink import crash_steps
-from chaoswal.sweep import io_programs, rot_trials
+from chaoswal.sweep import IN_OPENING, io_programs, rot_trials
 from chaoswal.verdict import Fault
 from chaoswal.workload import Generator
 
 CRASH, IO, ROT, LEAK = FAULTS = "crash", "io", "rot", "leak"
 """What can be asked for: crashes, errors while running, damage at rest, and what reopening leaves behind."""
 
-FAULTS_TRIED, DAMAGES_TRIED = 12, 400
-"""Of all the faults that could fire in a program, and of all damages to a disk, so many are drawn."""
+FAULTS_TRIED, FAULTS_TRIED_SMALL, DAMAGES_TRIED = 12, 60, 400
+"""Of all the faults that could fire in a program (a small one), and of all damages to a disk, so many are drawn."""
 
 STRUCK = Bound(random_states=0, states_per_point=8)
 """How far a run that met a fault is explored."""
@@ -66,6 +69,10 @@ class Shape:
     lives: tuple[int, ...] = (1,)
     plain: bool = False
     """Records of one size and nothing else."""
+    scenarios: bool = False
+    """Scenarios one after the other; ``lengths`` counts them."""
+    small: bool = False
+    """Whether it is so short that more can be done with it: its recoveries are crashed, and more faults are tried."""
     reopen_every: int = 0
     """A reopening after so many operations; 0: as drawn."""
     crashes: bool = True
@@ -74,6 +81,7 @@ class Shape:
 
 SHAPES: Mapping[Shape, int] = {
     Shape(name="usual", lengths=(5, 10, 10, 30), lives=(1, 2)): 12,
+    Shape(name="scenarios", lengths=(1, 1, 2), lives=(1, 1, 2), scenarios=True, small=True): 8,
     Shape(name="plain", lengths=(2, 3, 4, 5, 6), lives=(2,), plain=True): 1,
     Shape(name="many lives", lengths=(3, 5, 8), lives=(3, 4)): 1,
     Shape(name="restarts", lengths=(30,), reopen_every=3, crashes=False): 1,
@@ -81,13 +89,17 @@ SHAPES: Mapping[Shape, int] = {
 }
 """Each with its weight."""
 
-SHORT = Shape(name="short", lengths=(1, 2, 3, 4))
+SHORT = Shape(name="short", lengths=(1, 2, 3, 4), small=True)
 """That of the first programs, which all begin with an append: most of what is wrong shows in one."""
 
 TURNS = (CRASH, IO, ROT, IO)
 """The order in which programs meet these."""
 
-SHORT_FIRST = 8
+SCENARIO = Shape(name="scenario", lengths=(1,), lives=(1, 1, 2), scenarios=True, small=True)
+"""That of the programs among the first ones that are a scenario each, in turn."""
+
+FIRST = 24
+"""So many programs of each kind of fault are short and scenarios, by turns."""
 DEEP_EVERY = 3
 """Of so many programs the recoveries of one are crashed in their turn: more programs find more than deeper ones."""
 
@@ -137,6 +149,7 @@ class Hunter:
                 f"nothing about damage at rest: leave {ROT} out of --faults"
             )
         self.faults = tuple(faults)
+        self._turns = [kind for kind in TURNS if kind in self.faults]
         self.engine = engine
         self.profiles = tuple(profiles)
         self.seed = seed
@@ -169,8 +182,7 @@ class Hunter:
         """What the program of a number meets: of the kinds that are asked for, each has its turn."""
         if number == 0 and LEAK in self.faults:
             return LEAK
-        turns = [kind for kind in TURNS if kind in self.faults]
-        return turns[number % len(turns)] if turns else LEAK
+        return self._turns[number % len(self._turns)] if self._turns else LEAK
 
     def numbers(self) -> Iterable[int]:
         """The programs there are: no end of them."""
@@ -188,7 +200,14 @@ class Hunter:
     def shape(self, number: int) -> Shape:
         """What the program of a number is like."""
         chance = random.Random(f"shape:{self.seed}:{number}")
-        return SHORT if number < SHORT_FIRST else chance.choices(_KINDS, _WEIGHTS)[0]
+        turn = self._turn(number)
+        if turn < FIRST:
+            return SCENARIO if turn % 2 else SHORT
+        return chance.choices(_KINDS, _WEIGHTS)[0]
+
+    def _turn(self, number: int) -> int:
+        """Of its kind of fault, the how manieth program it is, from 0."""
+        return number // max(1, len(self._turns))
 
     def _lives(self, number: int, like: int, traits: Traits) -> list[list[Operation]]:
         shape = self.shape(like)
@@ -200,6 +219,9 @@ class Hunter:
         lengths = [chance.choice(shape.lengths) for _ in range(count)]
         if shape.plain:
             return [[Append(size=size)] * length for length in lengths]
+        if shape.scenarios:
+            first = self._turn(number) // 2 if shape is SCENARIO else None
+            return [scenarios.drawn(traits.capabilities, chance, length, first) for length in lengths]
         drawn = [list(_restarting(_life(generator, chance, length), shape.reopen_every)) for length in lengths]
         return [[Append(size=size), *life] for life in drawn] if shape is SHORT else drawn
 
@@ -267,7 +289,8 @@ class _Explored:
         self._hunter = hunter
         self._number = number
         self._crashes = shape.crashes
-        self._deep = shape.crashes and number % DEEP_EVERY == 0
+        self._small = shape.small
+        self._deep = shape.crashes and (shape.small or number % DEEP_EVERY == 0)
         self._factory, self._traits, self._judge = factory, traits, judge
         self._seen: set[object] = set()
         self._steps: list[Step] | None = None
@@ -293,12 +316,16 @@ class _Explored:
         chance = self._chance("faults")
         profile = chance.choice(self._hunter.profiles)
         programs = list(io_programs(self._factory, self._traits, self._ended(profile, lives), profile))
-        for steps in chance.sample(programs, min(FAULTS_TRIED, len(programs))):
+        tried = FAULTS_TRIED_SMALL if self._small else FAULTS_TRIED
+        for steps in islice(_spread(programs, chance), tried):
             played = play_to_last_run(self._factory, self._traits, steps, profile)
             self._judge.coverage.judged += 1
             found = played.found
             if not found and not played.stale:
-                found = check(played.run, played.history, self._judge, profile, bound=STRUCK, seed=self._number)
+                points = self._points(played)
+                found = check(
+                    played.run, played.history, self._judge, profile, bound=STRUCK, points=points, seed=self._number
+                )
             if found:
                 crashes = crash_steps(found, profile) if found.crashes else []
                 yield profile, found.fault, [*steps, *crashes]
@@ -321,7 +348,7 @@ class _Explored:
         """How recoveries are crashed in their turn; of half of them, what comes is appended like what went before."""
         depth = self._hunter.depth
         sizes = [one.size for one in played.history.operations if isinstance(one, Append)]
-        if depth is None or not sizes or self._number % 2:
+        if depth is None or not sizes or self._chance("then").random() < 0.5:
             return depth
         return replace(depth, then=(Append(size=sizes[-1]),))
 
@@ -353,9 +380,13 @@ class _Explored:
             steps += life
         return steps
 
+    def _points(self, played: Played) -> range | None:
+        """Where crashes strike; None for everywhere."""
+        end = len(played.run.events)
+        return None if self._crashes else range(end, end + 1)
+
     def _check(self, played: Played, profile: Profile) -> Found | None:
         hunter = self._hunter
-        end = len(played.run.events)
         return check(
             played.run,
             played.history,
@@ -364,9 +395,22 @@ class _Explored:
             bound=hunter.bound,
             depth=self._depth(played) if self._deep else None,
             seed=self._number,
-            points=None if self._crashes else range(end, end + 1),
+            points=self._points(played),
             seen=self._seen,
         )
+
+
+def _spread(programs: Sequence[list[Step]], chance: random.Random) -> Iterator[list[Step]]:
+    """Programs with a fault each, in a drawn order in which each kind of fault comes as early as any other."""
+    kinds: dict[object, list[list[Step]]] = {}
+    for steps in programs:
+        fault = next(step for step in steps if isinstance(step, DiskFault))
+        kinds.setdefault((fault.call, bool(fault.error), IN_OPENING in steps), []).append(steps)
+    for alike in kinds.values():
+        chance.shuffle(alike)
+    rounds = list(kinds.values())
+    chance.shuffle(rounds)
+    return (steps for alike in zip_longest(*rounds) for steps in alike if steps)
 
 
 def drawn_crash(chance: random.Random, played: Played, profile: Profile) -> Step:

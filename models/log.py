@@ -18,6 +18,7 @@ Each record remembers the call that appended it, and how much had been promised 
 that is whole testifies that everything below that position was durable.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise, permutations
@@ -181,12 +182,18 @@ class Log:
         more = [*self.landed.values(), *self.flights.values()]
         return [*self.records, *(record for flight in more for record in flight.records)]
 
-    def worlds(self) -> Iterator["Log"]:
-        """This log, as it would be for each order of its flights; all the same they may not have happened."""
+    def worlds(self, shown: Sequence[bytes] | None = None) -> Iterator["Log"]:
+        """This log, as it would be for each order of its flights; all the same they may not have happened.
+
+        ``shown``: only as far as it makes a difference to who is shown this.
+        """
         if not self.unsettled:
             yield self
             return
-        for order in permutations(self.flights.values()):
+        flights = list(self.flights.values())
+        if shown is not None and not self.landed:  # who is not seen, and was not removed, as well never took off
+            flights = [f for f in flights if f.after < self.removable or not set(f.records).isdisjoint(shown)]
+        for order in permutations(flights):
             world = self._arranged(order)
             if world is not None:
                 yield world
@@ -211,7 +218,7 @@ class Log:
 
     def likeliest(self, shown: Sequence[bytes]) -> "Log":
         """Of all worlds, the one that has most of what is shown, in that order."""
-        return max(self.worlds(), key=lambda world: len(world.matched(shown)), default=self)
+        return max(self.worlds(shown), key=lambda world: len(world.matched(shown)), default=self)
 
     def length(self) -> int:
         """The position behind the last record that certainly is there."""
@@ -275,7 +282,7 @@ class Log:
 
     def settled(self, shown: Sequence[bytes], next_position: int | None = None) -> "Log | None":
         """This log, or one without the optional records that were seen not to have happened, that allows ``shown``."""
-        found = (world.settled_alone(shown, next_position) for world in self.worlds())
+        found = (world.settled_alone(shown, next_position) for world in self.worlds(shown))
         return next((world for world in found if world is not None), None)
 
     def settled_alone(self, shown: Sequence[bytes], next_position: int | None) -> "Log | None":
@@ -286,19 +293,29 @@ class Log:
         return next((other for other in tries if other.allows(shown, next_position)), None)
 
     def _absences(self, shown: Sequence[bytes]) -> Iterator[set[int]]:
-        """Which of the optional appends may be absent: first those that what is shown leaves out, then any.
+        """Which of the optional appends may be absent: first those that what is shown leaves out, then others.
 
-        Equal records may stand for each other, so that the first guess can be wrong. Of very many it must do.
+        Equal records may stand for each other, and who is not seen may have been removed: there the first guess can be
+        wrong. Of very many such appends, the guess from either end must do.
         """
         starts = sorted(self.optional - self.halves)
         blocks = [
             {p for p in self.optional if start <= p < stop} for start, stop in pairwise([*starts, len(self.records)])
         ]
-        matched = self.matched(shown)
-        yield {p for block in blocks for p in block if not block <= matched}
-        if len(blocks) <= TRIED_MAX:
-            for count in range(1, len(blocks) + 1):
-                yield from ({p for block in some for p in block} for some in combinations(blocks, count))
+        for matched in (self.matched(shown), self._matched_from_end(shown)):
+            yield {p for block in blocks for p in block if not block <= matched}
+        times = Counter(self.records)
+        once = [{self.records[p] for p in block if times[self.records[p]] == 1} for block in blocks]
+        unsure = [b for b, names in zip(blocks, once, strict=True) if not names or min(b) < self.removable]
+        absent = {
+            p
+            for block, names in zip(blocks, once, strict=True)
+            if block not in unsure and names.isdisjoint(shown)
+            for p in block
+        }
+        if len(unsure) <= TRIED_MAX:
+            for count in range(len(unsure) + 1):
+                yield from (absent.union(*some) for some in combinations(unsure, count))
 
     def _without(self, absent: set[int]) -> "Log":
         other = self.copy()
@@ -313,6 +330,14 @@ class Log:
             if place < len(shown) and shown[place] == payload:
                 wanted.add(position)
                 place += 1
+        return wanted
+
+    def _matched_from_end(self, shown: Sequence[bytes]) -> set[int]:
+        wanted, place = set(), len(shown) - 1
+        for position in range(len(self.records) - 1, -1, -1):
+            if place >= 0 and shown[place] == self.records[position]:
+                wanted.add(position)
+                place -= 1
         return wanted
 
     def _starts(self, count: int, next_position: int | None) -> range:

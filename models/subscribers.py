@@ -17,6 +17,7 @@ class Subscriber:
         self.start = start
         self.start_max = start if start_max is None else start_max  # it begins somewhere between, as will be seen
         self.optional = False  # whether it may not be registered: that, or its undoing, is under way
+        self.dismissible = False  # whether maintenance that is under way may unregister it
         self.vague = False  # whether a call about it failed, so that it may have begun anew
         self.acked: set[int] = set()
         self.rejected: set[int] = set()
@@ -41,9 +42,14 @@ class Subscriber:
         )
         return other
 
+    @property
+    def uncertain(self) -> bool:
+        """Whether it may not be registered."""
+        return self.optional or self.dismissible
+
     def marks(self) -> tuple[int, ...]:
         """What else there is to know, by its size: equal where the same is allowed."""
-        return len(self.rejected), len(self.skipped), self.skippable, self.optional, self.vague, self.start_max
+        return len(self.rejected), len(self.skipped), self.skippable, self.uncertain, self.vague, self.start_max
 
     def expected(self, count: int, visible: Iterable[int]) -> list[int]:
         """The next ``count`` positions a poll must give, of those that are visible."""
@@ -127,7 +133,7 @@ class Subscriber:
         if self.vague:  # whatever it was, from now on it is what it showed
             self.start = self.start_max = 0
             self.acked, self.rejected, self.skipped = set(range(visible.stop)), set(), set()
-        self.optional = self.vague = False
+        self.optional = self.dismissible = self.vague = False
         self.begin(delivered, visible.stop)
         passed = [p for p in self.passed(delivered, visible) if p < self.skippable]
         self.skip(max([visible.start, *(p + 1 for p in passed)]))
@@ -146,7 +152,7 @@ def removable(subscribers: Iterable[Subscriber], first: int) -> int:
     Without a subscriber nothing may be cleaned beyond ``first``. One that may not be registered need not be waited for.
     """
     everyone = list(subscribers)
-    certain = [subscriber.finished() for subscriber in everyone if not subscriber.optional]
+    certain = [subscriber.finished() for subscriber in everyone if not subscriber.uncertain]
     if certain:
         return max(first, min(certain))
     return max([first, *(subscriber.finished() for subscriber in everyone)])

@@ -54,7 +54,7 @@ class Allowed:
     def owes(self) -> bool:
         """Whether anything has been promised yet."""
         log = self.log
-        return bool(log.floor or log.removed or any(not s.optional for s in self.subscribers.values()))
+        return bool(log.floor or log.removed or any(not s.uncertain for s in self.subscribers.values()))
 
     def key(self) -> Hashable:
         """Equal for two moments of one run only where the same is allowed. What only grows goes by its size."""

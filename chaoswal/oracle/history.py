@@ -142,7 +142,7 @@ class History(Allowed):
         for name, subscriber in self.subscribers.items():
             limit = self._late(name, subscriber)
             if self.retention.unregisters and limit > subscriber.finished():
-                subscriber.optional = True
+                subscriber.dismissible = True
             elif limit > subscriber.finished():
                 subscriber.skippable = limit
 
@@ -249,7 +249,7 @@ class History(Allowed):
         for name, subscriber in self.subscribers.items():
             if isinstance(operation, Maintain) or getattr(operation, "name", "") == name:
                 doubtful = isinstance(operation, Subscribe | SubscribeLatest | Unsubscribe | Maintain)
-                subscriber.optional = subscriber.optional or (doubtful and "registered" in self.traits.capabilities)
+                subscriber.optional = subscriber.uncertain or (doubtful and "registered" in self.traits.capabilities)
                 subscriber.vague = subscriber.vague or subscriber.optional or subscriber.skippable > 0
 
     def _refused(self, op_index: int, operation: Operation, why: str, before: list[int]) -> Fault | None:
@@ -338,13 +338,13 @@ class History(Allowed):
                 fault = fault or Fault(kind=Violation.CURSOR_AHEAD, explanation=why)
             subscriber.skip(position)
         for name in done["unregistered"]:
-            if not self.subscribers[name].optional:
+            if not self.subscribers[name].uncertain:
                 why = f"subscriber {name} was unregistered; it was not slow"
                 fault = fault or Fault(kind=Violation.CURSOR_LOST, explanation=why)
             self._unregistered(name)
         for subscriber in self.subscribers.values():
             subscriber.skippable = 0
-            subscriber.optional = subscriber.vague
+            subscriber.dismissible = False
         return fault
 
     def _polled(self, name: str, count: int, given: list[Record]) -> Fault | None:

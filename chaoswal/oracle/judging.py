@@ -89,7 +89,7 @@ def judge_reader(allowed: Allowed, given: list[Record]) -> Fault | None:
 def _judge_names(allowed: Allowed, observed: Observed) -> Fault | None:
     if observed.registered is None:
         return None
-    missing = [name for name, s in allowed.subscribers.items() if not s.optional and name not in observed.registered]
+    missing = [name for name, s in allowed.subscribers.items() if not s.uncertain and name not in observed.registered]
     if missing:
         return Fault(kind=Violation.CURSOR_LOST, explanation=f"subscribers {missing} are not registered any more")
     back = [name for name in observed.registered if name not in allowed.subscribers]

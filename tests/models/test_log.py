@@ -1,8 +1,10 @@
 """The model of a log against its definition: exactly ``A[c:n]``, with what may have happened there or not."""
 
 import itertools
+import random
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -355,3 +357,68 @@ def test_equal_records_may_stand_for_each_other() -> None:
         assert allowed(log, shown, len(shown)), shown
     assert not allowed(log, (b"x", b"x"), 2)
     assert not allowed(log, (b"long",), 1)
+
+
+# -- what is tried among very many possibilities ---------------------------------------------------------------------
+
+
+def anyhow(log: Log, shown: list[bytes], next_position: int | None) -> bool:
+    """As ``settled``, by trying everything: every order of the flights, every choice of what never happened."""
+    for world in log.worlds():
+        starts = sorted(world.optional - world.halves)
+        edges = itertools.pairwise([*starts, len(world.records)])
+        blocks = [[p for p in range(start, stop) if p in world.optional] for start, stop in edges]
+        for there in itertools.product((True, False), repeat=len(blocks)):
+            other = world.copy()
+            for block, stays in reversed(list(zip(blocks, there, strict=True))):
+                for position in [] if stays else reversed(block):
+                    other.forget(position, position + 1)
+            if other.allows(shown, next_position):
+                return True
+    return False
+
+
+def doubtful(chance: random.Random) -> Log:
+    """A log of few different records, of which many may not have happened."""
+    log, alphabet = Log(), [b"a", b"b", b"c", b"d", b"e"][: chance.randint(1, 5)]
+    for number in range(chance.randint(1, 5)):
+        batch = [chance.choice(alphabet) for _ in range(chance.choice((1, 1, 1, 2)))]
+        match chance.choices(("sure", "fails", "promise", "remove", "land"), (4, 4, 1, 1, 1))[0]:
+            case "sure" if not log.unsettled:
+                log.begin_append(batch, number)
+                log.end_append(len(batch))
+            case "promise":
+                log.promise(chance.randint(0, log.length()))
+            case "remove":
+                log.may_remove(chance.randint(0, log.length()))
+            case "land" if log.flights:
+                log.land(chance.choice(list(log.flights)), None)
+            case _ if log.unsettled or chance.random() < 0.3:
+                log.take_off(number, batch)
+                log.fail(number)
+            case _:
+                log.begin_append(batch, number)
+    return log
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_what_is_tried_is_enough(seed: int) -> None:
+    chance = random.Random(seed)
+    log = doubtful(chance)
+    for _ in range(6):
+        shown = [record for record in log.all_records() if chance.random() < 0.7]
+        if chance.random() < 0.5:
+            chance.shuffle(shown)
+        next_position = chance.choice([None, len(shown), len(shown) + chance.randint(0, 3)])
+        assert (log.settled(shown, next_position) is not None) == anyhow(log, shown, next_position)
+
+
+def test_very_many_failed_appends_cost_little() -> None:
+    log = Log()
+    log.begin_append([b"first"])
+    log.end_append(1)
+    for number in range(200):
+        log.take_off(number, [b"%d" % number])
+        log.fail(number)
+    assert log.settled([b"first", b"7"])
+    assert log.settled([b"7", b"first"]) is None

@@ -71,7 +71,8 @@ def under_damage(engine: EngineRef) -> set[Violation]:
 @pytest.mark.parametrize("name", [name for name, entry in ENTRIES.items() if entry.by == "damage"])
 def test_a_bug_under_damage_is_found_by_damage_and_by_nothing_else(name: str) -> None:
     entry = ENTRIES[name]
-    assert under_damage(entry.engine) == set(entry.kinds), entry.story
+    assert entry.kinds[0] in (found := under_damage(entry.engine)), entry.story
+    assert found <= set(entry.kinds)
     assert caught(entry.engine, [CRASH], range(2)) is None
 
 

@@ -17,7 +17,7 @@ class CutsAtFirstBad(Surveyor):
         pass
 
 
-@bug("passes-over-what-is-damaged", kinds="dishonest", profiles=ANY, by="damage")
+@bug("passes-over-what-is-damaged", kinds="dishonest unopenable", profiles=ANY, by="damage")
 class PassesOver(Log):
     """What cannot be read of a segment is not there: RocksDB's kSkipAnyCorruptedRecords."""
 

@@ -139,7 +139,7 @@ class SkipsEmpty(Surveyor):
         return found
 
 
-@bug("reads-segments-in-name-order-that-is-not-number-order", kinds="unstable unopenable", profiles=ANY)
+@bug("reads-segments-in-name-order-that-is-not-number-order", kinds="unstable unopenable stuck", profiles=ANY)
 class NameOrder(Surveyor):
     """Segments are read in the order of names without leading zeros, 10 before 9: Prometheus #6979."""
 

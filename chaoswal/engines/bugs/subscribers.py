@@ -91,7 +91,7 @@ class CleanupNotSynced(ManifestBirth):
             super().sync_directory()
 
 
-@bug("claim-not-released-after-crash", kinds="cursor-ahead", profiles=ANY)
+@bug("claim-not-released-after-crash", kinds="cursor-ahead stuck", profiles=ANY)
 class KeepsClaims(Feed):
     """What somebody held at the crash is never given to anybody again: Sidekiq's basic fetch."""
 

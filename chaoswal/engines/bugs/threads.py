@@ -185,7 +185,7 @@ class LeavesAborted(WalFile):
 
 @bug(
     "ghost-behind-a-shorter-record",
-    kinds="invented resurrected duplicated",
+    kinds="invented resurrected duplicated lost",
     profiles=ANY,
     faults=True,
     options="sync=each",

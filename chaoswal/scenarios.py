@@ -1,0 +1,118 @@
+"""Scenarios: a few operations that lead an engine to one rare place, as far as it has that place."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from chaoswal.ops import (
+    Ack,
+    Append,
+    Cleanup,
+    Close,
+    Deactivate,
+    Flush,
+    Maintain,
+    Operation,
+    Poll,
+    Reopen,
+    Rotate,
+    Subscribe,
+    Sync,
+)
+
+MANY = 40
+"""More records than a scenario leaves unread."""
+
+Operations: TypeAlias = list[Operation]
+
+
+class Scene:
+    """What the operations of one scenario are drawn from."""
+
+    def __init__(self, capabilities: frozenset[str], names: Sequence[str], chance: random.Random) -> None:
+        """``names``: the subscribers there are; none where the engine has none."""
+        self.chance = chance
+        self.names = list(names)
+        self._capabilities = capabilities
+        self._size = chance.choice([10, 100, 300])
+
+    def has(self, *capabilities: str) -> bool:
+        """Whether the engine has all of these."""
+        return self._capabilities.issuperset(capabilities)
+
+    def appends(self) -> Operations:
+        """One to three records of one size."""
+        return [Append(size=self._size) for _ in range(self.chance.randint(1, 3))]
+
+    def rotates(self) -> Operations:
+        """The end of a WAL: by request, or now and then by an end of the engine."""
+        return [Rotate()] if self.has("rotate") and self.chance.random() < 0.7 else [Reopen()]
+
+    def some(self) -> list[str]:
+        """One of the subscribers, or more."""
+        return self.chance.sample(self.names, self.chance.randint(1, len(self.names)))
+
+
+def finished(names: Sequence[str]) -> Iterator[Operation]:
+    """These subscribers have done with everything there is."""
+    for name in names:
+        yield Subscribe(name=name)
+        yield Poll(name=name, count=MANY)
+        yield Ack(name=name, places=tuple(range(MANY)))
+
+
+def _cleanup(scene: Scene) -> Operations:
+    if not scene.has("cleanup", "subscribe"):
+        return _rotation(scene)
+    leaving: Operations = []
+    if scene.has("deactivate") and scene.chance.random() < 0.3:
+        leaving = [Deactivate(name=scene.chance.choice(scene.names))]
+    there = [Subscribe(name=name) for name in scene.names]
+    done = scene.names[:1] if scene.chance.random() < 0.7 else scene.some()
+    return [*there, *scene.appends(), *scene.rotates(), *leaving, *finished(done), Cleanup()]
+
+
+def _maintain(scene: Scene) -> Operations:
+    if not scene.has("maintain", "subscribe"):
+        return _cleanup(scene)
+    return [*scene.appends(), *scene.rotates(), *finished(scene.some()), *scene.appends(), Maintain()]
+
+
+def _progress(scene: Scene) -> Operations:
+    if not scene.has("subscribe"):
+        return _sync(scene)
+    names = scene.some()
+    return [*scene.appends(), *finished(names), *(Flush(name=name) for name in names)]
+
+
+def _rotation(scene: Scene) -> Operations:
+    return [*scene.appends(), *scene.rotates(), *scene.appends(), *scene.rotates()]
+
+
+def _sync(scene: Scene) -> Operations:
+    return [*scene.appends(), Sync(), *scene.appends()]
+
+
+def _close(scene: Scene) -> Operations:
+    return [*scene.appends(), Close()]
+
+
+SCENARIOS: Mapping[str, Callable[[Scene], Operations]] = {
+    "cleanup": _cleanup,
+    "close": _close,
+    "progress": _progress,
+    "rotation": _rotation,
+    "maintain": _maintain,
+    "sync": _sync,
+}
+"""Each with what leads to it; for an engine that does not have it, to one that it has."""
+
+
+def drawn(capabilities: frozenset[str], chance: random.Random, length: int, first: int | None = None) -> Operations:
+    """So many scenarios, one after the other, with the same subscribers; the first one by its number, if given."""
+    names = ["s", "t"][: chance.choice([1, 2, 2])] if "subscribe" in capabilities else []
+    words = list(SCENARIOS)
+    told = [chance.choice(words) for _ in range(length)]
+    if first is not None:
+        told[0] = words[first % len(words)]
+    return [operation for word in told for operation in SCENARIOS[word](Scene(capabilities, names, chance))]
