@@ -16,7 +16,6 @@ A line that begins with ``#`` is a comment. The parser is strict, a file runs no
 registered name or its path only.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -27,6 +26,7 @@ from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import UsageError
 from chaoswal.program import Step, parse_step, step_line, without_last_crashes
+from chaoswal.text import digest
 from chaoswal.verdict import Violation
 
 MAGIC = "chaoswal-finding 1"
@@ -74,7 +74,7 @@ class Finding:
     def id(self) -> str:
         """Six hexadecimal digits that follow from the engine, the profile, the kind and the steps."""
         lines = [str(self.engine), self.profile, self.expect, *map(step_line, self.steps)]
-        return hashlib.blake2b("\n".join(lines).encode(), digest_size=3).hexdigest()
+        return digest("\n".join(lines))
 
 
 def dumps(finding: Finding) -> str:

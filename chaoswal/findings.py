@@ -5,19 +5,19 @@ A finding is an *error* where a kill, a prefix of the events, or a named file sy
 """
 
 import datetime as dt
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chaoswal import corpus
-from chaoswal.disk.profiles import POSIX
+from chaoswal.disk.profiles import POSIX, PROFILES
 from chaoswal.errors import HarnessFault
 from chaoswal.guilt import fingerprint, guilty
 from chaoswal.hunt import Catch
 from chaoswal.notices import Found
 from chaoswal.program import CrashStep, operations_of, step_line
 from chaoswal.shrink import Target, shrink
-from chaoswal.verdict import Violation
+from chaoswal.text import digest
+from chaoswal.verdict import Fault, Violation
 
 ERROR, WARNING = "error", "warning"
 
@@ -57,36 +57,41 @@ def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
         profiles=small.profiles,
         origin=corpus.Origin(operations=len(operations_of(catch.steps)), states=small.states),
     )
-    guilt = guilty(small.engine, small.steps, small.profile)
-    contract = str(getattr(small.engine.factory().kind, "contract", "log"))
-    found = Found(
+    return Concluded(finding=finding, found=told(finding, small.fault, early=small.at_creation))
+
+
+def told(finding: corpus.Finding, fault: Fault, *, early: bool) -> Found:
+    """The notice of a finding that shows this; ``early``: nothing had been promised when its crash came."""
+    guilt = guilty(finding.engine, finding.steps, PROFILES[finding.profile])
+    contract = str(getattr(finding.engine.factory().kind, "contract", "log"))
+    profiles = finding.profiles or (finding.profile,)
+    return Found(
         id=finding.id,
-        kind=small.fault.kind,
-        explanation=small.fault.explanation,
+        kind=fault.kind,
+        explanation=fault.explanation,
         profile=finding.profile,
-        profiles=small.profiles,
+        profiles=profiles,
         site=guilt.site if guilt else "",
         function=guilt.function if guilt else "",
         guilt=guilt.words if guilt else "",
-        severity=severity(small.profiles, early=small.at_creation),
-        fingerprint=fingerprint(contract, small.fault.kind, guilt) if guilt else finding.id,
-        operations=tuple(step_line(step) for step in small.steps if not isinstance(step, CrashStep)),
-        deviations=tuple(step_line(step) for step in small.steps if isinstance(step, CrashStep)),
-        seed=seed,
+        severity=severity(profiles, early=early),
+        fingerprint=fingerprint(contract, fault.kind, guilt) if guilt else finding.id,
+        operations=tuple(step_line(step) for step in finding.steps if not isinstance(step, CrashStep)),
+        deviations=tuple(step_line(step) for step in finding.steps if isinstance(step, CrashStep)),
+        seed=finding.seed,
     )
-    return Concluded(finding=finding, found=found)
 
 
 def _leak(catch: Catch, seed: int) -> Concluded:
     """What reopening leaves behind needs no program."""
-    digest = hashlib.blake2b(f"{catch.engine} {catch.fault.explanation}".encode(), digest_size=3).hexdigest()
+    name = digest(f"{catch.engine} {catch.fault.explanation}")
     found = Found(
-        id=digest,
+        id=name,
         kind=catch.fault.kind,
         explanation=catch.fault.explanation,
         profile=catch.profile.name,
         site="",
-        fingerprint=digest,
+        fingerprint=name,
         operations=(),
         deviations=(),
         profiles=(catch.profile.name,),

@@ -11,7 +11,6 @@ Where not even that helps it is no matter of syncs. Then it is said after which 
 or, where the crash interrupts nothing, what recovery did with a disk that holds all it needs.
 """
 
-import hashlib
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +28,7 @@ from chaoswal.oracle import Traits
 from chaoswal.program import END, START, Step
 from chaoswal.replay import Lived, Played, conclude, live, looking, pass_through, play, simulated
 from chaoswal.run import Run, Session
-from chaoswal.text import word_of
+from chaoswal.text import digest, word_of
 from chaoswal.trace import Begin, Change, End, Event, Rename, SyncBegin, SyncEnd, Truncate, Write
 from chaoswal.verdict import Violation
 from chaoswal.vfs.memory import MemoryVfs
@@ -63,7 +62,7 @@ class Guilt:
 def fingerprint(contract: str, kind: Violation, guilt: Guilt) -> str:
     """Six hexadecimal digits that all findings of one cause share, whatever their seeds and line numbers."""
     words = shlex.join([contract, kind, guilt.site.rpartition(":")[0], guilt.function])
-    return hashlib.blake2b(words.encode(), digest_size=3).hexdigest()
+    return digest(words)
 
 
 def guilty(engine: EngineRef, steps: Sequence[Step], profile: Profile) -> Guilt | None:

@@ -6,5 +6,5 @@ SECTOR_BYTES = 512
 PAGE_BYTES = 4096
 """The unit the kernel copies a write in; a killed writer stops between two of them."""
 
-RECOVERY_CALLS_MAX = 200_000
+RECOVERY_CALLS_MAX = 50_000
 """Calls to the disk one recovery may make before it is taken to hang."""

@@ -128,6 +128,39 @@ class ExploreFinished(Finished):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """How far a corpus has been replayed."""
+
+    done: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage of the gate, done."""
+
+    name: str
+    seconds: float
+    judged: str
+    """How much was judged, in words."""
+    findings: int
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateFinished(Finished):
+    """The last words of the gate."""
+
+    seconds: float
+    stages: tuple[Stage, ...]
+    known: dict[str, str]
+    """Why what is known is borne with, by fingerprint."""
+    fixed: tuple[str, ...] = ()
+    """The fingerprints of the baseline that nothing was found for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hunted:
     """What came of the hunt for one planted bug."""
 
@@ -161,5 +194,5 @@ def _pieces(crash: str) -> int:
     return crash.count(", ") + 1 if " lose " in crash or " tear " in crash or " inside " in crash else 0
 
 
-Notice: TypeAlias = Started | Progress | Explored | Found | Finished | Hunted
+Notice: TypeAlias = Started | Progress | Explored | Found | Finished | Hunted | Replayed | Stage
 Listener: TypeAlias = Callable[[Notice], None]

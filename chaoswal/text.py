@@ -7,6 +7,7 @@ shell would, numbers are decimal digits, bytes are hexadecimal, and an empty val
 """
 
 import dataclasses
+import hashlib
 import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
@@ -102,3 +103,8 @@ def spans(numbers: Iterable[int]) -> str:
         else:
             runs.append([number, number])
     return ", ".join(f"{start}" if start == stop else f"{start}-{stop}" for start, stop in runs)
+
+
+def digest(words: str) -> str:
+    """Six hexadecimal digits that go with a text."""
+    return hashlib.blake2b(words.encode(), digest_size=3).hexdigest()

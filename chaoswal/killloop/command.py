@@ -77,8 +77,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Run; the exit code."""
     if not sys.platform.startswith("linux"):
         raise UsageError("the kill loop needs Linux: it forks, and children die with their parent")
-    campaign = _plan(arguments)
-    return _Run(campaign, listener(as_json=arguments.json)).run()
+    return run(_plan(arguments), listener(as_json=arguments.json))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +97,11 @@ class Campaign:
     keep: bool
     corpus: Path | None
     command: str
+
+
+def run(campaign: Campaign, listen: Listener) -> int:
+    """Run a campaign; the exit code."""
+    return _Run(campaign, listen).run()
 
 
 def _plan(arguments: argparse.Namespace) -> Campaign:

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chaoswal.notices import ExploreFinished, Finished, Found, KillLoopFinished
+from chaoswal.notices import ExploreFinished, Finished, Found, GateFinished, KillLoopFinished
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 LEVELS = (ERROR, WARNING, NOTE)
@@ -121,4 +121,6 @@ def legible(words: str) -> str:
 
 def seconds_of(finished: Finished) -> float:
     """How long it took; 0 where that was not measured."""
+    if isinstance(finished, GateFinished):
+        return finished.seconds
     return finished.progress.seconds if isinstance(finished, ExploreFinished | KillLoopFinished) else 0.0
