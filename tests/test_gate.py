@@ -103,18 +103,18 @@ def test_a_planted_bug_shuts_it_in_all_formats(gate: Gate, monkeypatch: pytest.M
 
 def test_what_is_known_does_not_shut_it_until_its_day(gate: Gate, tmp_path: Path) -> None:
     corpus.save(corpus.load(ROOT / f"corpus/zoo/{NAMES}.chaos"), tmp_path / "corpus")
-    first = gate("--json", bug=NAMES, budget="3s")
+    first = gate("--json", "--strict", bug=NAMES, budget="3s")
     assert first.code == Exit.VIOLATION
     listed = fingerprints(first)
     baseline(first.directory, {*listed, "abcdef"}, DAY_TO_COME)
-    again = gate("--json", bug=NAMES)
+    again = gate("--json", "--strict", bug=NAMES)
     assert fingerprints(again) <= listed, "the same causes whatever the time"
     assert again.code == Exit.CLEAN
     assert again.told["known"] == dict.fromkeys(sorted(fingerprints(again)), "as planted")
     assert "abcdef" in again.told["fixed"]  # type: ignore[operator]
     assert "not found any more: abcdef" in again.err
     baseline(first.directory, listed, DAY_PASSED)
-    expired = gate("--json", bug=NAMES)
+    expired = gate("--json", "--strict", bug=NAMES)
     assert expired.code == Exit.VIOLATION
     assert all(why.startswith("expired ") for why in expired.told["reasons"])  # type: ignore[attr-defined]
 
