@@ -1,7 +1,8 @@
 """``explore --program`` is exact: it judges every image that an independent brute force gives, and no other.
 
-The brute force (``tests/disk/brute.py``) knows the prose of the profiles and nothing of volumes, chains and cuts. Here it
-is asked at every crash point of a recorded workload for the states within two deviations; torn writes are torn by hand.
+The brute force (``tests/disk/brute.py``) knows the prose of the profiles and nothing of volumes, chains and cuts. Here
+it is asked at every crash point of a recorded workload for the states within two deviations; torn writes are torn by
+hand.
 """
 
 from collections.abc import Callable, Sequence
