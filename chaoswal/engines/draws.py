@@ -1,7 +1,8 @@
 """Draws: the options of an engine for one opening, from the tables that its adapter offers as ``draws``.
 
-A table has texts for each of its options; one that stands more than once is drawn more often. An option with a single
-text is what the rest of its table is for: it is never left out, and the whole table is, where another text is fixed.
+A table has texts for each of its options; one that stands more than once is drawn more often, and so is a table. An
+option with a single text is what the rest of its table is for: it is never left out, and the whole table is, where
+another text is fixed. So it is where something is fixed of which another table speaks and this one does not.
 """
 
 import random
@@ -11,7 +12,8 @@ from typing import TypeAlias
 from chaoswal.engines.registry import Factory
 
 Options: TypeAlias = tuple[tuple[str, str], ...]
-Tables: TypeAlias = Sequence[Mapping[str, Sequence[str]]]
+Table: TypeAlias = Mapping[str, Sequence[str]]
+Tables: TypeAlias = Sequence[Table]
 
 
 def tables_of(factory: Factory) -> Tables:
@@ -20,18 +22,24 @@ def tables_of(factory: Factory) -> Tables:
     return tables
 
 
+def fitting(tables: Tables, fixed: Mapping[str, str]) -> Tables:
+    """The tables that go with what is ``fixed``."""
+    told = {key for table in tables for key in table}
+    return [table for table in tables if all(_fits(table, key, text) for key, text in fixed.items() if key in told)]
+
+
+def _fits(table: Table, key: str, text: str) -> bool:
+    return key in table and (len(table[key]) != 1 or text in table[key])
+
+
 def draw_options(
     chance: random.Random, tables: Tables, fixed: Mapping[str, str] | None = None, *, share: float = 1.0
 ) -> Options:
     """Options from one of the tables: about this share of them, without those that are ``fixed``."""
     fixed = fixed or {}
-    fitting = [table for table in tables if all(_fits(table.get(key, ()), text) for key, text in fixed.items())]
-    if not fitting:
+    tables = fitting(tables, fixed)
+    if not tables:
         return ()
-    table = chance.choice(fitting)
+    table = chance.choice(tables)
     drawn = [(key, chance.choice(texts)) for key, texts in table.items() if len(texts) == 1 or chance.random() < share]
     return tuple((key, text) for key, text in drawn if key not in fixed)
-
-
-def _fits(texts: Sequence[str], text: str) -> bool:
-    return len(texts) != 1 or text in texts

@@ -41,15 +41,9 @@ _NUMBERS: dict[str, type[int] | type[float]] = {
     "lag_seconds": float,
 }
 
-_DRAWN: dict[str, tuple[str, ...]] = {
-    "sync": ("each", "explicit", "bytes", "interval", "either"),
-    "sync_bytes": ("1", "64", "200", "1000"),
-    "sync_interval_ms": ("0.05", "0.5", "5"),
-    "group_delay_ms": ("0", "0.2"),
-    "group_max": ("2", "3", "64"),
+_ANYWHERE: dict[str, tuple[str, ...]] = {
     "wal_bytes": ("300", "400", "700", "1100", "2000", "100000"),
     "rotate_age_s": ("0", "0", "0.0005", "0.004"),
-    "preallocate_bytes": ("0", "0", "256", "4096"),
     "frame": ("1", "2") if find_spec("blake3") else ("1",),
     "read_mode": ("plain", "mmap"),
     "budget_bytes": ("0", "0", "0", "0", "3000", "6000"),
@@ -60,6 +54,20 @@ _DRAWN: dict[str, tuple[str, ...]] = {
     "slow": ("skip", "unregister"),
 }
 """Small sizes and times that bring rare places near, and 30 s that pass on a simulated clock only."""
+
+_WITH_WAL: dict[str, tuple[str, ...]] = {
+    "durability": ("wal",),
+    "sync": ("each", "explicit", "bytes", "interval", "either"),
+    "sync_bytes": ("1", "64", "200", "1000"),
+    "sync_interval_ms": ("0.05", "0.5", "5"),
+    "group_delay_ms": ("0", "0.2"),
+    "group_max": ("2", "3", "64"),
+    "preallocate_bytes": ("0", "0", "256", "4096"),
+    **_ANYWHERE,
+}
+
+_WITHOUT_WAL: dict[str, tuple[str, ...]] = {"durability": ("segment-only",), **_ANYWHERE}
+"""What speaks of the WAL, and of syncs of it, is left out."""
 
 
 def parse_options(options: Mapping[str, Any]) -> Options:
@@ -97,7 +105,7 @@ class WalEngine:
     }
     decisions = tuple(row.label for rows in (SEGMENT_ROWS, WAL_ROWS, CURSOR_ROWS, LOG_ROWS) for row in rows)
     concurrent = True
-    draws = (_DRAWN,)
+    draws = (_WITH_WAL, _WITH_WAL, _WITH_WAL, _WITHOUT_WAL)  # there is more to go wrong with a WAL
     log_class: type[Log] = Log
     reader_class: type[LogReader] = LogReader
     _reader: LogReader | None = None
