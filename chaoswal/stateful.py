@@ -12,7 +12,6 @@ For an engine of yours that takes a ``vfs``::
     TestMyEngine = crash_machine("my/engine.py:Engine", profile="ext4-ordered").TestCase
 """
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import hypothesis.strategies as st
@@ -25,6 +24,7 @@ from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.profiles import PROFILES, profile_named
 from chaoswal.disk.volume import Volume
+from chaoswal.engines.draws import Table, Tables, draw_options, tables_of
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import EngineFault
 from chaoswal.ops import (
@@ -90,8 +90,10 @@ class CrashMachine(RuleBasedStateMachine):
 
     engine: ClassVar[EngineRef] = EngineRef(name="wal")
     profiles: ClassVar[tuple[str, ...]] = ("posix", "ext4-ordered", "prefix", "kill")
-    options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """Options of the engine to draw from."""
+    tables: ClassVar[Tables] = ()
+    """Options of the engine to draw from, those of one table at a time."""
+    share: ClassVar[float] = 1.0
+    """About this share of them is drawn; the others are what they are where nobody chooses."""
     bound: ClassVar[Bound] = Bound(deviations=1, random_states=6, states_per_point=150)
     depth: ClassVar[Depth] = Depth(levels=2, samples=1, bound=Bound(random_states=1, states_per_point=20))
     faults: ClassVar[bool] = False
@@ -108,8 +110,9 @@ class CrashMachine(RuleBasedStateMachine):
     @initialize(data=st.data())
     def open_empty(self, data: st.DataObject) -> None:
         """Draw a configuration and a file system, and open the engine on an empty disk."""
-        chosen = {name: data.draw(st.sampled_from(values), label=name) for name, values in self.options.items()}
-        self.reference = self.engine.with_options(**chosen)
+        chance = data.draw(st.randoms(use_true_random=False), label="options")
+        options = draw_options(chance, self.tables, dict(self.engine.options), share=self.share)
+        self.reference = self.engine.with_options(**dict(options))
         self.profile = profile_named(data.draw(st.sampled_from(self.profiles), label="profile"))
         self.factory, self.traits = simulated(self.reference)
         self.operations: list[Operation] = []
@@ -306,15 +309,17 @@ def crash_machine(
     engine: str,
     *,
     profile: str = "",
-    options: Mapping[str, tuple[str, ...]] | None = None,
+    options: Table | None = None,
     faults: bool = False,
 ) -> type[CrashMachine]:
     """A machine for an engine, as named on the command line; ``.TestCase`` of it is what pytest collects.
 
-    ``profile``: one profile instead of all. ``options``: values to draw options from. ``faults``: inject I/O errors.
-    Raises UsageError where there is no such profile.
+    ``profile``: one profile instead of all. ``options``: a table to draw all options of, instead of half of those that
+    the adapter offers (``draws``); what ``engine`` says is not drawn. ``faults``: inject I/O errors. Raises UsageError
+    where there is no such engine or profile.
     """
     reference = EngineRef.parse(engine)
-    body: dict[str, Any] = {"engine": reference, "options": options or {}, "faults": faults}
+    body: dict[str, Any] = {"engine": reference, "faults": faults}
+    body |= {"tables": (options,)} if options else {"tables": tables_of(reference.factory()), "share": 0.5}
     body["profiles"] = (profile_named(profile).name,) if profile else tuple(PROFILES)
     return type("CrashMachine_" + "".join(c if c.isalnum() else "_" for c in reference.name), (CrashMachine,), body)

@@ -78,9 +78,10 @@ class LogEngine(MinimalEngine, Protocol):
     """True: several real threads may ask it for something at a time, and every append returns its number."""
 
     draws: Sequence[Mapping[str, Sequence[str]]]
-    """Tables of options, each with the texts that may be drawn for it, for every process of the kill loop anew and for
-    every program of an exploration. Where an option fits one choice of another only, that choice has a table of its
-    own, with that text alone for it. A text that stands more than once is drawn more often."""
+    """Tables of options, each with the texts that may be drawn for it, for every process of the kill loop anew, for
+    every program of an exploration and for every life of the Hypothesis machine. Where an option fits one choice of
+    another only, that choice has a table of its own, with that text alone for it. A text that stands more than once is
+    drawn more often, and so is a table."""
 
     def append_batch(self, payloads: Sequence[bytes]) -> object:
         """Append several records as one atomic unit. May return the first one's sequence number."""

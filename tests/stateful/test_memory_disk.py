@@ -5,25 +5,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from chaoswal.check import Coverage
+from chaoswal.engines.wal import WalEngine
 from chaoswal.stateful import CrashMachine, ViolationFound, crash_machine
 
-OPTIONS = {
-    "sync": ("each", "explicit", "bytes"),
-    "sync_bytes": ("100", "700"),
-    "group_delay_ms": ("0", "5"),
-    "wal_bytes": ("200", "1000", "100000"),
-    "frame": ("1", "2"),
-    "read_mode": ("plain", "mmap"),
-    "preallocate_bytes": ("0", "0", "900", "3000"),
-}
-"""Those that need no threads; what does is tested under the scheduler."""
-WITHOUT_WAL = {
-    "durability": ("segment-only",),
-    "wal_bytes": ("200", "1000", "100000"),
-    "frame": ("1", "2"),
-    "budget_bytes": ("0", "0", "3000"),
-    "budget_policy": ("backpressure", "drop-oldest"),
-}
 LETS_GO = {
     "sync": ("each", "explicit"),
     "wal_bytes": ("200", "1000"),
@@ -37,7 +21,7 @@ LETS_GO = {
 """What lets records go, keeps them out, or moves subscribers on."""
 
 LIFE = settings(
-    max_examples=120,
+    max_examples=100,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
@@ -56,32 +40,41 @@ def live(machine: type[CrashMachine], total: Coverage, how: settings = LIFE) -> 
 
 
 @pytest.mark.parametrize("profile", ["kill", "prefix", "ext4-ordered", "posix"])
-def test_the_log_keeps_its_promises(profile: str, total: Coverage) -> None:
-    machine = crash_machine("wal", profile=profile, options=OPTIONS)
+@pytest.mark.parametrize("faults", [False, True])
+def test_the_log_keeps_its_promises_with_whatever_options(profile: str, faults: bool, total: Coverage) -> None:
+    machine = crash_machine("wal", profile=profile, faults=faults)
     live(machine, total)
     assert machine.coverage.judged > 1_000
 
 
 @pytest.mark.parametrize("profile", ["ext4-ordered", "posix"])
-def test_the_log_keeps_its_promises_when_calls_fail(profile: str, total: Coverage) -> None:
-    machine = crash_machine("wal", profile=profile, options=OPTIONS, faults=True)
-    live(machine, total)
-    assert machine.coverage.judged > 1_000
-
-
-@pytest.mark.parametrize("profile", ["kill", "ext4-ordered", "posix"])
 @pytest.mark.parametrize("faults", [False, True])
 def test_what_is_let_go_is_counted(profile: str, faults: bool, total: Coverage) -> None:
     machine = crash_machine("wal", profile=profile, options=LETS_GO, faults=faults)
-    live(machine, total, settings(LIFE, max_examples=120))
+    live(machine, total, settings(LIFE, max_examples=60))
     assert machine.coverage.judged > 1_000
 
 
 @pytest.mark.parametrize("faults", [False, True])
 def test_without_a_wal_the_open_segment_is_all_a_crash_may_lose(faults: bool, total: Coverage) -> None:
-    machine = crash_machine("wal", options=WITHOUT_WAL, faults=faults)
+    machine = crash_machine("wal durability=segment-only", faults=faults)
     live(machine, total, settings(LIFE, max_examples=60))
     assert machine.coverage.judged > 1_000
+
+
+def test_the_machine_draws_what_the_adapter_offers_and_the_engine_does_not_fix() -> None:
+    drawn: set[tuple[str, str]] = set()
+
+    class Machine(crash_machine("wal read_mode=mmap")):  # type: ignore[misc]  # a class that a function makes
+        def teardown(self) -> None:
+            drawn.update(self.reference.options)
+            self.session.end()
+
+    run_state_machine_as_test(Machine, settings=settings(LIFE, stateful_step_count=1))
+    offered = {(option, text) for table in WalEngine.draws for option, texts in table.items() for text in texts}
+    assert drawn - offered == set()
+    assert {option for option, _ in drawn} == {option for option, _ in offered}
+    assert {text for option, text in drawn if option == "read_mode"} == {"mmap"}
 
 
 @pytest.mark.parametrize("mistake", ["NoSync", "NoChecksum", "NoCut", "ServesBeforeSync"])
