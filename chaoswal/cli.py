@@ -11,7 +11,10 @@ from chaoswal import __version__
 from chaoswal.errors import ChaoswalError, Exit
 
 COMMANDS = {
-    "kill-loop": ("chaoswal.killloop.command", "kill real processes that write to a real disk, and judge what is left"),
+    "kill-loop": (
+        "chaoswal.commands.kill_loop",
+        "kill real processes that write to a real disk, and judge what is left",
+    ),
     "explore": ("chaoswal.commands.explore", "draw programs and judge every crash state of each, within a bound"),
     "gate": ("chaoswal.commands.gate", "the corpus, a self-test, exploration and kills, against what is known: for CI"),
     "lint": ("chaoswal.commands.lint", "list what looks like a mistake in one run, and try the crash for it"),

@@ -31,7 +31,7 @@ from chaoswal.engines.registry import BUG, EngineRef
 from chaoswal.errors import ChaoswalError, Exit, UsageError
 from chaoswal.findings import ERROR, conclude, told
 from chaoswal.hunt import CRASH, Catch, Hunter
-from chaoswal.killloop import command as killloop
+from chaoswal.killloop import campaign as killloop
 from chaoswal.notices import ExploreFinished, Found, GateFinished, KillLoopFinished, Listener, Notice, Replayed, Stage
 from chaoswal.replay import Status, replay
 from chaoswal.text import digest
@@ -200,7 +200,7 @@ class Gate:
             corpus=plan.save,
             command=plan.command,
         )
-        self._note(killloop.run(campaign, last))
+        self._note(killloop.Killing(campaign, last).run())
         assert isinstance(last.finished, KillLoopFinished)
         judged = _judged(f"{last.finished.progress.cycles:,} kills", last.finished)
         judged.findings = [_concluded(found, plan) for found in judged.findings]

@@ -6,7 +6,6 @@ else does, and when it has done all it was asked to do it says so and waits. It 
 its engine prints goes to a file.
 """
 
-import ctypes
 import gc
 import os
 import signal
@@ -28,6 +27,7 @@ from chaoswal.killloop.plans import Plan, Program
 from chaoswal.limits import PAGE_BYTES
 from chaoswal.ops import Operation, Together
 from chaoswal.oracle import Observed
+from chaoswal.processes import die, die_with
 from chaoswal.trace import Begin, End
 from chaoswal.vfs.noted import CODES, SYNC_BEGIN, Moment, NotedVfs
 from chaoswal.vfs.runtime import RealRuntime
@@ -47,21 +47,18 @@ _ROOM_MIN = 16 << 20
 
 _EPOCH = time.time() - time.monotonic()  # once, before anything forks
 _BEGIN, _END = CODES[Begin], CODES[End]
-_LIBC = ctypes.CDLL(None)  # found once, before anything forks
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What a child is to do."""
+class Order:
+    """One child to be forked and killed."""
 
-    factory: Factory
+    engine: str
     root: str
     plan: Plan
-    notes: Notes
-    report: Callable[[bytes], object]
-    output: int
-    """The descriptor that takes what is printed."""
+    wait: float
+    """Of a kill from outside: seconds, from the fork where it is to come in recovery, else from the opening."""
+    round: int
     first_index: int
     """The number of its first operation."""
     subscribers: tuple[str, ...]
@@ -70,6 +67,18 @@ class Task:
     next_inode: int
     tickets: int
     places: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """An order, and with whom to carry it out."""
+
+    order: Order
+    factory: Factory
+    notes: Notes
+    report: Callable[[bytes], object]
+    output: int
+    """The descriptor that takes what is printed."""
 
 
 def run(task: Task, parent: int) -> None:
@@ -94,18 +103,6 @@ def live(task: Task) -> None:
     one = _Child(task)
     one.work()
     one.close()
-
-
-def die_with(parent: int) -> None:
-    """Let the kernel kill this process as soon as its parent is dead."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked
-        die()
-
-
-def die() -> None:
-    """The real thing: no handler, no flush, no return."""
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Trigger:
@@ -161,28 +158,30 @@ class _Child:
     """An engine open on a real directory."""
 
     def __init__(self, task: Task) -> None:
-        self._task = task
+        order = task.order
+        self._task, self._order = task, order
         self._note = task.notes.note
-        self._trigger = Trigger(task.plan, task.notes, task.places)
-        self._open: Callable[[], LogEngine] = partial(task.factory.open_directory, task.root)
+        self._trigger = Trigger(order.plan, task.notes, order.places)
+        self._open: Callable[[], LogEngine] = partial(task.factory.open_directory, order.root)
         if task.factory.simulated:
-            vfs = NotedVfs(task.root, self._trigger, names=task.names, next_inode=task.next_inode, tickets=task.tickets)
+            names, inode = order.names, order.next_inode
+            vfs = NotedVfs(order.root, self._trigger, names=names, next_inode=inode, tickets=order.tickets)
             self._open = partial(task.factory.open_simulated, vfs, SteadyRuntime())
         self._driver = Driver(self._opened)
         self._offers: Offers | None = None
 
     def work(self) -> None:
         """Open, look, and perform operations."""
-        task = self._task
+        order = self._order
         observed = self._look()
         self._note(observed_note(observed, time.monotonic()))
         self._trigger.opened = True
-        task.report(OPENED_BYTE)
+        self._task.report(OPENED_BYTE)
         if observed.fault or self._offers is None:
             return
-        program = Program(task.plan, self._offers, task.subscribers)
-        op_index, end = task.first_index, task.first_index + task.plan.operations_max
-        while op_index < end and task.notes.room >= _ROOM_MIN:
+        program = Program(order.plan, self._offers, order.subscribers)
+        op_index, end = order.first_index, order.first_index + order.plan.operations_max
+        while op_index < end and self._task.notes.room >= _ROOM_MIN:
             operation = program.next()
             if isinstance(operation, Together):
                 members = [program.next() for _ in range(operation.count)]
@@ -198,7 +197,7 @@ class _Child:
 
     def _look(self) -> Observed:
         """What the engine shows once it is open, and has taken back what it handed out for that."""
-        observed = look(self._driver, self._task.subscribers)
+        observed = look(self._driver, self._order.subscribers)
         if not observed.fault:
             observed.fault = contained(lambda: self._driver.resume(observed), observed)
         return observed
@@ -247,7 +246,7 @@ class _Child:
 
     def _go_on(self, op_index: int, operation: Operation) -> None:
         """Perform what has begun; it counts as one of its place beside the changes it makes, for it may make none."""
-        plan, trigger = self._task.plan, self._trigger
+        plan, trigger = self._order.plan, self._trigger
         moment = plan.moment if plan.armed and trigger.is_due(0, None) else None
         if moment in (Moment.BEFORE, Moment.INSIDE):
             die()

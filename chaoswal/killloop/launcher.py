@@ -12,7 +12,7 @@ import pickle
 import random
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -25,30 +25,14 @@ from chaoswal.engines.draws import draw_options, tables_of
 from chaoswal.engines.registry import BUG, REGISTERED, EngineRef, Factory
 from chaoswal.errors import HarnessFault
 from chaoswal.killloop import child
+from chaoswal.killloop.child import Order
 from chaoswal.killloop.notes import Notes
 from chaoswal.killloop.plans import OPERATIONS_MAX, Plan
+from chaoswal.processes import die_with
 
 _DEATH, _SILENCE = b"death", b"silence"
 _LIVES = 4  # an instruction is specialised after some executions, a function after some calls
 _WARM = Plan(seed=0, fault="", operations=OPERATIONS_MAX, armed=True, place="cleanup", nth=1 << 30)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """One child to be forked and killed."""
-
-    engine: str
-    root: str
-    plan: Plan
-    wait: float
-    """Of a kill from outside: seconds, from the fork where it is to come in recovery, else from the opening."""
-    round: int
-    first_index: int
-    subscribers: tuple[str, ...]
-    names: Mapping[tuple[int, str], int]
-    next_inode: int
-    tickets: int
-    places: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +79,7 @@ class Launcher:
 
 def _serve(pipe: Any, other: Any, notes: Notes, output: int, patience: float, parent: int) -> None:
     """The life of a launcher."""
-    child.die_with(parent)
+    die_with(parent)
     other.close()
     gc.disable()
     warm = False
@@ -152,20 +136,8 @@ def _launch(order: Order, notes: Notes, output: int, patience: float) -> Ending:
 
 
 def _task(order: Order, notes: Notes, report: Callable[[bytes], object], output: int) -> child.Task:
-    return child.Task(
-        factory=_factory(order.engine).with_options(order.plan.options),
-        root=order.root,
-        plan=order.plan,
-        notes=notes,
-        report=report,
-        output=output,
-        first_index=order.first_index,
-        subscribers=order.subscribers,
-        names=order.names,
-        next_inode=order.next_inode,
-        tickets=order.tickets,
-        places=order.places,
-    )
+    factory = _factory(order.engine).with_options(order.plan.options)
+    return child.Task(order=order, factory=factory, notes=notes, report=report, output=output)
 
 
 @cache

@@ -23,10 +23,11 @@ from chaoswal.disk.profiles import Profile
 from chaoswal.engines.draws import draw_options, tables_of
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import HarnessFault
+from chaoswal.killloop.child import Order
 from chaoswal.killloop.finding import Finding, Stage, markers
 from chaoswal.killloop.ground import Ground
 from chaoswal.killloop.journal import Journal, Offers, read
-from chaoswal.killloop.launcher import Ending, Launcher, Order
+from chaoswal.killloop.launcher import Ending, Launcher
 from chaoswal.killloop.notes import Notes
 from chaoswal.killloop.places import place_of
 from chaoswal.killloop.plans import Plan, Program, draw

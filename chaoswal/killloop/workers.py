@@ -7,10 +7,8 @@ the children below along. Signals from the keyboard are for the coordinator alon
 
 import mmap
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +18,10 @@ from multiprocess.connection import wait
 
 from chaoswal.engines.registry import Factory
 from chaoswal.errors import ChaoswalError, HarnessFault, UsageError
-from chaoswal.killloop.child import die_with
 from chaoswal.killloop.finding import Finding, describe, keep, save_finding
 from chaoswal.killloop.loop import Loop, Settings, Tally
 from chaoswal.notices import Found
+from chaoswal.processes import deafen, die_with
 from chaoswal.vfs.real import RealVfs
 from chaoswal.vfs.runtime import RealRuntime
 
@@ -31,7 +29,6 @@ STOP_SECONDS = 2.0
 """So long a worker may take to stop before it is killed."""
 
 _SAY_SECONDS = 0.2
-_FOR_COORDINATOR = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,41 +117,9 @@ class Workers:
         self._stop.close()
 
 
-@contextmanager
-def signals_held() -> Iterator[None]:
-    """Let no signal for the coordinator come through before the block is over."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_COORDINATOR)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Make every signal that asks for the end a KeyboardInterrupt."""
-    before = {number: signal.signal(number, _interrupt) for number in _FOR_COORDINATOR}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _deafen() -> None:
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_COORDINATOR)
-
-
 def _work(settings: Settings, corpus: Path | None, sender: Any, stop: mmap.mmap, parent: int) -> None:
     """The life of one worker."""
-    _deafen()
+    deafen()
     die_with(parent)
     loop: Loop | None = None
     try:
@@ -211,7 +176,7 @@ def try_out(factory: Factory, directory: str, patience: float) -> None:
 
 
 def _try(factory: Factory, directory: str, sender: Any, parent: int) -> None:
-    _deafen()
+    deafen()
     die_with(parent)
     try:
         if factory.simulated:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from chaoswal.notices import Explored, ExploreFinished, Found, Started
+from chaoswal.notices import Explored, ExploreFinished, Started
+from chaoswal.report.objects import common
 
 UNREACHED_SHOWN = 12
 
@@ -44,41 +45,14 @@ def finished(notice: ExploreFinished) -> str:
 def summary(notice: ExploreFinished) -> dict[str, Any]:
     """The object that programs read."""
     progress = notice.progress
+    states = {
+        "judged": progress.judged + progress.nested,
+        "inside_recoveries": progress.nested,
+        "distinct": progress.distinct,
+    }
     return {
-        "verdict": str(notice.verdict),
-        "reasons": list(notice.reasons),
-        "engine": notice.engine,
-        "seed": notice.seed,
-        "seconds": round(progress.seconds, 3),
-        "states": {
-            "judged": progress.judged + progress.nested,
-            "inside_recoveries": progress.nested,
-            "distinct": progress.distinct,
-        },
+        **common(notice, progress.seconds, states),
         "programs": progress.programs,
         "recovery_lines": {"ran": notice.recovery_lines[0], "of": notice.recovery_lines[1]},
         "unreached": list(notice.unreached),
-        "exhaustive": notice.exhaustive,
-        "findings": [finding(found) for found in notice.findings],
-        "command": notice.command,
-    }
-
-
-def finding(found: Found) -> dict[str, Any]:
-    """One finding, for programs."""
-    return {
-        "id": found.id,
-        "kind": found.kind,
-        "severity": found.severity,
-        "explanation": found.explanation,
-        "profile": found.profile,
-        "profiles": list(found.profiles),
-        "site": found.site,
-        "function": found.function,
-        "guilt": found.guilt,
-        "fingerprint": found.fingerprint,
-        "operations": list(found.operations),
-        "deviations": list(found.deviations),
-        "file": found.file,
-        "seen_on": [],
     }

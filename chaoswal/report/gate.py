@@ -7,6 +7,7 @@ from tabulate import tabulate
 from chaoswal.notices import Explored, Found, GateFinished, Notice, Progress, Replayed, Stage
 from chaoswal.report import explore, killloop
 from chaoswal.report.causes import causes
+from chaoswal.report.objects import common
 from chaoswal.report.terminal import Terminal
 
 OPERATIONS_SHOWN = 20
@@ -55,12 +56,7 @@ def closing(finished: GateFinished) -> str:
 def summary(finished: GateFinished) -> dict[str, Any]:
     """The object that programs read."""
     return {
-        "verdict": finished.verdict,
-        "reasons": list(finished.reasons),
-        "engine": finished.engine,
-        "seed": finished.seed,
-        "seconds": round(finished.seconds, 3),
-        "command": finished.command,
+        **common(finished, finished.seconds, {}),
         "stages": [
             {
                 "name": stage.name,
@@ -72,7 +68,6 @@ def summary(finished: GateFinished) -> dict[str, Any]:
             }
             for stage in finished.stages
         ],
-        "findings": [explore.finding(found) for found in finished.findings],
         "known": finished.known,
         "fixed": list(finished.fixed),
     }

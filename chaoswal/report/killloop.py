@@ -1,71 +1,13 @@
-"""The kill loop as people and programs read it: a progress line, a table of kills by place, findings, one JSON object.
+"""The kill loop as people and programs read it: a line of progress, a table of kills by place, findings, an object."""
 
-What people read goes to standard error, so that standard output stays free for the one object that programs read.
-"""
-
-import json
-import sys
-import time
-from typing import Any, TextIO
+from typing import Any
 
 from tabulate import tabulate
 
-from chaoswal.notices import Found, KillLoopFinished, Listener, Notice, Progress, Started
+from chaoswal.notices import Found, KillLoopFinished, Progress, Started
+from chaoswal.report.objects import common
 
-_TERMINAL_SECONDS, _LOG_SECONDS = 0.5, 10.0
 _OPERATIONS_SHOWN = 40
-
-
-def listener(*, as_json: bool) -> Listener:
-    """Whoever listens to a campaign on this terminal."""
-    text = Text(sys.stderr)
-    if not as_json:
-        return text
-
-    def both(notice: Notice) -> None:
-        text(notice)
-        if isinstance(notice, KillLoopFinished):
-            print(json.dumps(summary(notice)))
-
-    return both
-
-
-class Text:
-    """Notices as lines; the progress line is rewritten on a terminal, and rare elsewhere."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._terminal = stream.isatty()
-        self._last = time.monotonic()
-        self._width = 0
-
-    def __call__(self, notice: Notice) -> None:
-        match notice:
-            case Started():
-                self._say(started(notice))
-            case Progress():
-                self._progress(notice)
-            case Found():
-                self._say(finding(notice))
-            case KillLoopFinished():
-                self._say(finished(notice))
-
-    def _say(self, words: str) -> None:
-        clear = "\r" + " " * self._width + "\r" if self._width else ""
-        self._width = 0
-        print(clear + words, file=self._stream, flush=True)
-
-    def _progress(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if now - self._last < (_TERMINAL_SECONDS if self._terminal else _LOG_SECONDS):
-            return
-        self._last = now
-        words = progress_line(progress)
-        if self._terminal:
-            print("\r" + words.ljust(self._width), end="", file=self._stream, flush=True)
-            self._width = len(words)
-        else:
-            print(words, file=self._stream, flush=True)
 
 
 def started(notice: Started) -> str:
@@ -151,14 +93,7 @@ def summary(notice: KillLoopFinished) -> dict[str, Any]:
     """The object that programs read."""
     progress = notice.progress
     return {
-        "verdict": str(notice.verdict),
-        "reasons": list(notice.reasons),
-        "engine": notice.engine,
-        "seed": notice.seed,
-        "seconds": round(progress.seconds, 3),
-        "states": {"judged": progress.judged, "distinct": progress.distinct},
-        "exhaustive": notice.exhaustive,
-        "findings": [_found(found) for found in notice.findings],
+        **common(notice, progress.seconds, {"judged": progress.judged, "distinct": progress.distinct}),
         "cycles": progress.cycles,
         "cycles_per_second": round(progress.cycles / progress.seconds, 1) if progress.seconds else 0.0,
         "acks": progress.acks,
@@ -168,7 +103,6 @@ def summary(notice: KillLoopFinished) -> dict[str, Any]:
         "kills": by_place(progress),
         "faults": _by_fault(progress),
         "options": by_option(progress),
-        "command": notice.command,
     }
 
 
@@ -177,18 +111,3 @@ def _by_fault(progress: Progress) -> dict[str, int]:
     for (_, fault), count in sorted(progress.kills.items()):
         total[fault] = total.get(fault, 0) + count
     return total
-
-
-def _found(found: Found) -> dict[str, Any]:
-    return {
-        "id": found.id,
-        "kind": found.kind,
-        "explanation": found.explanation,
-        "profile": found.profile,
-        "site": found.site,
-        "operations": list(found.operations),
-        "deviations": list(found.deviations),
-        "file": found.file,
-        "kept": found.kept,
-        "seen_on": [],
-    }

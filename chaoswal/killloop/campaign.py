@@ -1,83 +1,34 @@
-"""``kill-loop``: real processes on a real directory, real SIGKILL, and every recovery compared with the model.
+"""A campaign of the kill loop: its directory, its workers, and what it tells whoever listens.
 
 The directory of a campaign holds one directory for each worker, and a mark by which it is known as ours. It goes when
 the campaign is over, unless it is to be kept, or something was found.
 """
 
-import argparse
 import contextlib
 import os
 import re
-import secrets
-import shlex
 import shutil
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaoswal.disk.profiles import PROFILES, profile_named
+from chaoswal.disk.profiles import profile_named
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import Exit, UsageError
 from chaoswal.killloop.loop import Settings, Tally, directory_of
-from chaoswal.killloop.workers import Workers, interruptible, signals_held, try_out
+from chaoswal.killloop.workers import Workers, try_out
 from chaoswal.notices import Found, KillLoopFinished, Listener, Progress, Started
-from chaoswal.report.killloop import listener
+from chaoswal.processes import signals_held
 from chaoswal.verdict import Verdict
 
-CYCLES_DEFAULT = 200
-FAULTS = ("kill", "torn", "power")
 MARK = ".chaoswal-kill-loop"
 """The file that says a directory is ours to clear."""
 
+FAULTS = ("kill", "torn", "power")
+"""What a cycle may do; all but the first need an engine that takes a ``vfs``."""
+
 _PROGRESS_SECONDS = 0.5
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-_EPILOG = """examples:
-  chaoswal kill-loop                                        200 kills of the builtin log
-  chaoswal kill-loop --cycles 500 --faults kill,torn,power  and power cuts on the simulated disk behind it
-  chaoswal kill-loop sqlite -o journal=delete --duration 60s
-  chaoswal kill-loop my_engine.py:Engine --dir /mnt/ext4/scratch --keep
-
-faults, one drawn for each cycle:
-  kill   SIGKILL, and nothing more: every change that was made is there
-  torn   the write it came in, or the last one no sync has covered, is cut short as well
-  power  of what no sync has covered, what --profile says may be lost is lost
-torn and power need an engine that takes a vfs: only then is every change of its files known.
-
-The options that an adapter offers for it (its `draws`) are drawn anew for every process, told at the end with their
-counts, and named in a finding; -o fixes one.
-
-exit code: 0 clean, 1 violation, 2 usage, 3 internal error, 4 inconclusive, 5 nothing ran, 130 interrupted"""
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
-    parser.epilog = _EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("engine", metavar="ENGINE", nargs="?", default="wal", help="a name, or path/to/file.py:Class")
-    parser.add_argument("--cycles", type=_count, metavar="N", help=f"so many kills (default {CYCLES_DEFAULT})")
-    parser.add_argument("--duration", type=_seconds, metavar="TIME", help="so long: 60s, 5m, 1h, or seconds")
-    parser.add_argument("--seed", type=int, metavar="N", help="what is drawn follows from it (default: a random one)")
-    parser.add_argument("--dir", type=Path, metavar="DIR", help="an empty directory (default: a temporary one)")
-    parser.add_argument("--keep", action="store_true", help="leave the directory when all is over")
-    parser.add_argument("--workers", type=_count, metavar="N", help="loops at a time (default: one a core, at most 2)")
-    parser.add_argument("--profile", default="ext4-ordered", metavar="NAME", help=f"one of {', '.join(PROFILES)}")
-    parser.add_argument("--faults", default="kill", metavar="LIST", help="kill, torn, power (default: kill)")
-    parser.add_argument("--patience", type=_seconds, default=10.0, metavar="TIME", help="what is slower hangs (10s)")
-    parser.add_argument("--corpus", type=Path, metavar="DIR", help="where findings go (default: beside the directory)")
-    parser.add_argument(
-        "-o", dest="options", metavar="KEY=VALUE", action="append", default=[], help="an engine option, not to be drawn"
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-
-
-def execute(arguments: argparse.Namespace) -> int:
-    """Run; the exit code."""
-    if not sys.platform.startswith("linux"):
-        raise UsageError("the kill loop needs Linux: it forks, and children die with their parent")
-    return run(_plan(arguments), listener(as_json=arguments.json))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,69 +50,8 @@ class Campaign:
     command: str
 
 
-def run(campaign: Campaign, listen: Listener) -> int:
-    """Run a campaign; the exit code."""
-    return _Run(campaign, listen).run()
-
-
-def _plan(arguments: argparse.Namespace) -> Campaign:
-    """The campaign, or a UsageError that says what is wrong with it."""
-    engine = EngineRef.of(arguments.engine, arguments.options)
-    factory = engine.factory()
-    faults = _faults(arguments.faults, arguments.profile, factory)
-    cycles = arguments.cycles or (None if arguments.duration else CYCLES_DEFAULT)
-    seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
-    workers = arguments.workers or min(2, os.cpu_count() or 1)
-    if seed < 0:
-        raise UsageError(f"--seed {seed}: a seed is a number from 0 on")
-    return Campaign(
-        engine=engine,
-        factory=factory,
-        faults=faults,
-        profile=arguments.profile,
-        seed=seed,
-        cycles=cycles,
-        duration=arguments.duration,
-        workers=min(workers, cycles or workers),
-        patience=arguments.patience,
-        directory=arguments.dir,
-        keep=arguments.keep,
-        corpus=arguments.corpus,
-        command=_command(arguments, seed),
-    )
-
-
-def _faults(words: str, profile: str, factory: Factory) -> tuple[str, ...]:
-    asked = [word.strip() for word in words.split(",") if word.strip()]
-    unknown = [word for word in asked if word not in FAULTS]
-    faults = tuple(fault for fault in FAULTS if fault in asked)
-    if unknown or not faults:
-        raise UsageError(f"--faults {words}: expected some of {', '.join(FAULTS)}, with commas between")
-    beyond = [word for word in faults if word != "kill"]
-    if beyond and not factory.simulated:
-        raise UsageError(
-            f"--faults {','.join(beyond)}: the engine {factory.name!r} takes no vfs, so what it has written and not "
-            "synced is not known, and nothing of it can be lost honestly; use --faults kill"
-        )
-    profile_named(profile)
-    if beyond and profile == "kill":
-        raise UsageError(f"--faults {','.join(beyond)} --profile kill: under this profile nothing is ever lost")
-    return faults
-
-
-def _command(arguments: argparse.Namespace, seed: int) -> str:
-    """What runs the same campaign again; the moments of the kills will differ."""
-    words = ["python", "-m", "chaoswal", "kill-loop", arguments.engine]
-    words += [word for option in arguments.options for word in ("-o", option)]
-    words += ["--seed", str(seed), "--faults", arguments.faults, "--profile", arguments.profile]
-    words += ["--cycles", str(arguments.cycles)] if arguments.cycles else []
-    words += ["--duration", f"{arguments.duration:g}"] if arguments.duration else []
-    words += ["--workers", str(arguments.workers)] if arguments.workers else []
-    return shlex.join(words)
-
-
-class _Run:
-    """One campaign from its first directory to its last notice."""
+class Killing:
+    """One campaign from its first directory to its last notice. Signals are to raise KeyboardInterrupt."""
 
     def __init__(self, campaign: Campaign, listen: Listener) -> None:
         self._campaign = campaign
@@ -175,17 +65,16 @@ class _Run:
         """Start, watch, clean up and report; the exit code."""
         interrupted = False
         base: Path | None = None
-        with interruptible():
-            try:
-                with signals_held():
-                    base = _prepare(self._campaign.directory)
-                    self._start(base)
-                self._watch()
-            except KeyboardInterrupt:
-                interrupted = True
-            finally:
-                with signals_held():
-                    self._clean_up(base)
+        try:
+            with signals_held():
+                base = _prepare(self._campaign.directory)
+                self._start(base)
+            self._watch()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            with signals_held():
+                self._clean_up(base)
         return self._finish(interrupted)
 
     def _start(self, base: Path) -> None:
@@ -342,17 +231,3 @@ def _remove(entry: Path) -> None:
     else:
         with contextlib.suppress(FileNotFoundError):
             entry.unlink()
-
-
-def _count(word: str) -> int:
-    if not word.isdecimal() or int(word) == 0:
-        raise argparse.ArgumentTypeError(f"{word!r} is not a number from 1 on")
-    return int(word)
-
-
-def _seconds(word: str) -> float:
-    match = _DURATION.fullmatch(word)
-    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
-    if not seconds:
-        raise argparse.ArgumentTypeError(f"{word!r} is not a time: expected 60s, 5m, 1h, or seconds")
-    return seconds
