@@ -1,6 +1,8 @@
-"""``bench recovery``: it measures what it says, and recovery reads no more of a segment than its footer."""
+"""``bench recovery``: it measures what it says; recovery reads of a segment its footer, and a WAL by pieces."""
 
 import json
+import math
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,13 @@ import pytest
 from chaoswal import bench, bench_saved
 from chaoswal.cli import main
 from chaoswal.disk.disk import Disk
+from chaoswal.disk.faults import Call, FaultPlan
 from chaoswal.disk.image import Image
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.runtime import StillRuntime
 from chaoswal.wal import Log, Options
+from chaoswal.wal.segment import FOOTER_BYTES
+from chaoswal.wal.window import PIECE_BYTES
 
 
 def test_every_case_is_measured() -> None:
@@ -31,34 +36,44 @@ def test_the_command_prints_a_table_and_an_object(
     assert json.loads(capsys.readouterr().out)["figures"][0]["wal_records"] == 1
 
 
-class Counting(MemoryVfs):
-    """Counts the calls, and the bytes that are read of segments."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        super().__init__(Disk(image=Image.of_files(files)), step=self.count)
-        self.calls = 0
-
-    def count(self) -> None:
-        """One more."""
-        self.calls += 1
-
-
 def left_behind(tmp_path: Path, segments: int, wal_records: int) -> dict[str, bytes]:
     path = bench._left_behind(tmp_path / f"{segments}-{wal_records}", segments, wal_records)
     return {each.name: each.read_bytes() for each in path.iterdir() if each.name != "LOCK"}
 
 
-def calls_to_open(files: dict[str, bytes]) -> int:
-    vfs = Counting(files)
-    Log(vfs, StillRuntime(0), Options())
-    return vfs.calls
+def calls_to_open(files: dict[str, bytes]) -> list[Call]:
+    tally = FaultPlan(tally=True)
+    Log(MemoryVfs(Disk(image=Image.of_files(files)), faults=tally), StillRuntime(0), Options())
+    return tally.seen
 
 
-def test_calls_do_not_grow_with_the_wal_and_by_a_footer_with_each_segment(tmp_path: Path) -> None:
-    short, long = (calls_to_open(left_behind(tmp_path, 5, count)) for count in (3, 3_000))
-    assert short == long
-    more = calls_to_open(left_behind(tmp_path, 25, 3))
-    assert more - short == 3 * 20  # open, read, close
+def kinds(calls: list[Call]) -> Counter[str]:
+    """How many calls of each kind there were, by what they did to which kind of file."""
+    return Counter(f"{each.call} {Path(each.path).suffix or each.path}" for each in calls)
+
+
+def test_of_a_segment_the_footer_is_read_and_nothing_else(tmp_path: Path) -> None:
+    few, many = (calls_to_open(left_behind(tmp_path, segments, 3)) for segments in (5, 25))
+    assert kinds(many) - kinds(few) == Counter({"open .seg": 20, "read .seg": 20, "close .seg": 20})
+    assert {each.length for each in many if each.call == "read" and each.path.endswith(".seg")} == {FOOTER_BYTES}
+
+
+def test_a_wal_of_one_piece_takes_as_many_calls_however_many_records_it_holds(tmp_path: Path) -> None:
+    few, many = (calls_to_open(left_behind(tmp_path, 5, records)) for records in (3, 1_500))
+    assert kinds(few) == kinds(many)
+    assert kinds(few)["read .wal"] == 1
+
+
+@pytest.mark.parametrize("records", [3_000, 12_000])
+def test_a_longer_wal_is_read_twice_a_piece_at_a_time(tmp_path: Path, records: int) -> None:
+    files = left_behind(tmp_path, 5, records)
+    pieces = math.ceil(max(len(data) for name, data in files.items() if name.endswith(".wal")) / PIECE_BYTES)
+    short, long = calls_to_open(left_behind(tmp_path, 5, 3)), calls_to_open(files)
+    assert kinds(long)["read .wal"] == 2 * pieces
+    assert {each.length for each in long if each.call == "read" and each.path.endswith(".wal")} > {PIECE_BYTES}
+    assert max(each.length for each in long) <= 2 * PIECE_BYTES
+    beside = {"read .wal", "open .wal", "close .wal", "write .tmp"}
+    assert {kind for kind, _ in (kinds(long) - kinds(short)).items()} <= beside
 
 
 # -- saved ratios ------------------------------------------------------------------------------------------------------
