@@ -29,7 +29,7 @@ from chaoswal.killloop.ground import Ground
 from chaoswal.killloop.journal import Journal, Offers, read
 from chaoswal.killloop.launcher import Ending, Launcher
 from chaoswal.killloop.notes import Notes
-from chaoswal.killloop.places import place_of
+from chaoswal.killloop.places import place_of, sought_of
 from chaoswal.killloop.plans import Plan, Program, draw
 from chaoswal.ops import Operation, Together
 from chaoswal.oracle import ERROR, History, promise_word
@@ -121,6 +121,11 @@ class Life:
         return tuple(self.history.subscribers) if self.history else ()
 
     @property
+    def capabilities(self) -> frozenset[str]:
+        """What the engine offers, as far as it is known."""
+        return self.offers.traits.capabilities if self.offers else frozenset()
+
+    @property
     def is_over(self) -> bool:
         """Whether it is time for another directory."""
         return self.cycles >= DIRECTORY_CYCLES or self.shown > RECORDS_MAX
@@ -187,7 +192,8 @@ class Loop:
     def _plan(self, life: Life) -> Plan:
         settings = self.settings
         which = f"{settings.seed}:{settings.worker}:{self.tally.cycles}"
-        plan = draw(f"kill:{which}", settings.faults, self._reached, life.unopened, interrupted=life.interrupted)
+        reached = {place: self._reached[place] for place in sought_of(life.capabilities)}
+        plan = draw(f"kill:{which}", settings.faults, reached, life.unopened, interrupted=life.interrupted)
         chance, fixed = random.Random(f"options:{which}"), dict(settings.engine.options)
         options = draw_options(chance, self._tables, fixed, share=_SHARE)
         return replace(plan, options=options)

@@ -8,14 +8,24 @@ keep their own word, whatever file they touch.
 """
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from chaoswal.ops import Append, Batch, Operation, Rotate, Sync
 from chaoswal.vfs.noted import NAMES
 
 RECOVERY, IDLE, TIMER, ROTATE = "recovery", "idle", "timer", "rotate"
-SOUGHT = ("append", "sync", "rotate", "finalize", "cleanup", "maintain", "flush", "subscribe")
-"""The places that kills are armed for, where an engine has them."""
+
+_SOUGHT = {
+    "append": "",
+    "sync": "",
+    "rotate": "rotate",
+    "finalize": "rotate",
+    "cleanup": "cleanup",
+    "maintain": "maintain",
+    "flush": "subscribe",
+    "subscribe": "subscribe",
+}
+"""The places that kills are armed for, each with what an engine must offer to have it."""
 
 _DATA = (Append, Batch, Sync, Rotate)
 
@@ -33,6 +43,11 @@ def place_of(operation: Operation | None, opened: bool, code: int, path: str | N
         if fnmatch.fnmatchcase(path, glob):
             return place
     return ROTATE if code in NAMES else word
+
+
+def sought_of(capabilities: Collection[str]) -> tuple[str, ...]:
+    """The places that kills are armed for in an engine with these capabilities."""
+    return tuple(place for place, needed in _SOUGHT.items() if not needed or needed in capabilities)
 
 
 def word_of(operation: Operation) -> str:

@@ -6,13 +6,12 @@ of operations leads there: rotation, cleanup and the subscribers' progress are r
 """
 
 import random
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from chaoswal.engines.draws import Options
 from chaoswal.killloop.journal import Offers
-from chaoswal.killloop.places import RECOVERY, SOUGHT
+from chaoswal.killloop.places import RECOVERY
 from chaoswal.ops import (
     Ack,
     Append,
@@ -78,12 +77,13 @@ class Plan:
 
 
 def draw(
-    seed: str, faults: Sequence[str], reached: Counter[str], unopened: int = 0, *, interrupted: bool = False
+    seed: str, faults: Sequence[str], reached: Mapping[str, int], unopened: int = 0, *, interrupted: bool = False
 ) -> Plan:
     """The plan of one cycle.
 
-    ``reached``: how many kills have landed in each place; ``unopened``: how many in a row have come before an opening
-    had finished; ``interrupted``: the last one came in an operation, and nothing else was done to what it left.
+    ``reached``: how many kills have landed in each place that is sought; ``unopened``: how many in a row have come
+    before an opening had finished; ``interrupted``: the last one came in an operation, and nothing else was done to
+    what it left.
     """
     chance = random.Random(seed)
     fault = chance.choice(list(faults))
@@ -109,9 +109,9 @@ def draw(
     )
 
 
-def _rare(chance: random.Random, reached: Counter[str]) -> str:
+def _rare(chance: random.Random, reached: Mapping[str, int]) -> str:
     """One of the places that few kills have reached."""
-    return chance.choices(SOUGHT, [1 / (1 + reached[place]) for place in SOUGHT])[0]
+    return chance.choices(list(reached), [1 / (1 + count) for count in reached.values()])[0]
 
 
 class Program:

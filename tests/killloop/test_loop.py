@@ -1,7 +1,6 @@
 """The loop itself: sound engines come through, mistakes do not, and what was not noted is no verdict."""
 
 import random
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from chaoswal.errors import HarnessFault
 from chaoswal.killloop.finding import describe, save_finding
 from chaoswal.killloop.journal import Offers
 from chaoswal.killloop.loop import DEFAULT
+from chaoswal.killloop.places import sought_of
 from chaoswal.killloop.plans import RECOVERY_KILLS_MAX, Program, draw, scenario
 from chaoswal.oracle import Traits
 from chaoswal.program import Opening, step_line
@@ -173,9 +173,19 @@ def test_a_process_that_hangs_is_a_finding(run: Run, name: str) -> None:
     assert "within 1 s" in finding.fault.explanation
 
 
+REACHED = dict.fromkeys(sought_of({"rotate", "cleanup", "maintain", "subscribe"}), 0)
+
+
+def test_no_kill_is_armed_for_a_place_that_an_engine_does_not_have() -> None:
+    bare = dict.fromkeys(sought_of(set()), 0)
+    places = {draw(f"s{number}", ["kill"], bare).place for number in range(200)}
+    assert places == {"append", "sync", "recovery", ""}
+    assert {draw(f"s{number}", ["kill"], REACHED).place for number in range(400)} == {*REACHED, "recovery", ""}
+
+
 def test_plans_follow_from_their_seed_and_take_every_turn() -> None:
-    plans = [draw(f"s{number}", ["kill", "torn", "power"], Counter(), 0) for number in range(400)]
-    assert plans == [draw(f"s{number}", ["kill", "torn", "power"], Counter(), 0) for number in range(400)]
+    plans = [draw(f"s{number}", ["kill", "torn", "power"], REACHED) for number in range(400)]
+    assert plans == [draw(f"s{number}", ["kill", "torn", "power"], REACHED) for number in range(400)]
     assert {plan.fault for plan in plans} == {"kill", "torn", "power"}
     assert {plan.moment for plan in plans if plan.armed} == set(Moment)
     assert 0.4 < sum(plan.armed for plan in plans) / len(plans) < 0.6
@@ -183,14 +193,14 @@ def test_plans_follow_from_their_seed_and_take_every_turn() -> None:
 
 
 def test_after_some_kills_in_recovery_one_opening_is_waited_for() -> None:
-    plans = [draw(f"s{number}", ["kill"], Counter(), RECOVERY_KILLS_MAX) for number in range(200)]
+    plans = [draw(f"s{number}", ["kill"], REACHED, RECOVERY_KILLS_MAX) for number in range(200)]
     assert not any(plan.in_recovery or plan.place == "recovery" for plan in plans)
 
 
 def test_a_program_is_the_same_for_child_and_parent() -> None:
     traits = Traits(promise=frozenset(), capabilities=frozenset({"rotate", "cleanup", "subscribe", "append_batch"}))
     offers = Offers(traits=traits, scratch=(), places={}, concurrent=True)
-    plan = next(plan for number in range(99) if (plan := draw(f"{number}", ["kill"], Counter(), 0)).place == "cleanup")
+    plan = next(plan for number in range(99) if (plan := draw(f"{number}", ["kill"], REACHED)).place == "cleanup")
     one, other = (Program(plan, offers, ["s"]) for _ in range(2))
     assert [one.next() for _ in range(50)] == [other.next() for _ in range(50)]
 
