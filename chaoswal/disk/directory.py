@@ -89,11 +89,20 @@ def is_scratch(path: str, scratch: Collection[str]) -> bool:
 def _difference(expected: bytes | None, found: bytes | None) -> str:
     if expected is None or found is None:
         return f"is a {'file' if expected is None else 'directory'}"
-    at = next(
-        (place for place, pair in enumerate(zip(expected, found, strict=False)) if pair[0] != pair[1]),
-        min(len(expected), len(found)),
-    )
+    at = common_bytes(expected, found)
     return f"has {len(found)} bytes, not {len(expected)}, or other bytes from offset {at} on"
+
+
+def common_bytes(left: bytes, right: bytes) -> int:
+    """The length of the common beginning."""
+    low, high = 0, min(len(left), len(right))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _read(path: str) -> bytes:

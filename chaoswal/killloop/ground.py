@@ -10,7 +10,7 @@ import random
 from dataclasses import replace
 
 from chaoswal.disk.crashes import Bound, Crash, cuts, in_flight, plan
-from chaoswal.disk.directory import difference, load, save
+from chaoswal.disk.directory import common_bytes, difference, load, save
 from chaoswal.disk.disk import Disk, apply_all, overwrite
 from chaoswal.disk.effects import Chain, Effect, Torn
 from chaoswal.disk.image import EMPTY, Image, reachable
@@ -145,23 +145,11 @@ def _taken(view: Image, change: Write, found: Image) -> int:
     standing = found.files().get(path) if path else None
     if standing is None:
         return 0
-    agrees = _common(standing[change.offset : change.offset + len(change.data)], change.data)
+    agrees = common_bytes(standing[change.offset : change.offset + len(change.data)], change.data)
     end = (change.offset + agrees) // PAGE_BYTES * PAGE_BYTES
     taken = max(0, end - change.offset)
     before = view.contents[change.inode] or b""
     return taken if taken and overwrite(before, change.offset, change.data[:taken]) == standing else 0
-
-
-def _common(left: bytes, right: bytes) -> int:
-    """The length of the common beginning."""
-    low, high = 0, min(len(left), len(right))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if left[low:middle] == right[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def _torn(piece: Effect, chance: random.Random) -> Torn:

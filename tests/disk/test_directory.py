@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaoswal.disk.directory import difference, is_scratch, load, number, save
+from chaoswal.disk.directory import common_bytes, difference, is_scratch, load, number, save
 from chaoswal.disk.image import EMPTY, Image
 
 NAMES = st.sampled_from(["a", "b", "c.tmp"])
@@ -72,6 +72,15 @@ def test_a_difference_says_where_and_what() -> None:
     assert difference(one, Image.of_files({"a": b"abc", "b": b"", "d": b""})) == "d is a file"
     assert difference(Image.of_files({"a": b"abc", "b": b""}), one) == "d is there, and nothing made it"
     assert difference(one, Image.of_files({"a": b"abX", "d": None}), ["a", "b"]) == ""
+
+
+@given(st.binary(), st.binary(), st.binary())
+def test_the_common_beginning_is_as_long_as_it_can_be(begin: bytes, left: bytes, right: bytes) -> None:
+    one, other = begin + left, begin + right
+    length = common_bytes(one, other)
+    assert length >= len(begin)
+    assert one[:length] == other[:length]
+    assert one[length : length + 1] != other[length : length + 1] or length == len(one) == len(other)
 
 
 def test_scratch_goes_by_the_path_or_its_last_part() -> None:

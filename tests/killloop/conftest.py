@@ -36,7 +36,13 @@ def run(place: Path) -> Run:
     """Run the loop: an engine, faults with commas between, cycles."""
 
     def run(
-        engine: str, faults: str = "kill", cycles: int = 40, *, seed: int = 1, profile: str = "ext4-ordered"
+        engine: str,
+        faults: str = "kill",
+        cycles: int = 40,
+        *,
+        seed: int = 1,
+        profile: str = "ext4-ordered",
+        patience: float = 1.0,
     ) -> tuple[Finding | None, Tally]:
         directory = place / f"{len(list(place.iterdir()))}"
         directory.mkdir()
@@ -49,7 +55,7 @@ def run(place: Path) -> Run:
             directory=str(directory),
             cycles=cycles,
             until=None,
-            patience=1.0,
+            patience=patience,
         )
         with closing(Loop(settings)) as loop:
             return loop.run(lambda: True), loop.tally

@@ -124,11 +124,25 @@ def test_tearing_harms_only_what_no_sync_has_covered(place: Path) -> None:
         assert load(str(root)).files() == {"log": b"0123456789"}
 
 
+class Telling(Witness):
+    """Says when a write of a file begins and ends, without what it takes to note it."""
+
+    def __init__(self, notes: Notes, say: Any) -> None:
+        super().__init__(notes)
+        self.say = say.send_bytes
+
+    def part(self, offset: int, length: int, path: str) -> int | None:
+        self.say(b"begin")
+        return None
+
+    def reach(self, moment: Moment, code: int, path: str) -> None:
+        if moment is Moment.MADE:
+            self.say(b"end")
+
+
 def _write_large(root: str, notes: Notes, byte: int, say: Any) -> None:
-    file, data = NotedVfs(root, Witness(notes)).open("large", write=True), bytes([byte % 256]) * LARGE
-    say.send_bytes(b"begin")
-    file.write(0, data)
-    say.send_bytes(b"end")
+    file = NotedVfs(root, Telling(notes, say)).open("large", write=True)
+    file.write(0, bytes([byte % 256]) * LARGE)
     time.sleep(10)
 
 

@@ -167,10 +167,10 @@ def test_a_process_that_dies_of_a_signal_in_recovery_is_a_finding(run: Run) -> N
 
 @pytest.mark.parametrize("name", ["Hangs", "HangsInRecovery"])
 def test_a_process_that_hangs_is_a_finding(run: Run, name: str) -> None:
-    finding, _ = run(f"{SUBJECTS}:{name}", "kill", 80)
+    finding, _ = run(f"{SUBJECTS}:{name}", "kill", 80, patience=0.3)
     assert finding is not None
     assert finding.fault.kind is Violation.HUNG
-    assert "within 1 s" in finding.fault.explanation
+    assert "within 0.3 s" in finding.fault.explanation
 
 
 REACHED = dict.fromkeys(sought_of({"rotate", "cleanup", "maintain", "subscribe"}), 0)
