@@ -17,7 +17,7 @@ from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.real import RealVfs
 from chaoswal.vfs.runtime import RealRuntime
 from chaoswal.wal import CorruptLog, ForeignFile, Log, LogReader, Options, RecordGone
-from chaoswal.wal.files import wal_name
+from chaoswal.wal.files import HEADER_BYTES, wal_name
 from chaoswal.wal.segment import FOOTER_BYTES
 from tests.wal.disks import disk_of, files_of, filled, open_log, payload
 
@@ -28,10 +28,10 @@ class Beside:
     """The disk of a writer as another process sees it: nothing can be changed, and no call of it is recorded."""
 
     def __init__(self, vfs: MemoryVfs) -> None:
-        self._vfs = vfs
+        self.vfs = vfs
 
     def _now(self) -> MemoryVfs:
-        return MemoryVfs(Disk(image=self._vfs.image()))
+        return MemoryVfs(Disk(image=self.vfs.image()))
 
     def open(self, path: str, *, write: bool = False) -> Any:
         assert not write
@@ -57,6 +57,19 @@ def test_the_last_append_is_shown_when_the_next_one_testifies_for_it() -> None:
     log.rotate()
     assert list(reader.records()) == [(0, b"a"), (1, b"b")]
     assert list(reader.records(1)) == [(1, b"b")]
+
+
+def test_a_wal_that_recovery_has_replaced_is_another_one() -> None:
+    killed = MemoryVfs()
+    open_log(killed)
+    killed.open(wal_name(0), write=True).write(HEADER_BYTES, b"half a frame")
+    beside = Beside(killed)
+    reader = LogReader(beside)
+    beside.vfs = MemoryVfs(killed.killed())
+    log = open_log(beside.vfs, seed=1)
+    log.append_batch([b"a", b"b"])
+    log.append(b"c")
+    assert list(reader.records()) == [(0, b"a"), (1, b"b")]
 
 
 def test_what_was_never_synced_is_not_shown() -> None:

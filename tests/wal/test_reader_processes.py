@@ -9,9 +9,11 @@ from typing import NoReturn
 
 import pytest
 
+from chaoswal.engines.draws import draw_options
+from chaoswal.engines.wal import WalEngine, parse_options
 from chaoswal.vfs.real import RealVfs
 from chaoswal.vfs.runtime import RealRuntime
-from chaoswal.wal import Log, LogReader, Options, RecordGone
+from chaoswal.wal import Log, LogReader, RecordGone
 
 LIFE_SECONDS = (0.005, 0.06)
 
@@ -19,9 +21,7 @@ LIFE_SECONDS = (0.005, 0.06)
 def write_for_ever(directory: Path, life: int) -> NoReturn:
     """The child: append, read on behind, rotate and clean up until killed. What it appends says in which life."""
     chance = random.Random(life)
-    sync = chance.choice(["each", "explicit"])
-    frame = chance.choice(["1", "2"])
-    options = Options(sync=sync, frame=frame, wal_bytes=chance.choice([400, 3000]))  # type: ignore[arg-type]
+    options = parse_options(dict(draw_options(chance, WalEngine.draws, {"budget_bytes": "0"})))
     log = Log(RealVfs(directory), RealRuntime(), options)
     subscriber = log.subscribe("s")
     while True:
