@@ -320,7 +320,7 @@ def test_a_log_that_goes_back_is_reported(left: int) -> None:
     beside = Beside(vfs)
     reader = LogReader(beside)
     assert reader.durable_sequence == 8
-    beside._vfs = earlier if left else MemoryVfs()
+    beside.vfs = earlier if left else MemoryVfs()
     with pytest.raises(CorruptLog, match="missing"):
         reader.refresh()
 
