@@ -18,6 +18,7 @@ from chaoswal.program import END, START, Anchor, AnchoredLoss, CrashStep
 from chaoswal.run import Run
 from chaoswal.text import word_of
 from chaoswal.trace import (
+    NOWHERE,
     ROOT,
     Begin,
     Create,
@@ -27,6 +28,7 @@ from chaoswal.trace import (
     MakeDirectory,
     Rename,
     SyncBegin,
+    SyncRange,
     Truncate,
     Unlink,
     Write,
@@ -119,7 +121,7 @@ class _Paths:
         if inode == ROOT:
             return ""
         for (directory, name), child in self._names.items():
-            if child == inode:
+            if child == inode and directory != NOWHERE:
                 return self._join(directory, name)
         return self._last.get(inode, "?")
 
@@ -139,6 +141,8 @@ def wording(item: Told) -> str:
             return f"rename {item.before} -> {item.path}"
         case SyncBegin(data_only=data_only):
             return f"{'fdatasync' if data_only else 'fsync'} {item.path or 'the directory'}"
+        case SyncRange(offset=offset, size=size, data_only=data_only):
+            return f"{'fdatasync' if data_only else 'fsync'} {item.path} [{offset}:{offset + size}]"
         case Create() | MakeDirectory() | Link() | Unlink():
             return f"{type(item.event).__name__.lower()} {item.path}"
         case _:

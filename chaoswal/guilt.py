@@ -29,7 +29,7 @@ from chaoswal.program import END, START, Step
 from chaoswal.replay import Lived, Played, conclude, live, looking, pass_through, play, simulated
 from chaoswal.run import Run, Session
 from chaoswal.text import digest, word_of
-from chaoswal.trace import Begin, Change, End, Event, Rename, SyncBegin, SyncEnd, Truncate, Write
+from chaoswal.trace import Begin, Change, End, Event, Rename, SyncBegin, SyncEnd, SyncRange, Truncate, Write
 from chaoswal.verdict import Violation
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.runtime import StillRuntime
@@ -93,7 +93,7 @@ def _sync_words(item: Told) -> str:
 
 
 def _call(item: Told) -> str:
-    return "sync" if isinstance(item.event, SyncBegin) else word_of(type(item.event))
+    return "sync" if isinstance(item.event, SyncBegin | SyncRange) else word_of(type(item.event))
 
 
 class _Case:
@@ -239,7 +239,7 @@ def _not_a_sync(item: Told | None, words: str) -> Guilt:
 def _failed_sync(run: Run, end: int) -> Told | None:
     """The last sync of a run that failed before one of its events."""
     failed = {event.ticket for event in run.events[:end] if isinstance(event, SyncEnd) and not event.ok}
-    begun = [item for item in tell(run.start, run.events[:end]) if isinstance(item.event, SyncBegin)]
+    begun = [item for item in tell(run.start, run.events[:end]) if isinstance(item.event, SyncBegin | SyncRange)]
     return next((item for item in reversed(begun) if item.event.ticket in failed), None)  # type: ignore[union-attr]
 
 

@@ -13,6 +13,9 @@ from typing import TypeAlias
 ROOT = 0
 """The inode number of the root directory."""
 
+NOWHERE = -1
+"""The directory of files that have no name (O_TMPFILE): nothing leads to it, and no crash brings it back."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
@@ -105,6 +108,21 @@ class SyncEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRange:
+    """A sync of ``size`` bytes of a file from ``offset`` on began, and of the file size that these bytes need.
+
+    Such is the sync in a write through O_DSYNC (``data_only``) or O_SYNC, and msync. Its end is a SyncEnd.
+    """
+
+    inode: int
+    offset: int
+    size: int
+    data_only: bool
+    ticket: int
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Begin:
     """The engine was asked for operation number ``op_index`` of the program."""
 
@@ -122,7 +140,7 @@ class End:
 NameEvent: TypeAlias = Create | MakeDirectory | Link | Rename | Unlink
 Change: TypeAlias = Write | Truncate | NameEvent
 Marker: TypeAlias = Begin | End
-Event: TypeAlias = Change | SyncBegin | SyncEnd | Marker
+Event: TypeAlias = Change | SyncBegin | SyncRange | SyncEnd | Marker
 EVENTS: tuple[type[Event], ...] = (
     Write,
     Truncate,
@@ -135,4 +153,5 @@ EVENTS: tuple[type[Event], ...] = (
     SyncEnd,
     Begin,
     End,
+    SyncRange,
 )

@@ -27,6 +27,7 @@ from chaoswal.trace import (
     Rename,
     SyncBegin,
     SyncEnd,
+    SyncRange,
     Truncate,
     Unlink,
     Write,
@@ -93,7 +94,7 @@ class Volume:
                 self._name(index, event)
                 self._settle_names()
                 return True
-            case SyncBegin():
+            case SyncBegin() | SyncRange():
                 return self._sync_begin(event)
             case SyncEnd():
                 self._sync_end(event)
@@ -217,9 +218,11 @@ class Volume:
 
     # -- syncs -------------------------------------------------------------------------------------------------
 
-    def _sync_begin(self, event: SyncBegin) -> bool:
+    def _sync_begin(self, event: SyncBegin | SyncRange) -> bool:
         """Note what this sync will make durable when it ends: only what has happened before its begin."""
         covered = [effect for effect in self.pending() if self._covers(effect, event)]
+        if isinstance(event, SyncRange):
+            covered = [effect for effect in covered if effect.inode != event.inode or _in_range(effect, event)]
         alone = self.profile.cover is Cover.OWN_AND_NAMES
         if alone:
             covered += self._own_names(event.inode)
@@ -227,10 +230,11 @@ class Volume:
             covered += [effect for effect in self._name_effects if effect.index in gone]  # with the new name
             for effect in covered:
                 effect.free = True
-        self._syncs[event.ticket] = self.index, covered
+        begin = self.index if isinstance(event, SyncBegin) else 0  # a part brings no size to the disk but what it needs
+        self._syncs[event.ticket] = begin, covered
         return alone and bool(covered)
 
-    def _covers(self, effect: Effect, event: SyncBegin) -> bool:
+    def _covers(self, effect: Effect, event: SyncBegin | SyncRange) -> bool:
         cover = self.profile.cover
         if cover is Cover.EVERYTHING:
             return True
@@ -271,7 +275,7 @@ class Volume:
         if event.inode in self._files:
             self._files[event.inode].forget_sizes(begin)
         if self.profile.vanishes:
-            self._synced[event.inode] = begin
+            self._synced[event.inode] = max(begin, self._synced.get(event.inode, -1))
         reached: dict[Chain, int] = {}
         for effect in covered:
             if effect.durable or not effect.syncable:
@@ -438,6 +442,14 @@ def _own(effect: Effect, inode: int) -> bool:
     if effect.kind is Kind.NAME:
         return inode in _directories(effect.event)  # type: ignore[arg-type]
     return effect.inode == inode
+
+
+def _in_range(effect: Effect, event: SyncRange) -> bool:
+    """Of an effect on the file a part of which is synced: whether it belongs to that part."""
+    end = event.offset + event.size
+    if effect.kind is Kind.DATA:
+        return effect.offset < end and event.offset < effect.offset + len(effect.data)
+    return effect.kind is not Kind.GROWTH or effect.offset <= end
 
 
 def _durable_beginning(effects: list[Effect]) -> int:

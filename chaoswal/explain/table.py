@@ -11,7 +11,7 @@ from chaoswal.guilt import Guilt
 from chaoswal.program import CrashStep, Step, operations_of, step_line
 from chaoswal.replay import Lived
 from chaoswal.run import Run
-from chaoswal.trace import Begin, Change, End, SyncBegin
+from chaoswal.trace import Begin, Change, End, SyncBegin, SyncRange
 
 RESULT_CHARACTERS = 40
 DURABLE = "durable"
@@ -58,7 +58,7 @@ def tell_life(lived: Lived, doing: Sequence[Step], profile: Profile, first: int)
         elif isinstance(item.event, End):
             yield Line(operation=operation, event=f"returned {_short(item.event.result)}")
             operation = ""
-        elif isinstance(item.event, Change | SyncBegin):
+        elif isinstance(item.event, Change | SyncBegin | SyncRange):
             fate = fates.of(item, place)
             yield Line(operation=operation, event=wording(item), fate=fate, site=item.event.site)
             operation = ""
@@ -108,7 +108,7 @@ class _Fates:
 
     def of(self, item: Told, place: int) -> str:
         crash = self._crash
-        if isinstance(item.event, SyncBegin) or crash is None:
+        if isinstance(item.event, SyncBegin | SyncRange) or crash is None:
             return ""
         if place == crash.point:
             return f"cut after {crash.taken} bytes"

@@ -124,6 +124,33 @@ def test_a_file_cannot_have_grown_from_a_size_it_never_had() -> None:
     assert OLD[:1] not in contents(trace.disk, EXT4_ORDERED, "old")
 
 
+def test_a_sync_of_a_part_makes_that_part_durable_and_no_other() -> None:
+    trace = Trace().write("old", 0, b"one").write("old", 600, b"two").sync_range("old", 0, 3)
+    for profile in (XFS, EXT4_ORDERED, POSIX):
+        found = contents(trace.disk, profile, "old")
+        assert {content[:3] for content in found if content} == {b"one"}
+        assert {OLD[600:603], b"two"} <= {content[600:603] for content in found if content}
+
+
+def test_a_sync_of_a_part_brings_the_size_it_needs_and_no_other() -> None:
+    trace = Trace().write("other", 0, b"one").sync_range("other", 0, 3).write("other", 600, b"two")
+    for profile in (XFS, EXT4_ORDERED, POSIX):
+        assert {len(content or b"") for content in contents(trace.disk, profile, "other")} == {3, 603}
+    behind = Trace().write("other", 0, b"one").write("other", 600, b"two").sync_range("other", 0, 3)
+    assert 3 in {len(content or b"") for content in contents(behind.disk, EXT4_ORDERED, "other")}
+
+
+@every_profile
+@given(trace=traces())
+@settings(max_examples=30)
+def test_a_sync_of_every_part_is_an_fdatasync(profile: Profile, trace: Trace) -> None:
+    path = next(iter(trace.names))
+    parts, whole = Trace(), Trace()
+    for copy in (parts, whole):
+        copy.events, copy.names, copy.ticket = list(trace.events), trace.names, trace.ticket
+    assert left(parts.sync_range(path, 0, 1 << 20).disk, profile) == left(whole.fdatasync(path).disk, profile)
+
+
 def test_a_failed_sync_does_not_poison_the_journal() -> None:
     trace = Trace().truncate("old", 3).fsync("old", ok=False).fsync("old")
     assert contents(trace.disk, EXT4_ORDERED, "old") == {OLD[:3]}
