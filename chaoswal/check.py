@@ -8,12 +8,10 @@ again, and compared. Pairs of crashes inside a recovery are counted apart.
 
 import random
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, in_flight, plan
-from chaoswal.disk.disk import Disk
 from chaoswal.disk.effects import Cut, Torn
 from chaoswal.disk.image import Image, ImageKey
 from chaoswal.disk.profiles import Profile
@@ -22,7 +20,8 @@ from chaoswal.engines.registry import Factory
 from chaoswal.ops import Operation
 from chaoswal.oracle import History, Observed
 from chaoswal.reach import Reach
-from chaoswal.run import Run, Session, record
+from chaoswal.run import Run
+from chaoswal.runners import Recovered, record, recover
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault, Violation
 
@@ -95,7 +94,7 @@ class Judge:
         self.generation = generation
         self.coverage = Coverage()
         self._sights: dict[tuple[ImageKey, tuple[str, ...]], Sight] = {}
-        self._again: dict[tuple[ImageKey, tuple[str, ...]], Sight] = {}
+        self._again: dict[tuple[ImageKey, tuple[str, ...]], Recovered] = {}
 
     def sight(self, key: ImageKey, image: Callable[[], Image], names: tuple[str, ...]) -> Sight:
         """What recovery shows on the image of this key, which is made only if it was never seen."""
@@ -108,27 +107,26 @@ class Judge:
 
     def _look(self, image: Image, names: tuple[str, ...]) -> Sight:
         self._looks += 1
-        watched = self._reach is not None and self._looks & (self._looks - 1) == 0  # the 1st, 2nd, 4th, 8th …
-        with self._reach.watching() if self._reach and watched else nullcontext():
-            first = Session(self.factory, Disk(image=image), generation=self.generation, names=names)
-        first.end()
-        wrote = first.vfs.changed()
+        watched = self._looks & (self._looks - 1) == 0  # the 1st, 2nd, 4th, 8th …
+        reach = self._reach if watched else None
+        first = recover(self.factory, image, names, generation=self.generation, reach=reach)
+        wrote = first.image is not None
         if first.observed.fault:
             return Sight(first.observed, None, wrote=wrote)
-        again = self._look_again(first.vfs.image() if wrote else image, names)
+        again = self._look_again(first.image or image, names)
         difference = first.observed.differs(again.observed)
         if difference:
             why = f"recovering twice differs from once in {difference}"
             if again.observed.fault:
                 why = f"the second recovery failed: {again.observed.fault.explanation}"
             return Sight(first.observed, Fault(kind=Violation.UNSTABLE, explanation=why), wrote=wrote)
-        return Sight(first.observed, again.fault, wrote=wrote)
+        return Sight(first.observed, again.stuck, wrote=wrote)
 
-    def _look_again(self, image: Image, names: tuple[str, ...]) -> Sight:
+    def _look_again(self, image: Image, names: tuple[str, ...]) -> Recovered:
         known = self._again.get((image.key, names))
         if known is None:
-            with Session(self.factory, Disk(image=image), generation=self.generation + 1, names=names) as session:
-                known = self._again[image.key, names] = Sight(session.observed, session.probe(), wrote=False)
+            again = recover(self.factory, image, names, generation=self.generation + 1, probing=True)
+            known = self._again[image.key, names] = again
         return known
 
 

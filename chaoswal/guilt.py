@@ -26,8 +26,9 @@ from chaoswal.errors import StepLimit
 from chaoswal.milder import end_of_operation
 from chaoswal.oracle import Traits
 from chaoswal.program import END, START, Step
-from chaoswal.replay import Lived, Played, conclude, live, looking, pass_through, play, simulated
-from chaoswal.run import Run, Session
+from chaoswal.replay import Lived, Played, conclude, live, looking, pass_through, play, ready
+from chaoswal.run import Run
+from chaoswal.runners import record
 from chaoswal.text import digest, word_of
 from chaoswal.trace import Begin, Change, End, Event, Rename, SyncBegin, SyncEnd, SyncRange, Truncate, Write
 from chaoswal.verdict import Violation
@@ -67,7 +68,7 @@ def fingerprint(contract: str, kind: Violation, guilt: Guilt) -> str:
 
 def guilty(engine: EngineRef, steps: Sequence[Step], profile: Profile) -> Guilt | None:
     """Who is to blame for the violation that these steps show; None where they show none."""
-    factory, traits = simulated(engine)
+    factory, traits = ready(engine)
     case = _Case(factory, traits, tuple(steps), profile)
     if not case.found:
         return None
@@ -220,8 +221,8 @@ class _Case:
         site = _raised_at(self._factory, disk, names)
         if site:
             return Guilt(site=site, words=f"not a missing sync: recovery fails at {site}", sync=False)
-        run = Session(self._factory, disk, generation=1, names=names).run()
-        item = _last_change(run, len(run.events))
+        run = record(self._factory, (), disk, generation=1, names=names)
+        item = _last_change(run, run.opened)
         if item:
             return _not_a_sync(item, "recovery is wrong, and ends with the {}")
         return _not_a_sync(
@@ -250,7 +251,12 @@ def _last_change(run: Run, end: int) -> Told | None:
 
 
 def _raised_at(factory: Factory, disk: Disk, names: Sequence[str]) -> str:
-    """The innermost line, outside of the file system, at which recovery raises; empty where it does not."""
+    """The innermost line, outside of the file system, at which recovery raises; empty where it does not.
+
+    Or where it is in another process, of which nothing is known but what it showed.
+    """
+    if not factory.simulated:
+        return ""
     try:
         Driver(lambda: factory.open_simulated(MemoryVfs(disk), StillRuntime(1))).observe(names)
     except (Exception, StepLimit) as error:  # noqa: BLE001 - whatever an engine raises in recovery is what is asked for

@@ -40,7 +40,7 @@ from chaoswal.ops import Ack, Append, Cleanup, Operation, Poll, Reopen, Rotate, 
 from chaoswal.oracle import Traits
 from chaoswal.program import Step
 from chaoswal.reach import Reach
-from chaoswal.replay import Played, play_to_last_run, simulated
+from chaoswal.replay import Played, play_to_last_run, ready
 from chaoswal.shrink import crash_steps
 from chaoswal.sweep import IN_OPENING, io_programs, rot_trials
 from chaoswal.verdict import Fault
@@ -141,8 +141,16 @@ class Hunter:
         depth: Depth | None = DEPTH,
         faults: Sequence[str] = (CRASH,),
     ) -> None:
-        """UsageError where the engine cannot be put on a simulated disk, or promises nothing about damage."""
-        _, traits = simulated(engine)
+        """UsageError where the engine cannot be opened, is on a real directory, or promises nothing about damage.
+
+        The last two where ``faults`` ask for more than crashes.
+        """
+        factory, traits = ready(engine)
+        wanted = [fault for fault in (IO, LEAK) if fault in faults]
+        if wanted and not factory.simulated:
+            raise UsageError(
+                f"{engine.name} takes no vfs, so it runs on real directories: leave {', '.join(wanted)} out of --faults"
+            )
         if ROT in faults and not traits.reports:
             raise UsageError(
                 f"{engine.name} names no errors by which it reports damage (its adapter's `reports`), so it promises "
@@ -155,7 +163,8 @@ class Hunter:
         self.seed = seed
         self.bound = bound
         self.depth = depth
-        self._tables = tables_of(engine.factory())
+        self._simulated = factory.simulated
+        self._tables = tables_of(factory)
 
     def configured(self, number: int) -> EngineRef:
         """The engine with the options that go with a number: about half of those that the user has not fixed."""
@@ -168,7 +177,7 @@ class Hunter:
         """Draw the program of a number and explore it; options, shape and rhythm are those of its parent, if any."""
         like = number if parent is None else parent
         engine = self.configured(like)
-        factory, traits = simulated(engine)
+        factory, traits = ready(engine)
         reach = Reach()
         judge = Judge(factory, reach=reach)
         lives = self._lives(number, like, traits)
@@ -213,7 +222,7 @@ class Hunter:
         shape = self.shape(like)
         chance = random.Random(f"lives:{self.seed}:{number}")
         rhythm = random.Random(f"rhythm:{self.seed}:{like}").randrange(1 << 32)
-        generator = Generator(rhythm, traits.capabilities, waits=True, chance=chance)
+        generator = Generator(rhythm, traits.capabilities, waits=self._simulated, chance=chance)
         size = chance.choice((30, 100, 300))
         count = chance.choice(shape.lives)
         lengths = [chance.choice(shape.lengths) for _ in range(count)]
@@ -239,8 +248,8 @@ class Given:
         depth: Depth | None = None,
         seed: int = 0,
     ) -> None:
-        """UsageError where the engine cannot be put on a simulated disk."""
-        self._factory, self._traits = simulated(engine)
+        """UsageError where the engine cannot be opened."""
+        self._factory, self._traits = ready(engine)
         self.engine = engine
         self.faults = (CRASH,)
         self.steps = list(steps)
@@ -450,9 +459,9 @@ def _restarting(operations: Sequence[Operation], every: int) -> Iterator[Operati
 
 @lru_cache(4096)
 def _opens(engine: EngineRef) -> bool:
-    """Whether an engine takes its options on a simulated disk: a policy that goes by time, for one, needs threads."""
+    """Whether an engine takes its options: a policy that goes by time, for one, needs threads."""
     try:
-        simulated(engine)
+        ready(engine)
     except UsageError:
         return False
     return True

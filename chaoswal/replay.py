@@ -22,7 +22,8 @@ from chaoswal.errors import Inconclusive, UsageError
 from chaoswal.oracle import History, Traits
 from chaoswal.oracle.damage import conceded, written
 from chaoswal.program import CrashStep, Doing, Step, last_opening, lives, operations_of
-from chaoswal.run import Run, Session, record
+from chaoswal.run import Run
+from chaoswal.runners import promises, record
 from chaoswal.trace import Write
 from chaoswal.verdict import Fault
 
@@ -73,21 +74,17 @@ class Lived:
     """The anchor of the crash was not found, or the place of the damage before it."""
 
 
-def simulated(engine: EngineRef) -> tuple[Factory, Traits]:
-    """The engine ready for the simulated disk, and what it promises; UsageError where it cannot be put on one."""
+def ready(engine: EngineRef) -> tuple[Factory, Traits]:
+    """The engine, and what it promises; UsageError where it cannot be opened."""
     factory = engine.factory()
-    if not factory.simulated:
-        raise UsageError(f"{engine.name} takes no vfs: it runs on real directories only, under the kill loop")
     return factory, promises(factory)
 
 
-def promises(factory: Factory) -> Traits:
-    """What an engine promises on the simulated disk; UsageError where it cannot be opened there."""
-    try:
-        with Session(factory, Disk()) as session:
-            return session.traits()
-    except (TypeError, ValueError, RuntimeError) as error:  # the last: it asks for threads, which are not there
-        raise UsageError(f"cannot open {factory.name}: {error}") from error
+def simulated(engine: EngineRef) -> tuple[Factory, Traits]:
+    """The engine ready for the simulated disk, and what it promises; UsageError where it cannot be put on one."""
+    if not engine.factory().simulated:
+        raise UsageError(f"{engine.name} takes no vfs: this is for engines on the simulated disk only")
+    return ready(engine)
 
 
 def looking(factory: Factory, steps: Sequence[Step]) -> Factory:
@@ -252,7 +249,7 @@ def _judge_last(disk: Disk, history: History, judge: Judge, crash: Crash) -> Fou
 
 def replay(engine: EngineRef, steps: Sequence[Step], profile: Profile) -> tuple[Status, Played]:
     """Play a program and, where it passes or its anchor is gone, every crash point around."""
-    factory, traits = simulated(engine)
+    factory, traits = ready(engine)
     judge = Judge(looking(factory, steps))
     played = play(factory, traits, steps, profile, judge)
     if not played.found and played.step:

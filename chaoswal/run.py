@@ -21,11 +21,11 @@ from chaoswal.errors import EngineFault, StepLimit
 from chaoswal.ops import Operation, Together, Wait, company
 from chaoswal.oracle import ERROR, Observed, Traits
 from chaoswal.trace import Event
-from chaoswal.verdict import Fault, Violation
+from chaoswal.verdict import Fault
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.runtime import Runtime, StillRuntime
 from chaoswal.vfs.scheduler import Scheduler
-from chaoswal.workload import Driver, contained, look, probe, traits_of
+from chaoswal.workload import Driver, look, probe_behind, traits_of
 
 
 @dataclass(kw_only=True)
@@ -109,15 +109,7 @@ class Session:
 
     def probe(self) -> Fault | None:
         """Whether the engine appends and reads on; call it last, for it writes."""
-        seen = self.observed
-        if seen.fault:
-            return None
-        driver = self._driver
-        handles = driver.handles(seen.deliveries)
-        fault = contained(lambda: probe(driver.engine, seen, handles), seen)
-        if fault and fault.kind is Violation.UNOPENABLE:
-            return Fault(kind=Violation.STUCK, explanation=fault.explanation.replace("recovery", "appending on"))
-        return fault
+        return probe_behind(self._driver, self.observed)
 
     def close(self) -> None:
         """Close the engine; whatever it raises passes through."""

@@ -29,7 +29,7 @@ from chaoswal.errors import UsageError
 from chaoswal.milder import later, milder, whole
 from chaoswal.oracle import Traits
 from chaoswal.program import START, Anchor, CrashStep, Step, last_opening, without_last_crashes
-from chaoswal.replay import Played, conclude, play_to_last_run, simulated
+from chaoswal.replay import Played, conclude, play_to_last_run, ready
 from chaoswal.run import Run
 from chaoswal.simpler import Changes, edited, merged, simpler, simpler_options, weight, weight_of_options
 from chaoswal.trace import Begin, End
@@ -112,7 +112,7 @@ class Bench:
         """The engine with a judge of its own; None where it does not take these options."""
         if engine not in self._subjects:
             try:
-                factory, traits = simulated(engine)
+                factory, traits = ready(engine)
                 self._subjects[engine] = factory, traits, Judge(factory)
             except UsageError:
                 self._subjects[engine] = None

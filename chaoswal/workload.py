@@ -319,6 +319,17 @@ def probe(engine: LogEngine, observed: Observed, handles: Mapping[str, Subscript
     return None
 
 
+def probe_behind(driver: Driver, seen: Observed) -> Fault | None:
+    """The same of an engine that was looked at; it is never unopenable, for it was opened."""
+    if seen.fault:
+        return None
+    handles = driver.handles(seen.deliveries)
+    fault = contained(lambda: probe(driver.engine, seen, handles), seen)
+    if fault and fault.kind is Violation.UNOPENABLE:
+        return Fault(kind=Violation.STUCK, explanation=fault.explanation.replace("recovery", "appending on"))
+    return fault
+
+
 def _number(result: object) -> int | None:
     return result if isinstance(result, int) else None
 

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterator
 
-from chaoswal.disk.image import Image
+from chaoswal.disk.image import Image, reachable
 from chaoswal.trace import ROOT
 
 _READ_BYTES = 64 << 10
@@ -63,6 +63,28 @@ def save(image: Image, root: str) -> None:
             os.mkdir(full)
         else:
             _write(full, data)
+
+
+def lay(image: Image, root: str) -> None:
+    """Fill an empty directory with an image, a hard link for each further name of a file."""
+    first: dict[int, str] = {}
+    for path, inode in reachable(image.names, image.contents):
+        full, data = os.path.join(root, path), image.contents[inode]
+        if data is None:
+            os.mkdir(full)
+        elif inode in first:
+            os.link(first[inode], full)
+        else:
+            first[inode] = full
+            _write(full, data)
+
+
+def without(image: Image, scratch: Collection[str]) -> Image:
+    """An image without its scratch files (globs)."""
+    if not scratch:
+        return image
+    names = {at: inode for at, inode in image.names.items() if not is_scratch(at[1], scratch)}
+    return Image(names, image.contents)
 
 
 def difference(expected: Image, found: Image, scratch: Collection[str] = ()) -> str:

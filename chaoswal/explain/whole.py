@@ -15,7 +15,7 @@ from chaoswal.explain.table import Line, crash_line, pointed, tell_life
 from chaoswal.guilt import Guilt, fingerprint, guilty
 from chaoswal.oracle import Traits
 from chaoswal.program import Step, lives, operations_of
-from chaoswal.replay import Lived, Played, Status, live, looking, play, replay, simulated
+from chaoswal.replay import Lived, Played, Status, live, looking, play, replay, ready
 from chaoswal.shrink import crash_steps
 from chaoswal.vfs.sites import place_of
 
@@ -47,7 +47,7 @@ class Explanation:
 def explain(finding: Finding) -> Explanation:
     """Play a finding and tell what happens; UsageError where its engine cannot be played."""
     profile = PROFILES[finding.profile]
-    factory, traits = simulated(finding.engine)
+    factory, traits = ready(finding.engine)
     status, played = replay(finding.engine, finding.steps, profile)
     steps, moved = _where_found(finding, played, profile)
     if moved:

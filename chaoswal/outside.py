@@ -1,0 +1,127 @@
+"""Engines on real directories: what they promise, and what they show when they are opened on an image.
+
+Theory of operation
+-------------------
+An image is laid into a directory in memory, and the engine opened there, in a process that is ended if it hangs and may
+crash as it likes. Which process, an adapter may say (``runner``):
+
+    forked       a child of a warm process, which opens ``BATCH`` images before another takes its place (the default)
+    fresh        a new process for each image
+    in-process   this one: nothing is contained
+
+Nothing is closed before all has been looked at, as in a kill: what an opening has made of its directory is what is there
+while the engine is open.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from chaoswal.disk.directory import lay, load, without
+from chaoswal.disk.image import Image
+from chaoswal.engines.registry import Factory
+from chaoswal.errors import UsageError
+from chaoswal.oracle import Observed, Traits
+from chaoswal.record.working import factory_of
+from chaoswal.tmpfs import fresh_directory
+from chaoswal.verdict import Fault, Violation
+from chaoswal.warm import Outcome, Warm
+from chaoswal.workload import Driver, look, probe_behind, traits_of
+
+FORKED, FRESH, IN_PROCESS = "forked", "fresh", "in-process"
+
+BATCH = 50
+"""So many images are opened by one forked process."""
+
+OPENING_SECONDS = 20.0
+"""An engine that takes longer than this to open and show an image hangs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What came of opening an engine on an image."""
+
+    observed: Observed
+    image: Image | None = None
+    """What it had made of the image by then; None: what it was."""
+    stuck: Fault | None = None
+    """What was wrong when it was asked to go on, if it was."""
+
+
+@lru_cache(1024)
+def promises(engine: str) -> Traits:
+    """What an engine promises, by its name and options; UsageError where it cannot be opened."""
+    outcome = _server(os.getpid()).do(tell, engine, seconds=OPENING_SECONDS)
+    if not outcome.whole:
+        raise UsageError(f"cannot open {engine}: {_ended(outcome)}")
+    traits: Traits = outcome.items[0]
+    return traits
+
+
+def tell(engine: str) -> Iterator[Traits]:
+    """The same as a job."""
+    root = fresh_directory()
+    try:
+        yield traits_of(factory_of(engine).open_directory(str(root)))
+    except Exception as error:
+        raise UsageError(f"cannot open {engine}: {type(error).__name__}: {error}") from error
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def recover(factory: Factory, image: Image, names: Sequence[str], *, probing: bool) -> Recovered:
+    """Open an engine on an image and look at all it shows; or also, instead of what it made of it, whether it goes on.
+
+    What hangs, crashes or ends the process is told as an engine that cannot be opened.
+    """
+    root = fresh_directory()
+    job = (factory.name, image, str(root), tuple(names), probing)
+    try:
+        match getattr(factory.kind, "runner", FORKED):
+            case "in-process":
+                return next(show(*job))
+            case "fresh":
+                with closing(Warm(batch=1)) as server:
+                    outcome = server.do(show, *job, seconds=OPENING_SECONDS)
+            case _:
+                server = _server(os.getpid())
+                server.prepare(factory_of, factory.name)
+                outcome = server.do(show, *job, seconds=OPENING_SECONDS)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    return outcome.items[0] if outcome.items else Recovered(observed=Observed(fault=_fault(outcome)))
+
+
+@cache
+def _server(_process: int) -> Warm:
+    """One for each process: what is forked from one that has a server must not talk to that."""
+    return Warm(batch=BATCH)
+
+
+def show(engine: str, image: Image, root: str, names: Sequence[str], probing: bool) -> Iterator[Recovered]:  # noqa: FBT001
+    """What an engine shows that is opened on an image, as a job: ``root`` is an empty directory for it."""
+    factory = factory_of(engine)
+    lay(image, root)
+    driver = Driver(lambda: factory.open_directory(root))
+    observed = look(driver, names)
+    if probing:
+        yield Recovered(observed=observed, stuck=probe_behind(driver, observed))
+    else:
+        made = without(load(root), getattr(factory.kind, "scratch", ()))
+        yield Recovered(observed=observed, image=made if made.key != image.key else None)
+    with suppress(Exception):  # it has been judged, and what it leaves is thrown away
+        driver.close()
+
+
+def _fault(outcome: Outcome) -> Fault:
+    kind = Violation.HUNG if outcome.hung else Violation.UNOPENABLE
+    return Fault(kind=kind, explanation=f"recovery {_ended(outcome)}")
+
+
+def _ended(outcome: Outcome) -> str:
+    how = f"did not end within {OPENING_SECONDS:g} s" if outcome.hung else outcome.died
+    last = outcome.output.strip().splitlines()[-1:]
+    return f"{how}; last it printed: {last[0][:200]}" if last else how

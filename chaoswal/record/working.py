@@ -1,0 +1,51 @@
+"""What a process does that is watched: it opens an engine on a real directory, looks at it, and asks it for operations.
+
+It says in marks (``marks``) what it is at, and ends as a kill would end it: nothing is closed.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.ops import OPERATIONS, Operation, Wait
+from chaoswal.oracle import Observed, promise_word
+from chaoswal.record.marks import BEGIN, END, HOLDS, OPENED, Entry, mark
+from chaoswal.text import parse
+from chaoswal.workload import Driver, look
+
+
+@lru_cache(64)
+def factory_of(engine: str) -> Factory:
+    """The engine of this name and options, loaded once."""
+    return EngineRef.parse(engine).factory()
+
+
+def live(engine: str, root: str, operations: Sequence[str], first_index: int, names: Sequence[str]) -> Iterator[Observed]:
+    """One life, from the opening on, as a job: what the engine showed when it was opened, then the operations."""
+    factory = factory_of(engine)
+    program = [parse(line, OPERATIONS) for line in operations]
+    mark([HOLDS, os.getcwd(), *_descriptors()])
+    driver = Driver(lambda: factory.open_directory(root))
+    observed = look(driver, names)
+    mark([OPENED])
+    yield observed
+    driver.resume(observed)
+    said: list[Entry] = []  # the end of an operation is said with the begin of the next: every mark takes time
+    for op_index, operation in enumerate(program, first_index):
+        mark(*said, [BEGIN, op_index, promise_word(operation)])
+        said = [[END, op_index, _performed(driver, op_index, operation)]]
+    if said:
+        mark(*said)
+
+
+def _descriptors() -> list[int]:
+    return sorted(map(int, os.listdir("/proc/self/fd")))
+
+
+def _performed(driver: Driver, op_index: int, operation: Operation) -> str:
+    if isinstance(operation, Wait):
+        time.sleep(operation.milliseconds / 1000)
+        return repr(None)
+    return driver.perform(op_index, operation)

@@ -1,0 +1,247 @@
+"""Work done by processes that are forked from a warm one, so that what hangs or crashes there does no harm here.
+
+Theory of operation
+-------------------
+A *server* is a fresh Python process that has loaded what the work needs, and works no more than that. For each batch of
+jobs it forks a child: a job costs no start of Python and no import, and a child that has done its share takes along
+whatever was left behind in it. Jobs come one by one, so nobody needs to know of the next while one is done::
+
+    client ── jobs ──► server ── fork ──► child      does up to ``batch`` jobs
+           ◄─ outcome ─       ◄─ items ──
+
+A job is a function that yields what it has to tell; what it has told arrives even if it is never heard of again after.
+A child that dies ends its job, and one that takes too long is killed, together with all that it has started. What they
+print is kept, for the last words of one that died.
+
+The server ends when its client does: there is nothing to read any more. It may run under another program, like strace.
+"""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeAlias
+
+from multiprocess.connection import Connection, Pipe, wait
+
+from chaoswal.errors import ChaoswalError, Exit, HarnessFault
+from chaoswal.processes import deafen, die_with
+
+Job: TypeAlias = Callable[..., Iterable[Any]]
+
+OUTPUT_BYTES = 2000
+"""So much is kept of the end of what a job prints."""
+
+_GONE_SECONDS = 1.0
+"""A child whose end of the pipe is closed is gone after so long, or was made to close it and is killed."""
+
+_STDERR = 2
+
+_START = "import sys; sys.path[:] = {path!r}; from chaoswal.warm import serve; serve({reading}, {writing}, {batch})"
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What came of a job."""
+
+    items: list[Any] = field(default_factory=list)
+    """What it told."""
+    died: str = ""
+    """How it ended, if not by itself: ``was ended by SIGSEGV``, ``exited with 3``."""
+    hung: bool = False
+    """Whether it took too long, and was killed."""
+    output: str = ""
+    """The end of what it printed, if it died or hung."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it came to its end."""
+        return not self.died and not self.hung
+
+
+class Warm:
+    """A server, and the way to it; for the process that made it alone. Close it."""
+
+    def __init__(self, *, batch: int, under: Sequence[str] = ()) -> None:
+        """``batch``: so many jobs are done by one child. ``under``: the words of a program that runs the server."""
+        self.owner = os.getpid()
+        theirs, self._jobs = Pipe(duplex=False)
+        self._outcomes, back = Pipe(duplex=False)
+        ends = (theirs.fileno(), back.fileno())
+        start = _START.format(path=sys.path, reading=ends[0], writing=ends[1], batch=batch)
+        command = [*under, sys.executable, "-c", start]
+        self._prepared: set[bytes] = set()
+        self._process = subprocess.Popen(command, pass_fds=ends, stdin=subprocess.DEVNULL, stdout=_STDERR)
+        theirs.close()
+        back.close()
+
+    def prepare(self, function: Callable[..., object], *arguments: object) -> None:
+        """Let the server itself do this once, so that every child has it done."""
+        job = pickle.dumps((function, arguments, 0.0))
+        if job not in self._prepared:
+            self._prepared.add(job)
+            self._ask(job)
+
+    def do(self, job: Job, *arguments: object, seconds: float) -> Outcome:
+        """Do a job in a child, for so long at most. What it raises of the checker's own errors is raised here."""
+        return self._ask(pickle.dumps((job, arguments, seconds)))
+
+    def _ask(self, job: bytes) -> Outcome:
+        try:
+            self._jobs.send_bytes(job)
+            answer = pickle.loads(self._outcomes.recv_bytes())
+        except (EOFError, OSError) as error:
+            status = self._process.wait()
+            raise HarnessFault(f"{self._process.args[0]} ended with status {status}") from error  # type: ignore[index]
+        if isinstance(answer, ChaoswalError):
+            raise answer
+        outcome: Outcome = answer
+        return outcome
+
+    def close(self) -> None:
+        """End the server."""
+        self._jobs.close()
+        self._outcomes.close()
+        self._process.wait()
+
+
+# -- the server --------------------------------------------------------------------------------------------------
+
+
+def serve(reading: int, writing: int, batch: int) -> None:
+    """The whole life of a server."""
+    deafen()
+    jobs, outcomes = Connection(reading, writable=False), Connection(writing, readable=False)
+    output = os.memfd_create("output")
+    child: _Child | None = None
+    while True:
+        try:
+            job = jobs.recv_bytes()
+        except EOFError:
+            break
+        child = child or _Child(batch, output, (jobs, outcomes))
+        answer = _answered(job, child)
+        if not child.left:
+            child.end()
+            child = None
+        outcomes.send_bytes(pickle.dumps(answer))
+    if child:
+        child.end()
+
+
+def _answered(job: bytes, child: "_Child") -> object:
+    """What came of a job: done here, if it is to take no time, or else by a child."""
+    try:
+        function, arguments, seconds = pickle.loads(job)
+        if seconds:
+            return child.do(job, seconds)
+        function(*arguments)
+    except ChaoswalError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - a bug of ours: it is told where the work was asked for
+        return HarnessFault(_where(error))
+    child.left = 0  # it was forked before this was done
+    return Outcome()
+
+
+def _where(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{os.path.basename(place.filename)}:{place.lineno}: {type(error).__name__}: {error}"
+
+
+class _Child:
+    """A forked process that does jobs, as the server sees it."""
+
+    def __init__(self, batch: int, output: int, servers: Iterable[Connection]) -> None:
+        self.left = batch
+        self._output = output
+        self._pid = 0
+        self._servers = list(servers)
+
+    def _start(self) -> None:
+        self._items, theirs = Pipe()
+        server = os.getpid()
+        self._pid = os.fork()
+        if not self._pid:
+            _work(theirs, self._output, server, [*self._servers, self._items])
+        theirs.close()
+        self._death = os.pidfd_open(self._pid)
+
+    def do(self, job: bytes, seconds: float) -> Outcome:
+        """Let it do one."""
+        if not self._pid:
+            self._start()
+        self.left -= 1
+        os.ftruncate(self._output, 0)
+        os.lseek(self._output, 0, os.SEEK_SET)  # which it shares
+        outcome = Outcome()
+        end = time.monotonic() + seconds
+        try:
+            self._items.send_bytes(job)
+            while ready := wait([self._items, self._death], max(0.0, end - time.monotonic())):
+                if self._items not in ready:
+                    raise EOFError  # somebody it has started keeps the other end open
+                item, last = pickle.loads(self._items.recv_bytes())
+                if isinstance(item, ChaoswalError):
+                    raise item
+                if last:
+                    return outcome
+                outcome.items.append(item)
+            outcome.hung = True
+            self.end()
+        except (EOFError, OSError):
+            self._await_death()
+            outcome.died = self.end()
+        outcome.output = os.pread(self._output, 1 << 20, 0)[-OUTPUT_BYTES:].decode(errors="replace")
+        return outcome
+
+    def _await_death(self) -> None:
+        wait([self._death], _GONE_SECONDS)
+
+    def end(self) -> str:
+        """End it and all that it has started; how it ended, if it had before."""
+        self.left = 0
+        if not self._pid:
+            return ""
+        done, status = os.waitpid(self._pid, os.WNOHANG)
+        with suppress(ProcessLookupError, PermissionError):  # it may not have come to make a group
+            os.killpg(self._pid, signal.SIGKILL)
+        if not done:
+            with suppress(ProcessLookupError):  # it died in the meantime
+                os.kill(self._pid, signal.SIGKILL)
+            _, status = os.waitpid(self._pid, 0)
+        self._items.close()
+        os.close(self._death)
+        self._pid = 0
+        code = os.waitstatus_to_exitcode(status)
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+
+
+def _work(jobs: Connection, output: int, server: int, others: Iterable[Connection]) -> NoReturn:
+    """The whole life of a child: its jobs, until there are no more; no finalizer, no flush at its end."""
+    os.setsid()
+    die_with(server)
+    for connection in others:
+        connection.close()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    while True:
+        try:
+            function, arguments, _ = pickle.loads(jobs.recv_bytes())
+        except EOFError:
+            os._exit(Exit.CLEAN)
+        try:
+            for item in function(*arguments):
+                jobs.send_bytes(pickle.dumps((item, False)))
+            answer: object = None
+        except ChaoswalError as error:
+            answer = error
+        except Exception as error:  # noqa: BLE001 - a bug of ours: it is told where the work was asked for
+            answer = HarnessFault(_where(error))
+        jobs.send_bytes(pickle.dumps((answer, True)))
