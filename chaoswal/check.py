@@ -189,8 +189,12 @@ def check(
 
 
 def at_creation(fault: Fault, history: History) -> bool:
-    """Whether a violation lies before the first promise: whoever finds it can begin again, and has lost nothing."""
-    return fault.kind in _WINDOW and not history.owes
+    """Whether a violation lies before the first promise: whoever finds it can begin again, and has lost nothing.
+
+    Of an engine that never promises anything: before there is a record.
+    """
+    holds = history.owes or (history.traits.promise <= {"none"} and bool(history.log.records))
+    return fault.kind in _WINDOW and not holds
 
 
 _WINDOW = {Violation.UNOPENABLE, Violation.UNSTABLE, Violation.STUCK, Violation.HUNG}

@@ -38,8 +38,9 @@ from chaoswal.verdict import Fault, Violation
 BOUND = Bound(random_states=0)
 INSIDE = Bound(random_states=0, torn_writes=1)
 SAMPLES = 24
-STATES_MAX = 300_000
-"""So many states are judged in one shrink, more or less; then the best so far is taken."""
+STATES_MAX, STATES_OUTSIDE_MAX = 300_000, 30_000
+"""So many states are judged in one shrink, more or less; then the best so far is taken. The latter on real directories,
+where a state takes a hundred times as long."""
 
 ANY_CRASH = CrashStep(power=True, operation=0, after=Anchor(call=START))
 """Stands behind steps whose last run is the opening after them."""
@@ -248,6 +249,7 @@ class _Shrinker:
         self.tries = 0
         self._profiles = profiles
         self._failed: set[tuple[object, ...]] = set()
+        self._states_max = STATES_MAX if target.engine.factory().simulated else STATES_OUTSIDE_MAX
 
     def run(self) -> Found | None:
         """Better the best as long as that helps; the violation, if it is there at all."""
@@ -340,7 +342,7 @@ class _Shrinker:
     def _try(self, candidate: Program, *, wide: bool = False) -> bool:
         """Whether the candidate, perhaps with other crashes, is better than the best; then it is the best."""
         key = candidate.engine, candidate.profile.name, candidate.steps, wide
-        if key in self._failed or self.bench.states > STATES_MAX:
+        if key in self._failed or self.bench.states > self._states_max:
             return False
         self.tries += 1
         found = self.bench.find(candidate, wide=wide)

@@ -1,13 +1,19 @@
 """The adapter of SQLite, by way of Python's own ``sqlite3``: a table of records as a log.
 
-An append is an insert and a commit, a batch is one transaction. What a commit promises depends on two options:
+An append is an insert and a commit, a batch is one transaction. What is promised depends on two options, after what
+sqlite.org says of the pragmas journal_mode and synchronous:
 
-    journal    synchronous      promised by
-    wal        full, extra      append, append_batch, sync
-    wal        normal           sync (a checkpoint, which syncs the WAL and the database)
-    delete     extra            append, append_batch, sync
-    delete     full, normal     nothing: the journal's unlink may be lost, which rolls the commit back
-    any        off              nothing
+    journal              synchronous      promised by
+    wal                  full, extra      append, append_batch, sync
+    wal                  normal           sync (a checkpoint, which syncs the WAL and the database)
+    delete               full, extra      append, append_batch, sync
+    truncate, persist    full, extra      append, append_batch, sync
+    delete, truncate, persist   normal    nothing but that the database stays whole
+    memory, off          any              the same
+    any                  off              the same
+
+With ``delete`` and ``full`` that is more than SQLite keeps: the unlink of its journal, which is the commit, is not
+synced, so a power cut may roll it back. ``extra`` is there for this.
 
 Reopened after a kill, SQLite serves a commit that was in flight without a sync, so reads promise nothing.
 """
@@ -16,11 +22,11 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-JOURNALS = ("wal", "delete")
+JOURNALS = ("wal", "delete", "truncate", "persist", "memory", "off")
 SYNCHRONOUS = ("off", "normal", "full", "extra")
 OPTIONS_HELP = f"journal={'|'.join(JOURNALS)} (default wal), synchronous={'|'.join(SYNCHRONOUS)} (default full)"
 
-_DURABLE = {("wal", "full"), ("wal", "extra"), ("delete", "extra")}
+_DURABLE = {(journal, level) for journal in ("wal", "delete", "truncate", "persist") for level in ("full", "extra")}
 
 
 class SqliteEngine:
@@ -67,6 +73,8 @@ class SqliteEngine:
 
     def records(self) -> Iterator[bytes]:
         for (payload,) in self._connection.execute("SELECT payload FROM log ORDER BY number").fetchall():
+            if not isinstance(payload, bytes):  # which the table does not allow: SQLite has not noticed its damage
+                raise TypeError(f"a record reads {payload!r}, which is no blob")
             yield payload
 
     def next_sequence(self) -> int:
