@@ -4,7 +4,8 @@ Theory of operation
 -------------------
 What is drawn for number ``n`` follows from the seed and ``n`` alone: the engine's options, the shape of the program,
 its operations, and how many lives it has. Each life but the last ends in a drawn crash; what is explored is the last
-one, which finds bugs that need a recovery, more records, and one more crash. Diversity beats the number of states, so
+one, which finds bugs that need a recovery, more records, and one more crash. An engine on real directories has one life,
+unless its recoveries are to be crashed too: both ask of it to make nothing come back that a recovery has once cut. Diversity beats the number of states, so
 shapes differ widely (``SHAPES``): the first numbers are short programs, in which what is found is small already; some
 are long and run without a crash, since some bugs need none.
 
@@ -164,6 +165,7 @@ class Hunter:
         self.bound = bound
         self.depth = depth
         self._simulated = factory.simulated
+        self._many_lives = factory.simulated or depth is not None
         self._tables = tables_of(factory)
 
     def configured(self, number: int) -> EngineRef:
@@ -225,7 +227,7 @@ class Hunter:
         generator = Generator(rhythm, traits.capabilities, waits=self._simulated, chance=chance)
         size = chance.choice((30, 100, 300))
         count = chance.choice(shape.lives)
-        lengths = [chance.choice(shape.lengths) for _ in range(count)]
+        lengths = [chance.choice(shape.lengths) for _ in range(count if self._many_lives else 1)]
         if shape.plain:
             return [[Append(size=size)] * length for length in lengths]
         if shape.scenarios:

@@ -54,22 +54,23 @@ class Recovered:
 @lru_cache(1024)
 def promises(engine: str) -> Traits:
     """What an engine promises, by its name and options; UsageError where it cannot be opened."""
-    outcome = _server(os.getpid()).do(tell, engine, seconds=OPENING_SECONDS)
+    root = fresh_directory()
+    try:
+        outcome = _server(os.getpid()).do(tell, engine, str(root), seconds=OPENING_SECONDS)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
     if not outcome.whole:
         raise UsageError(f"cannot open {engine}: {_ended(outcome)}")
     traits: Traits = outcome.items[0]
     return traits
 
 
-def tell(engine: str) -> Iterator[Traits]:
-    """The same as a job."""
-    root = fresh_directory()
+def tell(engine: str, root: str) -> Iterator[Traits]:
+    """The same as a job, in an empty directory."""
     try:
-        yield traits_of(factory_of(engine).open_directory(str(root)))
+        yield traits_of(factory_of(engine).open_directory(root))
     except Exception as error:
-        raise UsageError(f"cannot open {engine}: {type(error).__name__}: {error}") from error
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+        raise UsageError(f"cannot open {engine}: {error}") from error
 
 
 def recover(factory: Factory, image: Image, names: Sequence[str], *, probing: bool) -> Recovered:

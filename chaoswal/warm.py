@@ -16,6 +16,7 @@ print is kept, for the last words of one that died.
 The server ends when its client does: there is nothing to read any more. It may run under another program, like strace.
 """
 
+import atexit
 import os
 import pickle
 import signal
@@ -70,7 +71,7 @@ class Warm:
 
     def __init__(self, *, batch: int, under: Sequence[str] = ()) -> None:
         """``batch``: so many jobs are done by one child. ``under``: the words of a program that runs the server."""
-        self.owner = os.getpid()
+        self._owner = os.getpid()
         theirs, self._jobs = Pipe(duplex=False)
         self._outcomes, back = Pipe(duplex=False)
         ends = (theirs.fileno(), back.fileno())
@@ -80,6 +81,7 @@ class Warm:
         self._process = subprocess.Popen(command, pass_fds=ends, stdin=subprocess.DEVNULL, stdout=_STDERR)
         theirs.close()
         back.close()
+        atexit.register(self.close)
 
     def prepare(self, function: Callable[..., object], *arguments: object) -> None:
         """Let the server itself do this once, so that every child has it done."""
@@ -105,10 +107,12 @@ class Warm:
         return outcome
 
     def close(self) -> None:
-        """End the server."""
-        self._jobs.close()
-        self._outcomes.close()
-        self._process.wait()
+        """End the server; nothing in a process that was forked from its client."""
+        atexit.unregister(self.close)
+        if os.getpid() == self._owner:
+            self._jobs.close()
+            self._outcomes.close()
+            self._process.wait()
 
 
 # -- the server --------------------------------------------------------------------------------------------------
@@ -120,17 +124,15 @@ def serve(reading: int, writing: int, batch: int) -> None:
     jobs, outcomes = Connection(reading, writable=False), Connection(writing, readable=False)
     output = os.memfd_create("output")
     child: _Child | None = None
-    while True:
-        try:
+    with suppress(EOFError, BrokenPipeError, _ClientGone):  # the client is gone, and all is over
+        while True:
             job = jobs.recv_bytes()
-        except EOFError:
-            break
-        child = child or _Child(batch, output, (jobs, outcomes))
-        answer = _answered(job, child)
-        if not child.left:
-            child.end()
-            child = None
-        outcomes.send_bytes(pickle.dumps(answer))
+            child = child or _Child(batch, output, jobs, outcomes)
+            answer = _answered(job, child)
+            if not child.left:
+                child.end()
+                child = None
+            outcomes.send_bytes(pickle.dumps(answer))
     if child:
         child.end()
 
@@ -155,21 +157,25 @@ def _where(error: Exception) -> str:
     return f"{os.path.basename(place.filename)}:{place.lineno}: {type(error).__name__}: {error}"
 
 
+class _ClientGone(Exception):
+    """There is nobody to answer."""
+
+
 class _Child:
     """A forked process that does jobs, as the server sees it."""
 
-    def __init__(self, batch: int, output: int, servers: Iterable[Connection]) -> None:
+    def __init__(self, batch: int, output: int, jobs: Connection, outcomes: Connection) -> None:
         self.left = batch
         self._output = output
+        self._jobs, self._outcomes = jobs, outcomes
         self._pid = 0
-        self._servers = list(servers)
 
     def _start(self) -> None:
         self._items, theirs = Pipe()
         server = os.getpid()
         self._pid = os.fork()
         if not self._pid:
-            _work(theirs, self._output, server, [*self._servers, self._items])
+            _work(theirs, self._output, server, [self._jobs, self._outcomes, self._items])
         theirs.close()
         self._death = os.pidfd_open(self._pid)
 
@@ -184,7 +190,9 @@ class _Child:
         end = time.monotonic() + seconds
         try:
             self._items.send_bytes(job)
-            while ready := wait([self._items, self._death], max(0.0, end - time.monotonic())):
+            while ready := wait([self._items, self._death, self._jobs], max(0.0, end - time.monotonic())):
+                if self._jobs in ready:
+                    raise _ClientGone  # nobody asks for anything before he was answered
                 if self._items not in ready:
                     raise EOFError  # somebody it has started keeps the other end open
                 item, last = pickle.loads(self._items.recv_bytes())
@@ -196,13 +204,10 @@ class _Child:
             outcome.hung = True
             self.end()
         except (EOFError, OSError):
-            self._await_death()
+            wait([self._death], _GONE_SECONDS)
             outcome.died = self.end()
         outcome.output = os.pread(self._output, 1 << 20, 0)[-OUTPUT_BYTES:].decode(errors="replace")
         return outcome
-
-    def _await_death(self) -> None:
-        wait([self._death], _GONE_SECONDS)
 
     def end(self) -> str:
         """End it and all that it has started; how it ended, if it had before."""
@@ -244,4 +249,7 @@ def _work(jobs: Connection, output: int, server: int, others: Iterable[Connectio
             answer = error
         except Exception as error:  # noqa: BLE001 - a bug of ours: it is told where the work was asked for
             answer = HarnessFault(_where(error))
+        except BaseException:  # noqa: BLE001 - an engine that exits ends this process, and no more than that
+            traceback.print_exc()
+            os._exit(Exit.INTERNAL)
         jobs.send_bytes(pickle.dumps((answer, True)))

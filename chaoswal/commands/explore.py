@@ -57,7 +57,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default=",".join(PROFILES), metavar="LIST", help="file systems (default: all)")
     parser.add_argument("--faults", default=CRASH, metavar="LIST", help=f"{', '.join(FAULTS)} (default: {CRASH})")
     parser.add_argument("--bound", type=words.whole, default=BOUND.deviations, metavar="K", help="deviations (1)")
-    parser.add_argument("--depth", type=words.whole, default=DEPTH.levels, metavar="N", help="crashes in recovery (2)")
+    parser.add_argument(
+        "--depth", type=words.whole, metavar="N", help="crashes in recovery (2; on real directories 0)"
+    )
     parser.add_argument(
         "--program", type=Path, metavar="FILE", help="explore one program whole: a finding, or its steps"
     )
@@ -102,7 +104,9 @@ def _profiles(arguments: argparse.Namespace) -> list[Profile]:
     return [PROFILES[name] for name in words.listed("--profile", arguments.profile, PROFILES)]
 
 
-def _depth(arguments: argparse.Namespace) -> Depth | None:
+def _depth(arguments: argparse.Namespace, engine: EngineRef) -> Depth | None:
+    if arguments.depth is None:
+        arguments.depth = DEPTH.levels if engine.factory().simulated else 0
     return Depth(levels=arguments.depth, samples=DEPTH.samples, bound=DEPTH.bound) if arguments.depth else None
 
 
@@ -111,7 +115,7 @@ def _hunter(arguments: argparse.Namespace, seed: int) -> Hunter:
     states = BOUND.states_per_point * max(1, arguments.bound)
     bound = Bound(deviations=arguments.bound, random_states=BOUND.random_states, states_per_point=states)
     faults = words.listed("--faults", arguments.faults, FAULTS)
-    return Hunter(engine, _profiles(arguments), seed=seed, bound=bound, depth=_depth(arguments), faults=faults)
+    return Hunter(engine, _profiles(arguments), seed=seed, bound=bound, depth=_depth(arguments, engine), faults=faults)
 
 
 def _given(arguments: argparse.Namespace, seed: int) -> Given:
@@ -120,7 +124,7 @@ def _given(arguments: argparse.Namespace, seed: int) -> Given:
     engine, steps = corpus.load_program(path)
     if arguments.engine or engine is None:
         engine = EngineRef.of(arguments.engine or "wal", arguments.options)
-    return Given(engine, steps, _profiles(arguments), deviations=arguments.bound, depth=_depth(arguments), seed=seed)
+    return Given(engine, steps, _profiles(arguments), deviations=arguments.bound, depth=_depth(arguments, engine), seed=seed)
 
 
 def engine_folder(engine: EngineRef) -> str:

@@ -3,16 +3,16 @@
 An append is an insert and a commit, a batch is one transaction. What is promised depends on two options, after what
 sqlite.org says of the pragmas journal_mode and synchronous:
 
-    journal              synchronous      promised by
-    wal                  full, extra      append, append_batch, sync
-    wal                  normal           sync (a checkpoint, which syncs the WAL and the database)
-    delete               full, extra      append, append_batch, sync
-    truncate, persist    full, extra      append, append_batch, sync
-    delete, truncate, persist   normal    nothing but that the database stays whole
-    memory, off          any              the same
-    any                  off              the same
+    journal                     synchronous      promised by
+    wal                         full, extra      append, append_batch, sync
+    wal                         normal           sync
+    delete, truncate, persist   full, extra      append, append_batch
+    delete, truncate, persist   normal           nothing but that the database stays whole
+    memory, off                 any              the same
+    any                         off              the same
 
-With ``delete`` and ``full`` that is more than SQLite keeps: the unlink of its journal, which is the commit, is not
+``sync`` is a checkpoint where there is a WAL, which syncs that and the database; elsewhere it does nothing. With
+``delete`` and ``full`` more is promised than SQLite keeps: the unlink of its journal, which is the commit, is not
 synced, so a power cut may roll it back. ``extra`` is there for this.
 
 Reopened after a kill, SQLite serves a commit that was in flight without a sync, so reads promise nothing.
@@ -26,7 +26,8 @@ JOURNALS = ("wal", "delete", "truncate", "persist", "memory", "off")
 SYNCHRONOUS = ("off", "normal", "full", "extra")
 OPTIONS_HELP = f"journal={'|'.join(JOURNALS)} (default wal), synchronous={'|'.join(SYNCHRONOUS)} (default full)"
 
-_DURABLE = {(journal, level) for journal in ("wal", "delete", "truncate", "persist") for level in ("full", "extra")}
+ROLLED_BACK = ("delete", "truncate", "persist")
+"""Those that keep a journal on the disk by which a commit is rolled back."""
 
 
 class SqliteEngine:
@@ -40,7 +41,7 @@ class SqliteEngine:
         if journal not in JOURNALS or synchronous not in SYNCHRONOUS:
             raise ValueError(f"journal={journal} synchronous={synchronous}: there are {OPTIONS_HELP}")
         self.promise = _promise(journal, synchronous)
-        self._checkpoints = journal == "wal" and synchronous == "normal"
+        self._checkpoints = journal == "wal"
         self._connection = sqlite3.connect(os.path.join(root, "log.db"), isolation_level=None)
         execute = self._connection.execute
         mode = execute(f"PRAGMA journal_mode={journal}").fetchone()[0]
@@ -86,6 +87,8 @@ class SqliteEngine:
 
 
 def _promise(journal: str, synchronous: str) -> str:
-    if (journal, synchronous) in _DURABLE:
-        return "append append_batch sync"
-    return "sync" if (journal, synchronous) == ("wal", "normal") else "none"
+    if synchronous == "off":
+        return "none"
+    if journal == "wal":
+        return "sync" if synchronous == "normal" else "append append_batch sync"
+    return "append append_batch" if journal in ROLLED_BACK and synchronous != "normal" else "none"
