@@ -30,7 +30,7 @@ from chaoswal import corpus
 from chaoswal.check import Coverage
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import BUG, EngineRef
-from chaoswal.errors import Exit
+from chaoswal.errors import Exit, Inconclusive
 from chaoswal.findings import ERROR, Concluded, conclude, looks
 from chaoswal.hunt import Attempt, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Started
@@ -104,6 +104,7 @@ class Explorer:
         self._clock = clock
         self._started = clock()
         self.reach = Reach()
+        self._unseen: tuple[str, ...] = ()
         self._known: set[str] = set()
         self._fruitful: list[int] = []
 
@@ -122,6 +123,8 @@ class Explorer:
         self._listen(started)
         try:
             self._explore()
+        except Inconclusive as error:
+            self._unseen = (str(error),)
         except KeyboardInterrupt:
             return self._finish(interrupted=True)
         return self._finish(interrupted=False)
@@ -220,6 +223,8 @@ class Explorer:
         wrong = [found for found in self.findings.values() if self._campaign.strict or found.severity == ERROR]
         if wrong:
             return Verdict.FAIL, Exit.VIOLATION, tuple(f"{found.kind}: {found.explanation}" for found in wrong)
+        if self._unseen:
+            return Verdict.UNKNOWN, Exit.INCONCLUSIVE, self._unseen
         if interrupted:
             return Verdict.UNKNOWN, Exit.INTERRUPTED, ("interrupted before the end; no violation until then",)
         if not self.coverage.judged:
