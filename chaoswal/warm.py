@@ -24,8 +24,8 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
@@ -70,7 +70,11 @@ class Warm:
     """A server, and the way to it; for the process that made it alone. Close it."""
 
     def __init__(self, *, batch: int, under: Sequence[str] = ()) -> None:
-        """``batch``: so many jobs are done by one child. ``under``: the words of a program that runs the server."""
+        """``batch``: so many jobs are done by one child.
+
+        ``under``: the words of a program that runs the server, on one processor with it: the two take turns, and were
+        they on two, each turn would wake another processor, which takes longer than most of what they do.
+        """
         self._owner = os.getpid()
         theirs, self._jobs = Pipe(duplex=False)
         self._outcomes, back = Pipe(duplex=False)
@@ -78,7 +82,8 @@ class Warm:
         start = _START.format(path=sys.path, reading=ends[0], writing=ends[1], batch=batch)
         command = [*under, sys.executable, "-c", start]
         self._prepared: set[bytes] = set()
-        self._process = subprocess.Popen(command, pass_fds=ends, stdin=subprocess.DEVNULL, stdout=_STDERR)
+        with _one_processor() if under else nullcontext():
+            self._process = subprocess.Popen(command, pass_fds=ends, stdin=subprocess.DEVNULL, stdout=_STDERR)
         theirs.close()
         back.close()
         atexit.register(self.close)
@@ -113,6 +118,17 @@ class Warm:
             self._jobs.close()
             self._outcomes.close()
             self._process.wait()
+
+
+@contextmanager
+def _one_processor() -> Iterator[None]:
+    """What is started in the block has one processor, of those that this process may use."""
+    every = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(every)[os.getpid() % len(every)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, every)
 
 
 # -- the server --------------------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ class _Traced:
             recording.follow(calls(whole_lines(self._lines.read_text(encoding="ascii"))))
             if recording.strange and not self.whole:
                 return None
-            _check(factory, disk, recording, root)
+            _check(factory, recording, root)
         finally:
             shutil.rmtree(root)
         return None if recording.strange and not self.whole else _run(factory, disk, recording, outcome)
@@ -148,11 +148,11 @@ class _Traced:
         shutil.rmtree(self._directory)
 
 
-def _check(factory: Factory, disk: Disk, recording: Recording, root: Path) -> None:
+def _check(factory: Factory, recording: Recording, root: Path) -> None:
     """Inconclusive where something that was done was not seen."""
     for reason in recording.unseen:
         raise Inconclusive(f"{factory.name}: {reason}")
-    wrong = difference(disk.after(recording.tree.events).view, load(str(root)), _scratch(factory))
+    wrong = difference(recording.tree.image(), load(str(root)), _scratch(factory))
     if wrong:
         why = "; ".join(recording.doubts)
         raise Inconclusive(

@@ -57,6 +57,11 @@ class Tree:
         """A name of this file or directory."""
         return next((at for at, child in self._names.items() if child == inode and at[0] != NOWHERE), None)
 
+    def image(self) -> Image:
+        """What is there now."""
+        contents = {inode: None if data is None else bytes(data) for inode, data in self._contents.items()}
+        return Image(dict(self._names), contents)
+
     def is_directory(self, inode: int) -> bool:
         """Whether it is a directory."""
         return inode == ROOT or (inode in self._contents and self._contents[inode] is None)
