@@ -12,7 +12,7 @@ from chaoswal.campaign import Campaign, Explorer, canary
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit
-from chaoswal.hunt import SHORT, Given, Hunter
+from chaoswal.hunt import SCENARIO, SHAPES, SHORT, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Notice
 from chaoswal.program import parse_step
 from chaoswal.replay import Status, replay
@@ -120,13 +120,14 @@ def test_without_its_canary_nothing_is_green(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_only_posix_allows_is_a_warning() -> None:
-    bug = "no-dir-sync-after-rename"
-    code, heard = explored(hunter(bug))
+    steps = [parse_step(line) for line in ("append 100", "append 30")]
+    given = Given(EngineRef.parse("wal bug=no-checksum"), steps, [PROFILES["posix"]])
+    code, heard = explored(given)
     assert heard.found
     assert {found.severity for found in heard.found} == {"warning"}
     assert (code, heard.finished.verdict) == (Exit.CLEAN, "PASS")
     assert "warning" in heard.finished.reasons[0]
-    code, heard = explored(hunter(bug), strict=True)
+    code, heard = explored(given, strict=True)
     assert (code, heard.finished.verdict) == (Exit.VIOLATION, "FAIL")
 
 
@@ -164,5 +165,5 @@ def test_a_given_program_is_explored_under_each_profile() -> None:
 
 def test_programs_differ_and_the_first_are_short() -> None:
     one = hunter()
-    assert {one.shape(number) for number in range(5)} == {SHORT}
-    assert len({one.shape(number).name for number in range(100)}) == 6
+    assert [one.shape(number) for number in range(6)] == [SHORT, SCENARIO] * 3
+    assert {one.shape(number) for number in range(200)} == {SHORT, SCENARIO, *SHAPES}

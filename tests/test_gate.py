@@ -71,7 +71,7 @@ def fingerprints(outcome: Outcome) -> set[str]:
 
 
 def test_the_sound_engine_passes(gate: Gate) -> None:
-    outcome = gate("--strict", "--json", "--junit", "j.xml", "--sarif", "s.sarif")
+    outcome = gate("--strict", "--json", "--junit", "j.xml", "--sarif", "s.sarif", budget="4s")
     assert outcome.code == Exit.CLEAN, outcome.err
     stages = [(stage["name"], stage["verdict"]) for stage in outcome.told["stages"]]  # type: ignore[attr-defined]
     assert stages == [(name, "PASS") for name in ("self-test", "corpus", "explore", "kill-loop")]
