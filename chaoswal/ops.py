@@ -149,12 +149,12 @@ class Read:
 class Together:
     """Perform the next ``count`` operations at once, each in a thread of its own, as far as they are ``CONCURRENT``.
 
-    The threads take turns by these ``choices`` (``vfs/scheduler.py``); 0 goes on with the one that runs, and behind the
-    last no thread gives way without need. Where there is no scheduler the operations follow each other.
+    The threads take turns as ``vfs/turns.py`` tells: in the plainest way, but for these switches. Where there is no
+    scheduler the operations follow each other.
     """
 
     count: int
-    choices: tuple[int, ...]
+    switches: tuple[tuple[int, int], ...]
 
 
 Operation: TypeAlias = (

@@ -25,6 +25,7 @@ from chaoswal.verdict import Fault
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.runtime import Runtime, StillRuntime
 from chaoswal.vfs.scheduler import Scheduler
+from chaoswal.vfs.turns import Point
 from chaoswal.workload import Driver, look, probe_behind, traits_of
 
 
@@ -44,6 +45,8 @@ class Run:
     """Whether a sync has lied, so that nothing can be promised."""
     observed: Observed = field(default_factory=Observed)
     """What it showed when it had been opened."""
+    points: Mapping[int, Sequence[Point]] = field(default_factory=dict)
+    """Where another thread could have gone on, by the number of the ``Together``."""
 
 
 class Session:
@@ -67,9 +70,10 @@ class Session:
         of the opening on. ``reverts``: what a failed sync does to the file, as the profile in force says.
         """
         self._factory = factory
-        self._scheduler = Scheduler(generation, choices=()) if together or factory.threaded else None
+        self._scheduler = Scheduler(generation, switches=()) if together or factory.threaded else None
         self._runtime: Runtime = self._scheduler or StillRuntime(generation)
         self._driver = Driver(self._open)
+        self._points: dict[int, Sequence[Point]] = {}
         self._faults = faults
         step = self._scheduler.step if self._scheduler else None
         self.vfs = MemoryVfs(disk, step=step, faults=faults, reverts=reverts)
@@ -146,6 +150,7 @@ class Session:
         except EngineFault as error:
             result = f"{ERROR}{type(error).__name__}: {error}"
         self.vfs.end(op_index, result)
+        self._points[op_index] = list(self._scheduler.points) if self._scheduler else []
 
     def _at_once(self, operation: Together, members: Mapping[int, Operation]) -> None:
         scheduler = self._scheduler
@@ -153,14 +158,10 @@ class Session:
             for number, member in members.items():
                 self.perform(number, member)
             return
-        scheduler.follow(operation.choices)
-        tasks = [
-            scheduler.spawn(partial(self.perform, number, member), f"operation {number + 1}")
-            for number, member in members.items()
-        ]
-        for task in tasks:
-            task.join()
-        scheduler.follow(())
+        targets = {
+            f"operation {number + 1}": partial(self.perform, number, member) for number, member in members.items()
+        }
+        scheduler.at_once(targets, operation.switches)
 
     def run(self) -> Run:
         """What happened so far."""
@@ -169,6 +170,7 @@ class Session:
             events=self.vfs.events(),
             opened=self.opened,
             observed=self.observed,
+            points=self._points,
             faulty=self._faults is not None and self._faults.armed,
             struck=self._struck,
             lied=self._faults is not None and any(fault.lies for fault in self._faults.fired),

@@ -12,6 +12,7 @@ from chaoswal.engines.registry import BUG, EngineRef
 from chaoswal.errors import UsageError
 from chaoswal.ops import Ack, Append, Batch, Defer, Reject, Together
 from chaoswal.program import END, Anchor, CrashStep, Step, operations_of, parse_step, step_line
+from chaoswal.vfs.turns import Switches
 
 NUMBERS = (1, 10, 100, 1000)
 """What a number is tried as, besides half of it and the next one below it that is rounder, or, of a few, one less."""
@@ -68,19 +69,20 @@ def _simpler(step: Step) -> Iterator[Step]:
         case Ack(places=places) | Defer(places=places) | Reject(places=places):
             yield dataclasses.replace(step, places=(0,))
             yield from (dataclasses.replace(step, places=fewer) for fewer in _shorter(places))
-        case Together(count=count, choices=choices):
+        case Together(count=count, switches=switches):
             yield from (dataclasses.replace(step, count=fewer) for fewer in range(2, count))
-            yield from (dataclasses.replace(step, choices=fewer) for fewer in _fewer_turns(choices))
+            yield from (dataclasses.replace(step, switches=fewer) for fewer in _fewer_turns(switches))
         case _:
             yield from _simpler_fields(step)
 
 
-def _fewer_turns(choices: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Schedules in which fewer threads give way, and earlier: cut short, or with a switch left out or made simpler."""
-    for length in (0, len(choices) // 2, len(choices) - 1):
-        yield choices[: max(0, length)]
-    for place, choice in enumerate(choices):
-        yield from ((*choices[:place], other, *choices[place + 1 :]) for other in (0, 1) if other < choice)
+def _fewer_turns(switches: Switches) -> Iterator[Switches]:
+    """Schedules in which fewer threads give way: none, one half of the switches, all but one; or to the next one."""
+    half = len(switches) // 2
+    yield from (fewer for fewer in ((), switches[:half], switches[half:]) if len(fewer) < len(switches))
+    yield from (switches[:place] + switches[place + 1 :] for place in range(len(switches)))
+    for place, (point, _) in enumerate(switches):
+        yield (*switches[:place], (point, 1), *switches[place + 1 :])
 
 
 def _simpler_crash(step: CrashStep) -> Iterator[CrashStep]:

@@ -1,9 +1,9 @@
 """The text form of vocabulary types: one line, the word of the type, then its fields in order.
 
-A type is a frozen dataclass whose fields are ``int``, ``bool``, ``str``, ``bytes`` or, in the last place,
-``tuple[int, ...]``; its word is its name with dashes (``SyncBegin`` is ``sync-begin``). Strings are quoted as a
-shell would, numbers are decimal digits, bytes are hexadecimal, and an empty value is ``''``. What ``line`` writes,
-``parse`` reads back.
+A type is a frozen dataclass whose fields are ``int``, ``bool``, ``str``, ``bytes`` or, in the last place, a tuple of
+numbers, or of pairs of numbers (``7:1``); its word is its name with dashes (``SyncBegin`` is ``sync-begin``). Strings
+are quoted as a shell would, numbers are decimal digits, bytes are hexadecimal, and an empty value is ``''``. What
+``line`` writes, ``parse`` reads back.
 """
 
 import dataclasses
@@ -23,6 +23,7 @@ _WRITE: dict[str, Callable[[Any], list[str]]] = {
     "str": lambda value: [shlex.quote(value)],
     "bytes": lambda value: [value.hex() or "''"],
     "tuple[int, ...]": lambda value: [str(item) for item in value],
+    "tuple[tuple[int, int], ...]": lambda value: [f"{one}:{other}" for one, other in value],
 }
 
 
@@ -31,6 +32,14 @@ def _number(word: str) -> int:
         raise ValueError(f"{word!r} is not a number")
     return int(word)
 
+
+def _pair(word: str) -> tuple[int, int]:
+    one, _, other = word.partition(":")
+    return _number(one), _number(other)
+
+
+_ITEM: dict[str, Callable[[str], Any]] = {"tuple[int, ...]": _number, "tuple[tuple[int, int], ...]": _pair}
+"""How what a tuple holds is read."""
 
 _READ: dict[str, Callable[[str], Any]] = {
     "int": _number,
@@ -82,8 +91,8 @@ def _build(kind: type[T], values: list[str], text: str) -> T:
     rest = list(values)
     try:
         for name, type_name in columns:
-            if type_name.startswith("tuple"):
-                arguments[name], rest = tuple(_number(value) for value in rest), []
+            if type_name in _ITEM:
+                arguments[name], rest = tuple(map(_ITEM[type_name], rest)), []
             else:
                 arguments[name] = _READ[type_name](rest.pop(0))
     except (IndexError, KeyError, ValueError) as error:

@@ -43,8 +43,8 @@ from chaoswal.verdict import Fault, Violation
 PROBE = b"probe|"
 """The record appended after a recovery to see whether the engine goes on."""
 
-CHOICES = 40
-"""So many turns of threads are drawn; behind them none gives way without need."""
+POINTS = 40
+"""So many points are drawn at which a thread may give way; behind them none does without need."""
 
 Step = TypeVar("Step")
 
@@ -434,8 +434,8 @@ class Generator:
         """Some operations at once, in a drawn order of turns."""
         chance = self._crowd
         restless = chance.choice((0.1, 0.3, 0.6, 0.9))
-        choices = (chance.randint(1, 3) if chance.random() < restless else 0 for _ in range(CHOICES))
-        return Together(count=chance.choice((2, 2, 3, 4)), choices=tuple(choices))
+        switches = ((point, chance.randint(1, 3)) for point in range(1, POINTS + 1) if chance.random() < restless)
+        return Together(switches=tuple(switches), count=chance.choice((2, 2, 3, 4)))
 
     def operation(self) -> Operation:
         """The next operation."""

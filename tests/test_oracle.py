@@ -514,7 +514,7 @@ def test_what_comes_to_no_end_hangs_whatever_was_injected() -> None:
 
 def at_once(*results: tuple[int, object], traits: Traits = EACH) -> tuple[History, Fault | None]:
     """Three appends at once, of which these return, in this order."""
-    operations: list[Operation] = [Together(count=3, choices=()), *[Append(size=SIZE)] * 3]
+    operations: list[Operation] = [Together(count=3, switches=()), *[Append(size=SIZE)] * 3]
     history = History(operations, traits)
     for op_index in range(4):
         assert history.apply(Begin(op_index=op_index)) is None

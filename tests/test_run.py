@@ -10,9 +10,16 @@ from chaoswal.engines.registry import EngineRef
 from chaoswal.ops import Append, Close, Operation, Poll, Rotate, Subscribe, Sync, Together, Wait, company
 from chaoswal.run import Run, Session, record
 from chaoswal.trace import Begin, End, Write
+from chaoswal.vfs.turns import Switches
 from tests import toys
 
-CHOICES = [(), (1,), (0, 1, 0, 2), (3, 1, 2) * 8, (0, 0, 1, 1) * 8]
+SWITCHES: list[Switches] = [
+    (),
+    ((1, 1),),
+    ((2, 1), (4, 2)),
+    tuple((point, 1 + point % 3) for point in range(1, 25)),
+    tuple((point, 1) for point in range(1, 33) if point % 4 < 2),
+]
 
 
 def played(steps: Sequence[Operation], engine: str = "wal") -> Run:
@@ -28,19 +35,19 @@ def results(run: Run) -> dict[int, str]:
     return {event.op_index: event.result for event in run.events if isinstance(event, End)}
 
 
-@pytest.mark.parametrize("choices", CHOICES, ids=str)
-def test_operations_at_once_lie_between_the_markers_of_what_asked_for_them(choices: tuple[int, ...]) -> None:
-    run = played([Append(size=5), Together(count=3, choices=choices), *[Append(size=9)] * 3, Sync()])
+@pytest.mark.parametrize("switches", SWITCHES, ids=str)
+def test_operations_at_once_lie_between_the_markers_of_what_asked_for_them(switches: Switches) -> None:
+    run = played([Append(size=5), Together(count=3, switches=switches), *[Append(size=9)] * 3, Sync()])
     told = markers(run)
     assert (told[2], told[9]) == (("Begin", 1), ("End", 1))
     assert sorted(told[3:9]) == sorted((word, number) for word in ("Begin", "End") for number in (2, 3, 4))
     assert {results(run)[number] for number in (2, 3, 4)} == {"1", "2", "3"}
 
 
-def test_the_same_choices_are_the_same_events_and_others_are_others() -> None:
+def test_the_same_switches_are_the_same_events_and_others_are_others() -> None:
     found = set()
-    for choices in CHOICES:
-        steps: list[Operation] = [Together(count=3, choices=choices), Append(size=9), Append(size=8), Append(size=7)]
+    for switches in SWITCHES:
+        steps: list[Operation] = [Together(count=3, switches=switches), Append(size=9), Append(size=8), Append(size=7)]
         assert played(steps).events == played(steps).events
         found.add(str(markers(played(steps))))
     assert len(found) >= 4
@@ -48,18 +55,20 @@ def test_the_same_choices_are_the_same_events_and_others_are_others() -> None:
 
 def test_without_a_scheduler_they_follow_each_other() -> None:
     with Session(EngineRef(name="wal").factory(), Disk()) as session:
-        session.perform_together(0, Together(count=2, choices=(1, 1)), [Append(size=1), Append(size=1)])
+        session.perform_together(0, Together(count=2, switches=((1, 1), (2, 1))), [Append(size=1), Append(size=1)])
         told = [(event.op_index, type(event)) for event in session.run().events if isinstance(event, Begin | End)]
     assert told == [(0, Begin), (1, Begin), (1, End), (2, Begin), (2, End), (0, End)]
 
 
 def test_who_is_closed_is_opened_once_for_all() -> None:
-    run = played([Append(size=1), Close(), Together(count=2, choices=(1, 1, 1)), Append(size=1), Append(size=1)])
+    run = played(
+        [Append(size=1), Close(), Together(count=2, switches=((1, 1), (2, 1), (3, 1))), Append(size=1), Append(size=1)]
+    )
     assert not any(result.startswith("error") for result in results(run).values())
 
 
 def test_a_company_ends_at_what_cannot_be_at_once() -> None:
-    together = Together(count=3, choices=())
+    together = Together(count=3, switches=())
     subscribe = Subscribe(name="s")
     assert company([together, Append(size=1), Rotate(), Sync(), Sync()], 0) == 3
     assert company([together, Append(size=1), Poll(name="s", count=1), Sync()], 0) == 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chaoswal import text
 from chaoswal.errors import UsageError
-from chaoswal.ops import OPERATIONS, Append, Batch, Flush, Poll, payload, payloads
+from chaoswal.ops import OPERATIONS, Append, Batch, Flush, Poll, Together, payload, payloads
 from chaoswal.trace import EVENTS, End, SyncBegin, Write
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -19,6 +19,7 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str: NAMES,
     bytes: st.binary(max_size=12),
     tuple[int, ...]: st.lists(st.integers(0, 99), max_size=4).map(tuple),
+    tuple[tuple[int, int], ...]: st.lists(st.tuples(st.integers(0, 99), st.integers(0, 9)), max_size=3).map(tuple),
 }
 
 
@@ -42,6 +43,8 @@ def test_the_line_parses_back(kind: type, data: st.DataObject) -> None:
         (Append(size=61), "append 61"),
         (Batch(sizes=(1, 2)), "batch 1 2"),
         (Batch(sizes=()), "batch"),
+        (Together(count=2, switches=((7, 1), (12, 3))), "together 2 7:1 12:3"),
+        (Together(count=2, switches=()), "together 2"),
         (Poll(name="a b", count=3), "poll 'a b' 3"),
         (Flush(name=""), "flush ''"),
         (SyncBegin(inode=1, data_only=True, ticket=2, site="log.py:3"), "sync-begin 1 yes 2 log.py:3"),

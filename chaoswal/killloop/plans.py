@@ -38,7 +38,7 @@ RECOVERY_KILLS_MAX = 3
 _OPERATIONS = (0, 1, 3, 6, 10, 20, OPERATIONS_MAX)  # 0: what was only looked at must stay, where that is promised
 
 _AT_ONCE = (2, 3, 4)
-_CHOICES = 12  # of turns, for whoever replays it on a simulated disk
+_POINTS = 12  # at which a thread may give way, for whoever replays it on a simulated disk
 
 _MANY = 40
 """Records that a scenario lets a subscriber take at once."""
@@ -147,9 +147,9 @@ def together(capabilities: frozenset[str], chance: random.Random) -> list[Operat
     others: list[Operation] = [Sync(), *([Rotate()] if "rotate" in capabilities else [])]
     batches: list[Operation] = [Batch(sizes=(10, 100))] if "append_batch" in capabilities else []
     count = chance.choice(_AT_ONCE)
-    choices = tuple(chance.randint(0, 2) for _ in range(_CHOICES))
+    switches = tuple((point, place) for point in range(1, _POINTS + 1) if (place := chance.randint(0, 2)))
     kinds = [*(Append(size=chance.choice((10, 100, 300))) for _ in range(8)), *batches, *others]
-    return [Together(count=count, choices=choices), *(chance.choice(kinds) for _ in range(count))]
+    return [Together(count=count, switches=switches), *(chance.choice(kinds) for _ in range(count))]
 
 
 def scenario(place: str, capabilities: frozenset[str], names: Sequence[str], chance: random.Random) -> list[Operation]:

@@ -6,23 +6,25 @@ candidate is chosen and the baton handed over. Between two steps nothing else ru
 same run, byte for byte. The candidates stand in a fixed order: the running thread, the others that could run by
 number, and last the thread whose timer is next, for time may always pass while the others are slow (choosing it
 moves the virtual clock to its timer; where nobody else can run it is the only candidate). Place 0 thus means
-"no switch", and a shorter or more zero-filled list of ``choices`` is a simpler schedule: what shrinking wants.
+"no switch", and a schedule is told by its switches (``turns.py``): fewer of them are a simpler one.
 
 How restless a schedule is follows from its seed too: some bugs need a switch at every step, and others one
 thread that is held up while another does all its work.
 
 From ``begin`` to ``end`` is the life of a process; ``run`` is one around a function. Its end is the end of all threads:
 those still alive have ``Stopped`` raised in them at the step where they wait, and in every step they try while they
-unwind, so that they change nothing more. Within a life ``follow`` gives the choices that come next.
+unwind, so that they change nothing more. Within a life ``at_once`` runs some functions in threads that take turns by
+a schedule of their own.
 """
 
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Self, TypeVar
 
 from chaoswal.errors import EngineFault, HarnessFault
+from chaoswal.vfs.turns import Point
 
 T = TypeVar("T")
 
@@ -102,14 +104,14 @@ class _Gate:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Sleep until it is open or timed out; False if it is not open."""
-        self._scheduler.check()
+        self._scheduler.step()
         if not self._is_open:
             self._scheduler.block(self, timeout)
         return self._is_open
 
     def open(self) -> None:
         """Let who waits, or will, go through."""
-        self._scheduler.check()
+        self._scheduler.step()
         self._is_open = True
         self._scheduler.wake(self)
 
@@ -139,6 +141,10 @@ class SimulatedTask:
         self._scheduler.step()
         if not self.done:
             self._scheduler.block(self)
+        self.hand_over()
+
+    def hand_over(self) -> None:
+        """Raise what it ended with, once."""
         error, self.error = self.error, None
         if error is not None:
             raise error
@@ -160,14 +166,28 @@ class SimulatedTask:
         return f"the end of {self.name}"
 
 
-class Scheduler:
-    """A Runtime whose schedule, clock and entropy follow from ``seed``; ``choices`` replays a recorded schedule.
+class _Company:
+    """Threads that somebody waits for, all of them."""
 
-    ``choices`` grows as the run makes them. Where a replayed list ends, no thread is switched without need.
+    def __init__(self, tasks: list[SimulatedTask]) -> None:
+        self._tasks = tasks
+
+    @property
+    def over(self) -> bool:
+        return all(task.done for task in self._tasks)
+
+    def __str__(self) -> str:
+        return " and ".join(map(str, self._tasks))
+
+
+class Scheduler:
+    """A Runtime whose schedule, clock and entropy follow from ``seed``; ``switches`` replays a recorded schedule.
+
+    ``switches`` grows as the run makes them, and ``points`` with every moment when it could.
     """
 
-    def __init__(self, seed: int = 0, choices: Iterable[int] | None = None) -> None:
-        self._replay = None if choices is None else list(choices)
+    def __init__(self, seed: int = 0, switches: Iterable[tuple[int, int]] | None = None) -> None:
+        self._replay = None if switches is None else dict(switches)
         self._chance = random.Random(f"schedule {seed}")
         self._entropy = random.Random(f"entropy {seed}")
         self._restless = self._chance.choice(RESTLESS)
@@ -177,7 +197,8 @@ class Scheduler:
         self._stopping = False
         self._deadlock: Deadlock | None = None
         self.current: SimulatedTask | None = None
-        self.choices: list[int] = []
+        self.switches: list[tuple[int, int]] = []
+        self.points: list[Point] = []
 
     def run(self, main: Callable[[], T]) -> T:
         """Run ``main`` here, with what it spawns; then stop what still runs. Raises what any thread raised."""
@@ -208,9 +229,19 @@ class Scheduler:
         self.current = None
         return [self._deadlock, *errors] if self._deadlock else errors
 
-    def follow(self, choices: Iterable[int]) -> None:
-        """Make these choices from now on, and behind them none that switches without need."""
-        self._replay = [*self.choices, *choices]
+    def at_once(self, targets: Mapping[str, Callable[[], object]], switches: Iterable[tuple[int, int]] = ()) -> None:
+        """Run functions at once, each in a thread of this name, until all have ended; raise what the first one raised.
+
+        They take turns by these switches: their points are counted from here, and so are ``points`` and ``switches``.
+        Behind the last one no thread is switched without need, nor is one later.
+        """
+        self._replay, self.switches, self.points = dict(switches), [], []
+        tasks = [self._start(target, name) for name, target in targets.items()]
+        if tasks:
+            self.block(_Company(tasks))
+        self._replay = {}
+        for task in tasks:
+            task.hand_over()
 
     def step(self) -> None:
         """A point where another thread may go on first; does nothing outside ``run``."""
@@ -258,10 +289,15 @@ class Scheduler:
         """Start a thread."""
         if self.current is None:
             raise HarnessFault("threads live within Scheduler.run: call what spawns them from there")
+        task = self._start(target, name)
+        self.step()
+        return task
+
+    def _start(self, target: Callable[[], object], name: str) -> SimulatedTask:
+        """A thread that waits for its first turn."""
         task = SimulatedTask(self, name, target)
         self._tasks.append(task)
         task.thread.start()
-        self.step()
         return task
 
     def check(self) -> None:
@@ -292,6 +328,9 @@ class Scheduler:
         """The last act of a thread: free who joins it and hand the baton on."""
         if not self._stopping:
             self.wake(task)
+            for other in self._tasks:
+                if isinstance(other.waits_for, _Company) and other.waits_for.over:
+                    other.waits_for = None
             self._hand_to(self._choose())
 
     def _switch(self) -> None:
@@ -312,24 +351,27 @@ class Scheduler:
     def _choose(self) -> SimulatedTask:
         ready = [task for task in self._tasks if task.waits_for is None and not task.done]
         ready.sort(key=lambda task: task is not self.current)
+        free = 1 if ready and ready[0] is self.current else len(ready)
         sleeping = [task for task in self._tasks if task.deadline is not None]
         if sleeping:
             ready.append(min(sleeping, key=lambda task: task.deadline or 0.0))
         if not ready:
             return self._found_deadlock()
-        task = ready[self._place(len(ready)) if len(ready) > 1 else 0]
+        task = ready[self._place(Point(candidates=len(ready), free=free)) if len(ready) > 1 else 0]
         if task.deadline is not None:
             self._now = max(self._now, task.deadline)
             task.waits_for, task.deadline, task.timed_out = None, None, True
         return task
 
-    def _place(self, count: int) -> int:
+    def _place(self, point: Point) -> int:
+        self.points.append(point)
+        number, count = len(self.points), point.candidates
         if self._replay is not None:
-            done = len(self.choices)
-            place = self._replay[done] % count if done < len(self._replay) else 0
+            place = self._replay.get(number, 0) % count
         else:
             place = self._chance.randrange(count) if self._chance.random() < self._restless else 0
-        self.choices.append(place)
+        if place:
+            self.switches.append((number, place))
         return place
 
     def _found_deadlock(self) -> SimulatedTask:

@@ -50,8 +50,8 @@ def test_the_same_seed_is_the_same_event_stream(options: Options) -> None:
     for seed in SEEDS:
         first, second = Scheduler(seed), Scheduler(seed)
         assert two_appenders(first, options) == two_appenders(second, options)
-        assert first.choices == second.choices
-        replayed = Scheduler(seed, choices=first.choices)
+        assert first.switches == second.switches
+        replayed = Scheduler(seed, switches=first.switches)
         streams.append(two_appenders(replayed, options)[0])
     assert len({str(stream) for stream in streams}) > 5
 

@@ -71,7 +71,7 @@ def test_the_same_seed_is_the_same_run() -> None:
     for seed in SEEDS:
         first, second = Scheduler(seed), Scheduler(seed)
         assert two_writers(first) == two_writers(second)
-        assert first.choices == second.choices
+        assert first.switches == second.switches
         assert first.entropy(16) == second.entropy(16)
 
 
@@ -90,17 +90,17 @@ def test_a_race_is_found_by_some_seeds() -> None:
     assert 5 < len(broken) <= len(SEEDS)
 
 
-def test_recorded_choices_replay_without_the_seed() -> None:
+def test_recorded_switches_replay_without_the_seed() -> None:
     for seed in SEEDS:
         recorded = Scheduler(seed)
         result = two_writers(recorded, guarded=False)
-        replayed = Scheduler(choices=recorded.choices)
+        replayed = Scheduler(switches=recorded.switches)
         assert two_writers(replayed, guarded=False) == result
-        assert replayed.choices == recorded.choices
+        assert (replayed.switches, replayed.points) == (recorded.switches, recorded.points)
 
 
-def test_no_choices_are_the_schedule_without_switches() -> None:
-    assert two_writers(Scheduler(choices=[]), guarded=False) == ALL
+def test_without_switches_each_goes_on_as_long_as_it_can() -> None:
+    assert two_writers(Scheduler(switches=()), guarded=False) == ALL
 
 
 def test_time_is_virtual_and_a_wait_times_out() -> None:
@@ -362,17 +362,43 @@ def test_strangers_are_refused() -> None:
         scheduler.condition(Scheduler.mutex)  # type: ignore[arg-type]
 
 
-def test_a_life_may_follow_one_list_of_choices_after_another() -> None:
-    scheduler = Scheduler(choices=())
+def test_a_life_may_do_several_things_at_once_one_after_the_other() -> None:
+    scheduler = Scheduler(switches=())
     vfs = MemoryVfs(step=scheduler.step)
     scheduler.begin()
     log = ToyLog(vfs, scheduler, guarded=False)
-    for choices, broken in (((), False), ((0, 1, 0, 2), True), ((), False)):
+    for switches, broken in (((), False), (((3, 1),), True), ((), False)):
         before = len(log.records())
-        scheduler.follow(choices)
-        for task in [scheduler.spawn(lambda: log.append(b"xx"), name) for name in "ab"]:
-            task.join()
+        scheduler.at_once(dict.fromkeys("ab", lambda: log.append(b"xx")), switches)
         assert (len(log.records()) - before < 2) == broken
+        assert scheduler.switches == list(switches)
     assert scheduler.end() == []
     with pytest.raises(HarnessFault):
         scheduler.spawn(lambda: None, "late")
+
+
+def test_what_is_done_at_once_ends_with_the_last_and_raises_what_the_first_one_raised() -> None:
+    scheduler = Scheduler(switches=())
+    ended: list[float] = []
+
+    def slow() -> None:
+        scheduler.sleep(2.0)
+        ended.append(scheduler.now())
+
+    def main() -> None:
+        start = scheduler.now()
+        scheduler.at_once({})
+        with pytest.raises(ValueError, match="the thread's own"):
+            scheduler.at_once({"slow": slow, "failing": _fail})
+        assert ended == [start + 2.0]
+
+    scheduler.run(main)
+    assert threading.active_count() == 1
+
+
+def test_functions_at_once_that_wait_for_each_other_are_a_deadlock() -> None:
+    scheduler = Scheduler(switches=())
+    waiting = {name: scheduler.gate().wait for name in "ab"}
+    with pytest.raises(Deadlock, match="main waits for the end of a and the end of b; a waits for gate 1"):
+        scheduler.run(lambda: scheduler.at_once(waiting))
+    assert threading.active_count() == 1

@@ -33,7 +33,7 @@ class Life:
 
     def __post_init__(self) -> None:
         plan = FaultPlan(tuple(map(Fault.parse, self.faults))) if self.faults else None
-        self.scheduler = Scheduler(choices=[]) if self.seed is None else Scheduler(self.seed)
+        self.scheduler = Scheduler(switches=()) if self.seed is None else Scheduler(self.seed)
         self.vfs = MemoryVfs(step=self.scheduler.step, faults=plan)
 
     def run(self, main: Callable[[Log], Any]) -> Any:
