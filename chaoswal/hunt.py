@@ -99,6 +99,9 @@ TURNS = (CRASH, IO, ROT, IO)
 SCENARIO = Shape(name="scenario", lengths=(1,), lives=(1, 1, 2), scenarios=True, small=True)
 """That of the programs among the first ones that are a scenario each, in turn."""
 
+SHARES = (0.1, 0.3, 0.6)
+"""So many of the options are drawn in a program: much of what is wrong shows only where few things come together."""
+
 FIRST = 24
 """So many programs of each kind of fault are short and scenarios, by turns."""
 DEEP_EVERY = 3
@@ -169,9 +172,9 @@ class Hunter:
         self._tables = tables_of(factory)
 
     def configured(self, number: int) -> EngineRef:
-        """The engine with the options that go with a number: about half of those that the user has not fixed."""
+        """The engine with the options that go with a number: a share of those that the user has not fixed."""
         chance = random.Random(f"options:{self.seed}:{number}")
-        drawn = draw_options(chance, self._tables, dict(self.engine.options), share=0.5)
+        drawn = draw_options(chance, self._tables, dict(self.engine.options), share=chance.choice(SHARES))
         engine = self.engine.with_options(**dict(drawn))
         return engine if _opens(engine) else self.engine
 

@@ -17,7 +17,6 @@ from chaoswal.ops import (
     Reopen,
     Rotate,
     Subscribe,
-    Sync,
 )
 
 MANY = 40
@@ -80,17 +79,13 @@ def _maintain(scene: Scene) -> Operations:
 
 def _progress(scene: Scene) -> Operations:
     if not scene.has("subscribe"):
-        return _sync(scene)
+        return _rotation(scene)
     names = scene.some()
     return [*scene.appends(), *finished(names), *(Flush(name=name) for name in names)]
 
 
 def _rotation(scene: Scene) -> Operations:
     return [*scene.appends(), *scene.rotates(), *scene.appends(), *scene.rotates()]
-
-
-def _sync(scene: Scene) -> Operations:
-    return [*scene.appends(), Sync(), *scene.appends()]
 
 
 def _close(scene: Scene) -> Operations:
@@ -103,14 +98,13 @@ SCENARIOS: Mapping[str, Callable[[Scene], Operations]] = {
     "progress": _progress,
     "rotation": _rotation,
     "maintain": _maintain,
-    "sync": _sync,
 }
 """Each with what leads to it; for an engine that does not have it, to one that it has."""
 
 
 def drawn(capabilities: frozenset[str], chance: random.Random, length: int, first: int | None = None) -> Operations:
     """So many scenarios, one after the other, with the same subscribers; the first one by its number, if given."""
-    names = ["s", "t"][: chance.choice([1, 2, 2])] if "subscribe" in capabilities else []
+    names = ["s", "t"][: chance.choice([1, 2, 2, 2])] if "subscribe" in capabilities else []
     words = list(SCENARIOS)
     told = [chance.choice(words) for _ in range(length)]
     if first is not None:
