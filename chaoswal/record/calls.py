@@ -224,7 +224,7 @@ class Recording:
         """Bytes went into a file; without an offset where it stands, which that moves on. O_APPEND beats any offset."""
         if file.pipe is not None:
             file.pipe.append(data)
-        if file.inode is None or self.tree.is_directory(file.inode):
+        if file.inode is None or not data:  # no byte moves no offset, not even to the end
             return
         append = file.append or "RWF_APPEND" in flags
         start = self.tree.size(file.inode) if append else file.offset if offset is None else offset
