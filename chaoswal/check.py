@@ -19,9 +19,10 @@ from chaoswal.disk.volume import Volume
 from chaoswal.engines.registry import Factory
 from chaoswal.ops import Operation
 from chaoswal.oracle import History, Observed
+from chaoswal.outside import Recovered
 from chaoswal.reach import Reach
 from chaoswal.run import Run
-from chaoswal.runners import Recovered, record, recover
+from chaoswal.runners import record, recover
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault, Violation
 

@@ -4,10 +4,12 @@ Theory of operation
 -------------------
 What is drawn for number ``n`` follows from the seed and ``n`` alone: the engine's options, the shape of the program,
 its operations, and how many lives it has. Each life but the last ends in a drawn crash; what is explored is the last
-one, which finds bugs that need a recovery, more records, and one more crash. An engine on real directories has one life,
-unless its recoveries are to be crashed too: both ask of it to make nothing come back that a recovery has once cut. Diversity beats the number of states, so
+one, which finds bugs that need a recovery, more records, and one more crash. Diversity beats the number of states, so
 shapes differ widely (``SHAPES``): the first numbers are short programs, in which what is found is small already; some
 are long and run without a crash, since some bugs need none.
+
+An engine on real directories has one life, unless its recoveries are to be crashed too: what asks for several crashes
+takes longer there, and finds what few of these engines promise, that nothing comes back that a recovery has once cut.
 
 With errors (``io``), half of the programs are not explored as they are, but with a fault in their last life: some of
 all that could fire there. With damage (``rot``), a quarter are left at rest, and the engine opened on that disk with

@@ -5,12 +5,12 @@ Theory of operation
 An image is laid into a directory in memory, and the engine opened there, in a process that is ended if it hangs and may
 crash as it likes. Which process, an adapter may say (``runner``):
 
-    forked       a child of a warm process, which opens ``BATCH`` images before another takes its place (the default)
+    forked       a child of a warm process, which opens ``BATCH`` images before another takes its place: the default
     fresh        a new process for each image
     in-process   this one: nothing is contained
 
-Nothing is closed before all has been looked at, as in a kill: what an opening has made of its directory is what is there
-while the engine is open.
+Nothing is closed before all has been looked at, as in a kill: what an opening has made of its directory is what is
+there while the engine is open.
 """
 
 import os

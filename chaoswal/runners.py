@@ -1,7 +1,7 @@
 """How an engine is run: on the simulated disk, if it is made for one, or else as it is, on real directories.
 
-Three things are asked of an engine: what it promises; a run of it, as a trace; and what it shows when it is opened on an
-image. Whoever asks need not know how it is done: in memory (``run``), or under strace (``record.traced``) and in
+Three things are asked of an engine: what it promises; a run of it, as a trace; and what it shows when it is opened on
+an image. Whoever asks need not know how it is done: in memory (``run``), or under strace (``record.traced``) and in
 processes that may hang and crash (``outside``).
 """
 
@@ -22,7 +22,6 @@ from chaoswal.reach import Reach
 from chaoswal.record import traced
 from chaoswal.run import Run, Session
 from chaoswal.run import record as record_in_memory
-
 
 
 def promises(factory: Factory) -> Traits:

@@ -81,6 +81,7 @@ class Warm:
         ends = (theirs.fileno(), back.fileno())
         start = _START.format(path=sys.path, reading=ends[0], writing=ends[1], batch=batch)
         command = [*under, sys.executable, "-c", start]
+        self._program = command[0]
         self._prepared: set[bytes] = set()
         with _one_processor() if under else nullcontext():
             self._process = subprocess.Popen(command, pass_fds=ends, stdin=subprocess.DEVNULL, stdout=_STDERR)
@@ -105,7 +106,7 @@ class Warm:
             answer = pickle.loads(self._outcomes.recv_bytes())
         except (EOFError, OSError) as error:
             status = self._process.wait()
-            raise HarnessFault(f"{self._process.args[0]} ended with status {status}") from error  # type: ignore[index]
+            raise HarnessFault(f"{self._program} ended with status {status}") from error
         if isinstance(answer, ChaoswalError):
             raise answer
         outcome: Outcome = answer

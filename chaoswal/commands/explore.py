@@ -57,9 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default=",".join(PROFILES), metavar="LIST", help="file systems (default: all)")
     parser.add_argument("--faults", default=CRASH, metavar="LIST", help=f"{', '.join(FAULTS)} (default: {CRASH})")
     parser.add_argument("--bound", type=words.whole, default=BOUND.deviations, metavar="K", help="deviations (1)")
-    parser.add_argument(
-        "--depth", type=words.whole, metavar="N", help="crashes in recovery (2; on real directories 0)"
-    )
+    parser.add_argument("--depth", type=words.whole, metavar="N", help="crashes in recovery (2; on real directories 0)")
     parser.add_argument(
         "--program", type=Path, metavar="FILE", help="explore one program whole: a finding, or its steps"
     )
@@ -124,7 +122,9 @@ def _given(arguments: argparse.Namespace, seed: int) -> Given:
     engine, steps = corpus.load_program(path)
     if arguments.engine or engine is None:
         engine = EngineRef.of(arguments.engine or "wal", arguments.options)
-    return Given(engine, steps, _profiles(arguments), deviations=arguments.bound, depth=_depth(arguments, engine), seed=seed)
+    return Given(
+        engine, steps, _profiles(arguments), deviations=arguments.bound, depth=_depth(arguments, engine), seed=seed
+    )
 
 
 def engine_folder(engine: EngineRef) -> str:

@@ -15,7 +15,7 @@ from chaoswal.explain.table import Line, crash_line, pointed, tell_life
 from chaoswal.guilt import Guilt, fingerprint, guilty
 from chaoswal.oracle import Traits
 from chaoswal.program import Step, lives, operations_of
-from chaoswal.replay import Lived, Played, Status, live, looking, play, replay, ready
+from chaoswal.replay import Lived, Played, Status, live, looking, play, ready, replay
 from chaoswal.shrink import crash_steps
 from chaoswal.vfs.sites import place_of
 

@@ -25,8 +25,9 @@ OPENING = "opening"
 """The site of what happens before the first operation, and between operations."""
 
 CLONES = frozenset({"clone", "clone3", "fork", "vfork"})
-_NUMBERS = ("socket", "accept", "accept4", "eventfd", "eventfd2", "epoll_create", "epoll_create1", "timerfd_create")
-_NUMBERS += ("signalfd", "signalfd4", "inotify_init", "inotify_init1", "memfd_create", "pidfd_open", "io_uring_setup")
+_NUMBERS: tuple[str, ...] = ("socket", "accept", "accept4", "eventfd", "eventfd2", "epoll_create", "epoll_create1")
+_NUMBERS += ("timerfd_create", "signalfd", "signalfd4", "inotify_init", "inotify_init1", "memfd_create", "pidfd_open")
+_NUMBERS += ("io_uring_setup",)
 """Calls that give out a descriptor for something that is no file of anybody's."""
 
 _AFTER_CLOSE = {"", "EIO", "EINTR", "ENOSPC", "EDQUOT"}
@@ -191,13 +192,13 @@ class Recording:
         self._process(call).standing.spot = "?" if where is None else where
 
     def execute(self, call: Call, _: list[str]) -> None:
-        """execve."""
+        """One of execve and execveat."""
         self._process(call).execute()
 
     # -- bytes -------------------------------------------------------------------------------------------------
 
     def seek(self, call: Call, arguments: list[str]) -> None:
-        """lseek."""
+        """That is lseek."""
         file = self._process(call).descriptors.files.get(number_of(arguments[0], -1))
         if file and call.result is not None:
             file.offset = call.result
@@ -218,9 +219,7 @@ class Recording:
         offset = number_of(arguments[3]) if call.name.startswith("p") else -1
         self._written(file, data, None if offset < 0 else offset, flags)
 
-    def _written(
-        self, file: OpenFile, data: bytes, offset: int | None, flags: frozenset[str] = frozenset()
-    ) -> None:
+    def _written(self, file: OpenFile, data: bytes, offset: int | None, flags: frozenset[str] = frozenset()) -> None:
         """Bytes went into a file; without an offset where it stands, which that moves on. O_APPEND beats any offset."""
         if file.pipe is not None:
             file.pipe.append(data)

@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 Entry: TypeAlias = Sequence[Any]
 
 HOLDS, OPENED, BEGIN, END = "holds", "opened", "begin", "end"
-"""The words: where the process stands, and its descriptors that are not the engine's; the engine was opened and looked at; an operation (its number and
-its word) began; one (its number and the text of its result) ended."""
+"""The words: where the process stands, and which descriptors it has that are not the engine's; the engine was opened
+and looked at; an operation (its number and its word) began; one (its number and the text of its result) ended."""
 
 _PREFIX = "/dev/null/chaoswal "
 _PATH_CHARACTERS = 3000

@@ -1,8 +1,8 @@
-"""Lines of strace(1) as system calls: what was asked, what came of it, and where each began and ended among the others.
+r"""Lines of strace(1) as system calls: what was asked, what came of it, where each began and ended among the others.
 
 Theory of operation. With ``-f`` and ``-o`` strace writes one line a call, the process (or thread) in front::
 
-    71 pwrite64(3, "ab\\0\\377", 4, 512) = 4
+    71 pwrite64(3, "ab\0\377", 4, 512) = 4
     72 fsync(5 <unfinished ...>
     71 close(3)                          = 0
     72 <... fsync resumed>)              = -1 EIO (Input/output error)
@@ -110,7 +110,7 @@ def calls(lines: Iterable[str]) -> list[Met]:
 
 
 def whole_lines(text: str) -> list[str]:
-    """The lines of a piece of strace's output, without the rest of one that it begins with and that it breaks off at."""
+    """The lines of a piece of strace's output, without the rest of one at its start and the piece of one at its end."""
     lines = text.split("\n")[:-1]
     return lines[1:] if lines and not _START.match(lines[0]) else lines
 

@@ -95,7 +95,13 @@ class Recorder:
         return run
 
     def _made(
-        self, factory: Factory, disk: Disk, words: Sequence[str], first_index: int, names: tuple[str, ...], seconds: float
+        self,
+        factory: Factory,
+        disk: Disk,
+        words: Sequence[str],
+        first_index: int,
+        names: tuple[str, ...],
+        seconds: float,
     ) -> Run:
         server = self._server = self._server or _Traced(TRACED)
         made = server.run(factory, disk, words, first_index, names, seconds)
@@ -123,7 +129,13 @@ class _Traced:
         self._warm = Warm(batch=1, under=[*under, "-A", "-o", str(self._lines)])
 
     def run(
-        self, factory: Factory, disk: Disk, words: Sequence[str], first_index: int, names: tuple[str, ...], seconds: float
+        self,
+        factory: Factory,
+        disk: Disk,
+        words: Sequence[str],
+        first_index: int,
+        names: tuple[str, ...],
+        seconds: float,
     ) -> Run | None:
         """Make a run; None where a descriptor turned up that nothing gave out."""
         self._warm.prepare(factory_of, factory.name)

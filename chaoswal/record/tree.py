@@ -109,9 +109,7 @@ class Tree:
             return
         del self._names[at]
         self._names[to] = inode
-        self._note(
-            Rename(directory=at[0], name=at[1], to_directory=to[0], to_name=to[1], inode=inode, site=self.site)
-        )
+        self._note(Rename(directory=at[0], name=at[1], to_directory=to[0], to_name=to[1], inode=inode, site=self.site))
 
     def exchange(self, at: Place, to: Place) -> None:
         """Two names changed places: each is given to the other's file."""

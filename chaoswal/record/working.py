@@ -22,7 +22,9 @@ def factory_of(engine: str) -> Factory:
     return EngineRef.parse(engine).factory()
 
 
-def live(engine: str, root: str, operations: Sequence[str], first_index: int, names: Sequence[str]) -> Iterator[Observed]:
+def live(
+    engine: str, root: str, operations: Sequence[str], first_index: int, names: Sequence[str]
+) -> Iterator[Observed]:
     """One life, from the opening on, as a job: what the engine showed when it was opened, then the operations."""
     factory = factory_of(engine)
     program = [parse(line, OPERATIONS) for line in operations]

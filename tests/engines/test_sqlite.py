@@ -11,10 +11,15 @@ _PROMISES = [
     ("wal", "extra", "append append_batch sync"),
     ("wal", "normal", "sync"),
     ("wal", "off", "none"),
-    ("delete", "extra", "append append_batch sync"),
-    ("delete", "full", "none"),
+    ("delete", "extra", "append append_batch"),
+    ("delete", "full", "append append_batch"),
     ("delete", "normal", "none"),
     ("delete", "off", "none"),
+    ("truncate", "full", "append append_batch"),
+    ("persist", "extra", "append append_batch"),
+    ("persist", "normal", "none"),
+    ("memory", "full", "none"),
+    ("off", "extra", "none"),
 ]
 
 
@@ -43,7 +48,7 @@ def test_a_batch_that_fails_leaves_nothing(tmp_path: Path) -> None:
     engine.close()
 
 
-@pytest.mark.parametrize("options", [{"journal": "memory"}, {"synchronous": "sometimes"}])
+@pytest.mark.parametrize("options", [{"journal": "paper"}, {"synchronous": "sometimes"}])
 def test_an_unknown_option_names_those_there_are(tmp_path: Path, options: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"journal=wal\|delete"):
         SqliteEngine(str(tmp_path), **options)

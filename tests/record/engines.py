@@ -179,7 +179,7 @@ def _nameless(engine: Calls, chance: random.Random) -> None:
 
 def _send(engine: Calls, chance: random.Random) -> None:
     source, target = engine.two_files(chance)
-    os.sendfile(target, source, chance.choice((None, 3)), 700)  # type: ignore[arg-type]
+    os.sendfile(target, source, chance.choice((None, 3)), 700)
 
 
 def _copy(engine: Calls, chance: random.Random) -> None:

@@ -40,8 +40,7 @@ def test_writes_go_where_the_file_stands() -> None:
         '9 write(3, "g", 1) = 1',
         image=OLD,
     ) == [
-        f"write 1 {offset} {data.encode().hex()} opening"
-        for offset, data in [(0, "ab"), (3, "cd"), (0, "f"), (7, "g")]
+        f"write 1 {offset} {data.encode().hex()} opening" for offset, data in [(0, "ab"), (3, "cd"), (0, "f"), (7, "g")]
     ]
 
 

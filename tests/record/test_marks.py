@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from chaoswal.record.marks import Marks, mark
 
 
-@given(st.lists(st.tuples(st.sampled_from(["begin", "end"]), st.integers(), st.text()), max_size=3), st.integers(0, 4000))
+@given(
+    st.lists(st.tuples(st.sampled_from(["begin", "end"]), st.integers(), st.text()), max_size=3), st.integers(0, 4000)
+)
 def test_what_is_said_is_read_back(said: list[tuple[str, int, str]], more: int) -> None:
     paths: list[str] = []
     with pytest.MonkeyPatch.context() as patch:

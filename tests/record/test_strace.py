@@ -17,9 +17,9 @@ WHOLE = [
     ),
     ("71 read(0x3, 0x7f68, 0x10) = 0xa", Call(pid=71, name="read", text="0x3, 0x7f68, 0x10", result=10)),
     ("71 mmap(NULL, 8) = 0x7f00", Call(pid=71, name="mmap", text="NULL, 8", result=0x7F00)),
-    ("71 write(1, \"x\", 1) = ?", Call(pid=71, name="write", text='1, "x", 1', result=None)),
+    ('71 write(1, "x", 1) = ?', Call(pid=71, name="write", text='1, "x", 1', result=None)),
     (
-        "71 write(1, \"x\", 1) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)",
+        '71 write(1, "x", 1) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)',
         Call(pid=71, name="write", text='1, "x", 1', result=None, error="ERESTARTSYS"),
     ),
     ('71 write(1, ") = 5", 5) = 5', Call(pid=71, name="write", text='1, ") = 5", 5', result=5)),
@@ -50,7 +50,8 @@ def test_arguments_may_come_with_the_return() -> None:
 
 
 @pytest.mark.parametrize(
-    "end", ["", "72 <... fsync resumed>) = ?", "72 <... fsync resumed> <unfinished ...>) = ?", "72 +++ killed by SIGKILL +++"]
+    "end",
+    ["", "72 <... fsync resumed>) = ?", "72 <... fsync resumed> <unfinished ...>) = ?", "72 +++ killed by SIGKILL +++"],
 )
 def test_whoever_is_killed_in_a_call_does_not_return(end: str) -> None:
     found = calls(["72 fsync(5 <unfinished ...>", *([end] if end else [])])
@@ -60,7 +61,7 @@ def test_whoever_is_killed_in_a_call_does_not_return(end: str) -> None:
 
 
 def test_what_had_begun_before_the_first_line_is_left_out() -> None:
-    assert calls(["72 <... read resumed>\"\", 4) = 0", "72 --- SIGCHLD {si_signo=SIGCHLD} ---"]) == []
+    assert calls(['72 <... read resumed>"", 4) = 0', "72 --- SIGCHLD {si_signo=SIGCHLD} ---"]) == []
 
 
 def test_what_is_no_line_of_strace_is_our_mistake() -> None:

@@ -1,0 +1,154 @@
+"""Engines on real directories: what they show on an image, however they are run, and what they do that none should."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chaoswal import outside, tmpfs
+from chaoswal.disk.image import EMPTY, Image
+from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.errors import UsageError
+from chaoswal.verdict import Violation
+
+HERE = "tests/test_outside.py"
+
+
+class Lines:
+    """A log of one file, a line each; the last one is cut where it is not whole."""
+
+    contract = "log"
+    promise = "append"
+    runner = "forked"
+    scratch = ("*.lock",)
+
+    def __init__(self, root: str) -> None:
+        Path(root, "a.lock").write_bytes(b"%d" % os.getpid())
+        self.path = Path(root, "log")
+        whole, _, _ = self.path.read_bytes().rpartition(b"\n") if self.path.exists() else (b"", b"", b"")
+        self.lines = whole.split(b"\n") if whole else []
+        self.path.write_bytes(b"".join(line + b"\n" for line in self.lines))
+        self.opened()
+
+    def opened(self) -> None:
+        pass
+
+    def append(self, payload: bytes) -> None:
+        self.lines.append(payload)
+
+    def sync(self) -> None:
+        pass
+
+    def records(self) -> Iterator[bytes]:
+        return iter(self.lines)
+
+    def close(self) -> None:
+        self.path.write_bytes(b"closed")
+
+
+class Fresh(Lines):
+    runner = "fresh"
+
+
+class InProcess(Lines):
+    runner = "in-process"
+
+
+class Aborts(Lines):
+    def opened(self) -> None:
+        if self.lines:
+            os.write(2, b"it hurts\n")
+            os.abort()
+
+
+class Hangs(Lines):
+    def opened(self) -> None:
+        while self.lines:
+            pass
+
+
+class Forgets(Lines):
+    def append(self, payload: bytes) -> None:
+        pass
+
+
+class Raises(Lines):
+    def opened(self) -> None:
+        raise ZeroDivisionError("nothing to divide by")
+
+
+def factory(name: str) -> Factory:
+    return EngineRef(name=f"{HERE}:{name}").factory()
+
+
+TORN = Image.of_files({"log": b"one\ntwo\nthr"})
+
+
+@pytest.mark.parametrize("name", ["Lines", "InProcess"])
+def test_what_it_shows_and_what_it_made_of_the_image(name: str) -> None:
+    found = outside.recover(factory(name), TORN, (), probing=False)
+    assert found.observed.records == [b"one", b"two"]
+    assert found.observed.fault is None
+    assert found.image is not None
+    assert found.image.files() == {"log": b"one\ntwo\n"}  # without the lock, and not as closing leaves it
+    again = outside.recover(factory(name), found.image, (), probing=True)
+    assert again.observed.records == [b"one", b"two"]
+    assert again.stuck is None
+
+
+def test_a_fresh_process_for_each_image() -> None:
+    found = outside.recover(factory("Fresh"), TORN, (), probing=False)
+    assert found.observed.records == [b"one", b"two"]
+
+
+def test_what_changes_nothing_says_so() -> None:
+    assert outside.recover(factory("Lines"), Image.of_files({"log": b"one\n"}), (), probing=False).image is None
+
+
+def test_a_crash_is_an_observation() -> None:
+    found = outside.recover(factory("Aborts"), TORN, (), probing=False)
+    assert found.observed.fault is not None
+    assert found.observed.fault.kind is Violation.UNOPENABLE
+    assert found.observed.fault.explanation == "recovery was ended by SIGABRT; last it printed: it hurts"
+    assert outside.recover(factory("Aborts"), EMPTY, (), probing=False).observed.fault is None
+
+
+def test_so_is_one_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outside, "OPENING_SECONDS", 0.3)
+    found = outside.recover(factory("Hangs"), TORN, (), probing=False)
+    assert found.observed.fault is not None
+    assert found.observed.fault.kind is Violation.HUNG
+    assert "did not end within 0.3 s" in found.observed.fault.explanation
+
+
+def test_one_that_does_not_go_on_is_stuck() -> None:
+    found = outside.recover(factory("Forgets"), EMPTY, (), probing=True)
+    assert found.stuck is not None
+    assert found.stuck.kind is Violation.STUCK
+
+
+def test_what_it_promises() -> None:
+    traits = outside.promises(f"{HERE}:Lines")
+    assert traits.promise == {"append"}
+    with pytest.raises(UsageError, match=r"cannot open .*nothing to divide by"):
+        outside.promises(f"{HERE}:Raises")
+    with pytest.raises(UsageError, match=r"cannot open .*unexpected keyword"):
+        outside.promises(f"{HERE}:Lines no-such-option=1")
+
+
+def test_nothing_is_left_behind() -> None:
+    """Not by openings that fill several batches, nor by those that were killed in one."""
+    outside.recover(factory("Lines"), TORN, (), probing=False)
+    before = count()
+    for number in range(3 * outside.BATCH):
+        outside.recover(factory("Lines"), Image.of_files({"log": b"%d\n" % number}), (), probing=False)
+    outside.recover(factory("Aborts"), TORN, (), probing=False)
+    assert count() == before
+
+
+def count() -> tuple[int, int]:
+    """Directories in memory, and descriptors of this process."""
+    base = tmpfs.fresh_directory()
+    base.rmdir()
+    return len(list(base.parent.iterdir())), len(os.listdir("/proc/self/fd"))
