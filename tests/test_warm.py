@@ -67,7 +67,7 @@ def refuse() -> Iterator[str]:
 
 
 def fail() -> Iterator[str]:
-    yield {}["a bug"]
+    yield dict[str, str]()["a bug"]
 
 
 def chatter() -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from tabulate import tabulate
 
 from chaoswal import arguments as words
-from chaoswal import bench, bench_saved, bench_wal
+from chaoswal import bench, bench_saved, bench_syscalls, bench_wal
 from chaoswal.bench import Measured, Recovered
 from chaoswal.errors import Exit, UsageError
 
@@ -29,13 +29,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n  chaoswal bench states       judged (image, history) pairs a second, beside others' reopening\n"
         "  chaoswal bench recording    microseconds a recorded call, beside a loop that does nothing\n"
+        "  chaoswal bench syscalls     SQLite recorded under strace beside a bare run, and its crash states judged\n"
         "  chaoswal bench recovery     milliseconds to open a log, by segments and records in the WAL\n"
         "  chaoswal bench wal          the builtin log beside a bare loop and other engines, on a real disk\n"
         "  chaoswal bench states --save FILE; chaoswal bench states --compare FILE\n\n"
         "A figure is the median of interleaved rounds; compare ratios, not times.\n"
         "exit code: 0, or with --compare 1 where a ratio has fallen by more than a fifth; 2 usage"
     )
-    parser.add_argument("what", choices=["states", "recording", "recovery", "wal"], help="what to measure")
+    parser.add_argument("what", choices=["states", "recording", "syscalls", "recovery", "wal"], help="what to measure")
     parser.add_argument("--rounds", type=words.count, default=9, help="interleaved rounds (default: 9)")
     parser.add_argument("--profile", default="posix", help="the file system judged under (default: posix)")
     parser.add_argument("--dir", type=Path, metavar="DIR", help="wal: where to write (default: temporary, on a disk)")
@@ -66,6 +67,8 @@ def _measure(arguments: argparse.Namespace) -> Shown:
             return _wal(arguments.rounds, arguments.dir)
         case "states":
             return _rates(bench.states(arguments.rounds, arguments.profile), base="reopen sqlite3")
+        case "syscalls":
+            return _rates(bench_syscalls.measure(arguments.rounds), base=bench_syscalls.BARE)
         case _:
             return _rates(bench.recorded(arguments.rounds), base=bench.NOTHING)
 

@@ -57,9 +57,9 @@ class Recording:
     def follow(self, met: Sequence[Met]) -> None:
         """Let these calls happen."""
         for phase, call in met:
-            if Phase.ENTRY in phase:
+            if phase is not Phase.EXIT and call.name in _ENTERED:
                 self._enter(call)
-            ended = Phase.EXIT in phase and call.name in _EXITS and (call.ok or call.name in _SYNCS)
+            ended = phase is not Phase.ENTRY and call.name in _EXITS and (call.ok or call.name in _SYNCS)
             if ended and self._process(call).ours:
                 _EXITS[call.name](self, call, call.arguments())
 
@@ -384,6 +384,7 @@ def _waits(flags: frozenset[str]) -> str:
 _KEEPS_SIZE = {"FALLOC_FL_KEEP_SIZE", "FALLOC_FL_COLLAPSE_RANGE", "FALLOC_FL_INSERT_RANGE", "FALLOC_FL_PUNCH_HOLE"}
 _SPECIAL = {"S_IFIFO", "S_IFSOCK", "S_IFCHR", "S_IFBLK"}
 _SYNCS = frozenset({"fsync", "fdatasync", "sync", "syncfs", "msync"})
+_ENTERED = frozenset({*CLONES, *_SYNCS, "close", "unlink"})
 _HANDLERS: Mapping[Callable[[Recording, Call, list[str]], None], tuple[str, ...]] = {
     Recording.open: ("open", "openat", "openat2", "creat"),
     Recording.duplicate: ("dup", "dup2", "dup3", "fcntl"),

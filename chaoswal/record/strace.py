@@ -116,6 +116,8 @@ def whole_lines(text: str) -> list[str]:
 
 
 def _call(pid: str, name: str, text: str, outcome: str) -> Call:
+    if outcome.isdigit():
+        return Call(pid=int(pid), name=name, text=text, result=int(outcome))
     match = _RESULT.fullmatch(outcome)
     if not match:
         raise HarnessFault(f"cannot read what {name} returned: {outcome[:200]!r}")

@@ -26,7 +26,7 @@ from chaoswal.disk.directory import difference, is_scratch, lay, load
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.engines.registry import Factory
-from chaoswal.errors import Inconclusive, UsageError
+from chaoswal.errors import HarnessFault, Inconclusive, UsageError
 from chaoswal.ops import Operation, Wait
 from chaoswal.oracle import ERROR, Observed
 from chaoswal.record.calls import FCNTL, TRACED, Recording
@@ -43,8 +43,8 @@ from chaoswal.warm import Outcome, Warm
 RUN_SECONDS = 60.0
 """A run that takes longer than this, besides the time it was asked to wait, hangs."""
 
-REMEMBERED = 256
-"""So many runs are remembered."""
+REMEMBERED = 32
+"""So many runs are remembered, each with every byte it wrote."""
 
 
 def record(
@@ -127,6 +127,10 @@ class _Traced:
         under = [strace, "-f", "--seccomp-bpf", "-qq", "-s", str(STRING_BYTES_MAX), "-e", "signal=none"]
         under += ["-e", "raw=read,readv", "-e", f"trace={','.join(f'?{name}' for name in sorted(traced))}"]
         self._warm = Warm(batch=1, under=[*under, "-A", "-o", str(self._lines)])
+        try:
+            self._warm.prepare(os.getpid)  # any work at all
+        except HarnessFault as error:
+            raise UsageError(f"{strace} does not run here: {error}; is ptrace(2) allowed?") from error
 
     def run(
         self,

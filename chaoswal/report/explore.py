@@ -32,7 +32,9 @@ def finished(notice: ExploreFinished) -> str:
     ran, possible = notice.recovery_lines
     lines = [
         f"{progress_line(progress)}; {progress.nested:,} of the states inside recoveries",
-        f"recovery ran {ran} of {possible} lines" + ("; never:" if notice.unreached else ""),
+        f"recovery ran {ran} of {possible} lines" + ("; never:" if notice.unreached else "")
+        if possible
+        else "lines that recovery ran: NOT MEASURED, it is in other processes",
         *(f"  {missed}" for missed in notice.unreached[:UNREACHED_SHOWN]),
         *([f"  and {left} more (--json lists all)"] if (left := len(notice.unreached) - UNREACHED_SHOWN) > 0 else []),
         f"exhaustive: {notice.exhaustive}",

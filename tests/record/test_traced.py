@@ -150,6 +150,12 @@ def test_without_strace_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
         traced.Recorder().record(EngineRef.parse("sqlite").factory(), [], Disk(), 0, ())
 
 
+def test_where_strace_may_not_trace_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: "/bin/false")
+    with pytest.raises(UsageError, match="is ptrace"):
+        traced.Recorder().record(EngineRef.parse("sqlite").factory(), [], Disk(), 0, ())
+
+
 def test_what_sqlite_does_in_its_default_mode() -> None:
     """The order of writes and syncs that its documentation of the WAL tells of."""
     run = record(EngineRef.parse("sqlite").factory(), [Append(size=100), Append(size=5)], Disk())
