@@ -72,11 +72,9 @@ class Upkeep(ABC):
         """Flush progress, clean what is finished, expire, enforce the budget and the limits, retry deletes."""
         with self._mutex:
             self._check_writable()
-            feeds = self._registered()
-            flushed = sum(feed.cursor() != feed.flushed for feed in feeds)
-            self._flush_progress(feeds)
             now = self._runtime.now()
-            cleaned = self._clean()
+            flushed = sum(feed.cursor() != feed.flushed for feed in self._registered())
+            cleaned = self._clean()  # which flushes
             expired = self._give_up(self._cleaner.expired(self._segments, self.options.age_seconds, now), AGE)
             dropped = self._drop_excess(0) if self.options.budget_policy == "drop-oldest" else 0
             skipped, unregistered = self._hold_to_limits(now)

@@ -177,6 +177,7 @@ def check_directory(files: Files, count: int | None, facts: object) -> None:
     log.close()
     settled = files_of(vfs)
     assert not [name for name in settled if name.endswith(".tmp")]
+    assert len([name for name in settled if name.endswith(".wal")]) == 1, facts
     again = disk_of(settled)
     log = open_log(again, seed=8)
     assert shown(log) == RECORDS[:count]
