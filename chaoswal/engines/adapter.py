@@ -62,6 +62,12 @@ class Subscription(Protocol):
 class LogEngine(MinimalEngine, Protocol):
     """All that a log may offer."""
 
+    takes_vfs: bool
+    """True: it is opened as ``Engine(vfs=..., runtime=..., **options)``, and asks these for files, time and chance."""
+
+    decisions: tuple[str, ...]
+    """The labels of what its recovery may decide: functions that return something with such a ``label`` decide it."""
+
     promise_reads: bool
     """True: what a reader was shown is promised too."""
 
@@ -82,6 +88,10 @@ class LogEngine(MinimalEngine, Protocol):
     every program of an exploration and for every life of the Hypothesis machine. Where an option fits one choice of
     another only, that choice has a table of its own, with that text alone for it. A text that stands more than once is
     drawn more often, and so is a table."""
+
+    @staticmethod
+    def needs_threads(options: Mapping[str, str]) -> bool:
+        """Whether it has threads of its own with these options: its runtime has to have some then."""
 
     def append_batch(self, payloads: Sequence[bytes]) -> object:
         """Append several records as one atomic unit. May return the first one's sequence number."""

@@ -12,7 +12,9 @@ import pytest
 
 from chaoswal.cli import COMMANDS, main
 from chaoswal.disk.profiles import PROFILES
+from chaoswal.engines.adapter import LogEngine, MinimalEngine
 from chaoswal.engines.registry import EngineRef
+from chaoswal.engines.wal import WalEngine
 from chaoswal.errors import Exit
 from chaoswal.verdict import Violation
 from tests.house.rules import ROOT, tracked_paths
@@ -60,6 +62,23 @@ def test_example_finding_reads_as_told(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_every_kind_of_violation_is_explained() -> None:
     text = (ROOT / "docs/reading-a-finding.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE) == list(Violation)
+
+
+def test_the_guide_tells_of_every_member_an_adapter_may_have() -> None:
+    text = (ROOT / ENGINE_GUIDE).read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(\w+).*` \| ", text, re.MULTILINE)
+    named = {name for kind in (MinimalEngine, LogEngine) for name in (*vars(kind), *kind.__annotations__)}
+    members = {name for name in named if not name.startswith("_")}
+    assert sorted(set(told) - {"vfs", "runtime", "__init__"}) == sorted(members)
+
+
+def test_the_format_tells_of_every_row_of_recovery() -> None:
+    text = (ROOT / "docs/format.md").read_text(encoding="utf-8")
+    told = [
+        label for cell in re.findall(r"^\| ([A-Z]\d(?: [A-Z]\d)*) \| ", text, re.MULTILINE) for label in cell.split()
+    ]
+    decided = [decision.split()[0] for decision in WalEngine.decisions]
+    assert sorted(told) == sorted([*decided, "T1"])
 
 
 @pytest.fixture

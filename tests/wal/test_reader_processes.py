@@ -96,8 +96,9 @@ def test_a_reader_survives_kills_of_its_writers(tmp_path: Path, kills: int) -> N
     with Log(RealVfs(tmp_path), RealRuntime()) as log:
         log.rotate()
         for watch in watches:
-            while watch.upcoming < log.durable_sequence:
+            while (before := watch.upcoming) < log.durable_sequence:
                 watch.look()
+                assert watch.upcoming > before, "it shows no more, and there is"
             watch.compare(dict(log.records()), log.start_sequence)
             assert len(watch.shown) > kills
             watch.reader.close()
