@@ -1,9 +1,11 @@
 """``selftest``: the checker checked. Every planted bug is to be found, and nothing in the sound engine."""
 
 import argparse
+import datetime as dt
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from chaoswal import arguments as words
@@ -58,7 +60,8 @@ def execute(arguments: argparse.Namespace) -> int:
         sound = [judge_sound(plan, seed, _teller(terminal)) for seed in plan.seeds] if plan.sound_states else []
     terminal.say(report.closing(rows, sound))
     for bug, finding in smallest(rows) if arguments.corpus else ():
-        corpus.save(finding, arguments.corpus, bug)
+        today = dt.datetime.now(tz=dt.UTC).date()
+        corpus.save(replace(finding, found=today.isoformat()), arguments.corpus, bug)
     found = report.summary(rows, sound)
     if arguments.json:
         print(json.dumps(found))

@@ -77,6 +77,9 @@ class LogEngine(MinimalEngine, Protocol):
     scratch: tuple[str, ...]
     """Globs of files that hold nothing durable: absent or arbitrary after a crash."""
 
+    runner: str
+    """Without a ``vfs``: what opens it on an image, ``forked`` (the default), ``fresh`` or ``in-process``."""
+
     places: dict[str, str]
     """Globs of files to the place in the engine that works on them, for naming where a kill landed."""
 

@@ -18,6 +18,8 @@ ZOO = [path for path in FILES if path.parent.name == "zoo"]
 OPERATIONS_MAX = 4
 CLEANED = "there must be a finished segment to clean up: subscribe, append, rotate, poll, ack, cleanup"
 LONGER = {
+    "cursor-set-before-record-joined": "two rounds of appends at once, and a sync of those that came in between",
+    "ghost-behind-a-shorter-record": "a failed sync, and a subscriber that is shown what was undone",
     "cleanup-before-progress-durable": CLEANED,
     "cleanup-ignores-inactive": f"{CLEANED}, and a second subscriber",
     "cleanup-ignores-slowest": f"{CLEANED}, and a second subscriber",
@@ -34,6 +36,7 @@ LONGER = {
 }
 """Those that need more operations, and for what."""
 STALE = {
+    "batch-split-by-rotation": "the sound engine rotates before a batch, and not in the middle of it",
     "syncs-before-the-last-write": "the sound engine writes a small segment in one call",
     "state-file-rewritten-in-place": "the sound engine truncates no manifest",
     "truncation-not-synced": "the sound engine truncates no WAL of an earlier session",
