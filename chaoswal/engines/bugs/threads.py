@@ -93,7 +93,7 @@ class Reserves(WalFile):
 @bug(
     "cursor-set-before-record-joined",
     kinds="lost hole unopenable stuck",
-    profiles=CACHED,
+    profiles=f"prefix {CACHED}",
     parts=Parts(wal_file=Reserves),
     options="sync=each",
 )
