@@ -56,7 +56,7 @@ def leave_somebody(path: str) -> Iterator[int]:
 def leave_a_fork() -> Iterator[int]:
     """A job that forks, which keeps its end of the pipe open, and dies."""
     if not os.fork():
-        time.sleep(60)
+        time.sleep(3600)
     yield os.getpid()
     os._exit(3)
 

@@ -277,6 +277,7 @@ def test_a_number_that_nothing_gave_out_is_strange() -> None:
     assert not followed('9 write(1, "out", 3) = 3', '9 write(50, "reply", 5) = 5').strange
     assert followed('9 write(7, "a", 1) = 1').strange
     assert followed("9 fsync(7) = 0").strange
+    assert followed('9 open("/r/a", O_RDONLY|O_CREAT, 0666) = 3', "9 close(3) = 0", "9 fsync(3) = 0").strange
     recording = followed(
         '9 open("/r/a", O_WRONLY|O_CREAT, 0666) = 3',
         "9 fcntl(3, F_DUPFD_CLOEXEC, 0) = 7",
