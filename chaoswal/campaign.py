@@ -42,6 +42,8 @@ from chaoswal.verdict import Verdict
 CANARY = EngineRef(name="wal", options=((BUG, "no-sync-before-ack"),))
 """What must be caught before anything is called clean: an append that is acknowledged and never synced."""
 
+BLIND = f"the planted bug {CANARY} was not seen here: a clean result would mean nothing"
+
 FEEDBACK_EVERY = 3
 
 LOOKS_MAX = 64
@@ -230,7 +232,6 @@ class Explorer:
         if not self.coverage.judged:
             return Verdict.UNKNOWN, Exit.NOTHING_RAN, ("nothing was judged",)
         if not canary():
-            why = f"the planted bug {CANARY} was not seen here: a clean result would mean nothing"
-            return Verdict.UNKNOWN, Exit.INCONCLUSIVE, (why,)
+            return Verdict.UNKNOWN, Exit.INCONCLUSIVE, (BLIND,)
         warned = f", with {len(self.findings)} warnings" if self.findings else ""
         return Verdict.PASS, Exit.CLEAN, (f"no violation{warned}",)

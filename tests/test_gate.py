@@ -112,7 +112,7 @@ def test_what_is_known_does_not_shut_it_until_its_day(gate: Gate, tmp_path: Path
     assert again.code == Exit.CLEAN
     assert again.told["known"] == dict.fromkeys(sorted(fingerprints(again)), "as planted")
     assert "abcdef" in again.told["fixed"]  # type: ignore[operator]
-    assert "not found any more: abcdef" in again.err
+    assert "not found within this budget: abcdef" in again.err
     baseline(first.directory, listed, DAY_PASSED)
     expired = gate("--json", "--strict", bug=NAMES)
     assert expired.code == Exit.VIOLATION
@@ -142,12 +142,15 @@ def test_without_eyes_nothing_passes(gate: Gate, monkeypatch: pytest.MonkeyPatch
     outcome = gate("--json")
     assert outcome.code == Exit.INCONCLUSIVE
     assert outcome.told["verdict"] == "UNKNOWN"
+    baseline(outcome.directory, {"abcdef"}, DAY_TO_COME)
+    assert gate("--json").told["fixed"] == [], "who sees nothing cannot say what is gone"
 
 
 @pytest.mark.parametrize(
     ("words", "bug", "why"),
     [
         ([], "nothing-like-it", "no such planted bug"),
+        (["sqlite"], BUG, "the builtin engine only"),
         (["--baseline", "missing.toml"], "", "no such file: missing.toml"),
         (["--corpus", "missing"], "", "missing"),
         (["--junit", "missing/j.xml"], "", "there is no directory missing"),

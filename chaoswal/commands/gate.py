@@ -15,7 +15,7 @@ from chaoswal.engines.bugs import ENTRIES
 from chaoswal.engines.registry import BUG, EngineRef
 from chaoswal.errors import UsageError
 from chaoswal.gate import Gate, Plan
-from chaoswal.hunt import FAULTS, ROT
+from chaoswal.hunt import CRASH, FAULTS, ROT
 from chaoswal.notices import Finished, GateFinished
 from chaoswal.processes import interruptible
 from chaoswal.report import gate as report
@@ -90,7 +90,9 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     """The plan, or a UsageError that says what is wrong with it, before anything has run."""
     planted = _planted(os.environ)
     engine = EngineRef.of(arguments.engine or "wal", arguments.options)
-    if planted and engine.name == "wal":
+    if planted:
+        if engine.name != "wal":
+            raise UsageError(f"{PLANTED}={planted}: bugs are planted in the builtin engine only; unset it for {engine}")
         engine = engine.with_options(**{BUG: planted, **dict(ENTRIES[planted].options)})
     for name in _FILES:
         path: Path | None = getattr(arguments, name)
@@ -136,8 +138,10 @@ def _faults(listed: str | None, engine: EngineRef) -> tuple[str, ...]:
     """Those asked for; without a choice all but those for which the engine promises nothing."""
     if listed:
         return words.listed("--faults", listed, FAULTS)
-    reports = getattr(engine.factory().kind, "reports", ())
-    return tuple(kind for kind in FAULTS if kind != ROT or reports)
+    factory = engine.factory()
+    if not factory.simulated:  # errors and leaks are made and seen on the simulated disk
+        return (CRASH,)
+    return tuple(kind for kind in FAULTS if kind != ROT or getattr(factory.kind, "reports", ()))
 
 
 def _command(arguments: argparse.Namespace, planted: str) -> str:

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaoswal.campaign import BLIND, canary
 from chaoswal.disk.profiles import profile_named
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import Exit, UsageError
@@ -186,6 +187,8 @@ def _verdict(tally: Tally, findings: list[Found], *, interrupted: bool) -> tuple
         return Verdict.UNKNOWN, Exit.NOTHING_RAN, "nothing ran"
     if tally.judged == 0:
         return Verdict.UNKNOWN, Exit.INCONCLUSIVE, "no opening was ever finished before a kill: nothing was judged"
+    if not canary():
+        return Verdict.UNKNOWN, Exit.INCONCLUSIVE, BLIND
     return Verdict.PASS, Exit.CLEAN, f"no violation in {tally.cycles} kills"
 
 

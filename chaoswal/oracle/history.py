@@ -237,7 +237,7 @@ class History(Allowed):
             self._doubt(operation)
             return None
         why = f"{promise_word(operation)} failed with nothing wrong below it: {why}"
-        return Fault(kind=Violation.STUCK, explanation=why)
+        return Fault(kind=Violation.UNOPENABLE if isinstance(operation, Reopen) else Violation.STUCK, explanation=why)
 
     def _reported(self, error: str) -> bool:
         known = self.traits.reports

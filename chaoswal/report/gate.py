@@ -46,7 +46,9 @@ def closing(finished: GateFinished) -> str:
     head = ["", "cause", "kind", "under", "to blame", "file"]
     lines = [tabulate(rows, head, tablefmt="simple", disable_numparse=True)] if rows else []
     lines += [f"known {name}: {reason}" for name, reason in finished.known.items()]
-    lines += [f"not found any more: {name}; take it out of the baseline" for name in finished.fixed]
+    lines += [
+        f"not found within this budget: {name}; if it is mended, take it out of the baseline" for name in finished.fixed
+    ]
     why = "; ".join(finished.reasons)
     lines.append(f"{finished.verdict}  {finished.engine}, seed {finished.seed}: {why}  ({finished.seconds:.1f} s)")
     lines.append(f"again: {finished.command}")

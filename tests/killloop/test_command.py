@@ -185,3 +185,9 @@ def running(pid: int) -> bool:
         return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_without_eyes_no_kill_loop_passes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("chaoswal.killloop.campaign.canary", lambda: False)
+    assert main(["kill-loop", "--cycles", "4", "--seed", "1"]) == Exit.INCONCLUSIVE
+    assert "would mean nothing" in capsys.readouterr().err

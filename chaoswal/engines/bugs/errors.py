@@ -67,7 +67,7 @@ class TakesErrorForEnd(Surveyor):
             return Tail(first, TORN, Window(NamedFile(self._vfs, wal_name(first)), 0))
 
 
-@bug("close-error-ignored", kinds="lost", profiles=f"{CACHED} prefix", site="WalFile.write", faults=True)
+@bug("close-error-ignored", kinds="lost", profiles=f"{CACHED} prefix", faults=True)
 class IgnoresCloseError(Log):
     """Closing reports success though its sync failed: ArcadeDB #4934."""
 

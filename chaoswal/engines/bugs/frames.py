@@ -30,7 +30,7 @@ class TrustsLength(Codec):
         return super().plausible(header, sequence, room)
 
 
-@bug("zero-length-means-end", kinds="lost stuck unopenable", profiles=ANY, site="WalBirth.rename")
+@bug("zero-length-means-end", kinds="lost stuck unopenable", profiles=ANY)
 class ZeroEnds(Codec):
     """A record of no bytes is taken for the end: a reader that stops at the first length of 0, as mysticeti's."""
 
