@@ -141,7 +141,8 @@ def _faults(listed: str | None, engine: EngineRef) -> tuple[str, ...]:
     factory = engine.factory()
     if not factory.simulated:  # errors and leaks are made and seen on the simulated disk
         return (CRASH,)
-    return tuple(kind for kind in FAULTS if kind != ROT or getattr(factory.kind, "reports", ()))
+    reports: tuple[str, ...] = getattr(factory.kind, "reports", tuple[str, ...]())
+    return tuple(kind for kind in FAULTS if kind != ROT or reports)
 
 
 def _command(arguments: argparse.Namespace, planted: str) -> str:

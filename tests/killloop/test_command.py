@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from chaoswal.cli import main
+from chaoswal.errors import Exit
 from tests.killloop.conftest import ROOT, SUBJECTS, TOYS, Command
 
 _USAGE = [
