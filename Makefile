@@ -10,7 +10,7 @@ try: .venv
 	$(BIN)/python -m chaoswal kill-loop --cycles 200 --faults kill,torn,power
 
 test: .venv
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 slow: .venv
 	$(BIN)/pytest -m slow

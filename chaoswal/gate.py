@@ -40,6 +40,9 @@ from chaoswal.verdict import Verdict
 SHARES = {"explore": 0.6, "kill-loop": 0.4}
 """Of the time that is left, once the stages before have had what they need."""
 
+TRIES = 3
+"""So often the kill loop is begun anew where its share was too short for a kill to come behind an opening."""
+
 PATIENCE_SECONDS = 10.0
 """What is slower under the kill loop hangs."""
 
@@ -199,9 +202,14 @@ class Gate:
             corpus=plan.save,
             command=plan.command,
         )
-        self._note(killloop.Killing(campaign, last).run())
-        assert isinstance(last.finished, KillLoopFinished)
-        judged = _judged(f"{last.finished.progress.cycles:,} kills", last.finished)
+        for _ in range(TRIES):
+            self._note(killloop.Killing(campaign, last).run())
+            assert isinstance(last.finished, KillLoopFinished)
+            if last.finished.progress.judged or last.finished.findings or self._interrupted:
+                break
+        finished = last.finished
+        assert isinstance(finished, KillLoopFinished)
+        judged = _judged(f"{finished.progress.cycles:,} kills", finished)
         judged.findings = [_concluded(found, plan) for found in judged.findings]
         return judged
 
