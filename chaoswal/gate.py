@@ -40,6 +40,9 @@ from chaoswal.verdict import Verdict
 SHARES = {"explore": 0.6, "kill-loop": 0.4}
 """Of the time that is left, once the stages before have had what they need."""
 
+SECONDS_MIN = 2.0
+"""What a stage takes at least: in less nothing is judged on a busy machine."""
+
 TRIES = 3
 """So often the kill loop is begun anew where its share was too short for a kill to come behind an opening."""
 
@@ -130,7 +133,7 @@ class Gate:
     def _share(self, name: str) -> float:
         """The seconds of a stage: its share of what is left, and all of it for the last one."""
         left = list(SHARES.values())[list(SHARES).index(name) :]
-        return max(1.0, (self._end - self._clock()) * left[0] / sum(left))
+        return max(SECONDS_MIN, (self._end - self._clock()) * left[0] / sum(left))
 
     # -- the stages ----------------------------------------------------------------------------------------------
 

@@ -81,7 +81,8 @@ def test_the_sound_engine_passes(gate: Gate) -> None:
     assert not (outcome.directory / "chaoswal-findings").exists()
 
 
-def test_a_planted_bug_shuts_it_in_all_formats(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_bug_shuts_it_in_all_formats(gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    corpus.save(corpus.load(ROOT / f"corpus/zoo/{BUG}.chaos"), tmp_path / "corpus")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
     outcome = gate("--junit", "j.xml", "--sarif", "s.sarif", "--markdown", "m.md", "--github", bug=BUG)
     assert outcome.code == Exit.VIOLATION
@@ -97,7 +98,7 @@ def test_a_planted_bug_shuts_it_in_all_formats(gate: Gate, monkeypatch: pytest.M
     assert len(read_back) == len(results), "one a fingerprint"
     assert Path("m.md").read_text() == Path("summary.md").read_text()
     assert "FAIL" in Path("m.md").read_text()
-    for saved in (outcome.directory / "chaoswal-findings").iterdir():
+    for saved in (outcome.directory / "chaoswal-findings").glob("*.chaos"):
         assert dict(corpus.load(saved).engine.options)["bug"] == BUG
 
 
