@@ -13,7 +13,9 @@ takes longer there, and finds what few of these engines promise, that nothing co
 
 With errors (``io``), half of the programs are not explored as they are, but with a fault in their last life: some of
 all that could fire there. With damage (``rot``), a quarter are left at rest, and the engine opened on that disk with
-some of all damages in turn. Leaks are looked for once, beside the first program.
+some of all damages in turn. Leaks are looked for once, beside the first program. Where an engine is for several threads
+every fifth program has some operations at once, and is explored in all orders of them with few pre-emptions
+(``schedules.py``).
 
 A program of one life is recorded once and explored under each profile, strongest first: a pair of image and allowed
 history that was judged under one of them is not judged again under the next. The first violation ends the program.
@@ -44,9 +46,11 @@ from chaoswal.oracle import Traits
 from chaoswal.program import Step
 from chaoswal.reach import Reach
 from chaoswal.replay import Played, play_to_last_run, ready
+from chaoswal.schedules import ORDERS_MAX, hunted
 from chaoswal.shrink import crash_steps
 from chaoswal.sweep import IN_OPENING, io_programs, rot_trials
 from chaoswal.verdict import Fault
+from chaoswal.vfs.turns import PRE_EMPTIONS
 from chaoswal.workload import Generator
 
 CRASH, IO, ROT, LEAK = FAULTS = "crash", "io", "rot", "leak"
@@ -106,6 +110,10 @@ SHARES = (0.1, 0.3, 0.6)
 
 FIRST = 24
 """So many programs of each kind of fault are short and scenarios, by turns."""
+ORDERS = "orders"
+ORDERS_EVERY = 5
+"""Of so many programs one has some operations at once, and is tried in all orders of them with few pre-emptions."""
+
 DEEP_EVERY = 3
 """Of so many programs the recoveries of one are crashed in their turn: more programs find more than deeper ones."""
 
@@ -172,6 +180,8 @@ class Hunter:
         self._simulated = factory.simulated
         self._many_lives = factory.simulated or depth is not None
         self._tables = tables_of(factory)
+        threads = factory.simulated and getattr(factory.kind, "concurrent", False)
+        self._orders = bool(threads and {CRASH, IO} & set(faults))
 
     def configured(self, number: int) -> EngineRef:
         """The engine with the options that go with a number: a share of those that the user has not fixed."""
@@ -198,7 +208,13 @@ class Hunter:
         """What the program of a number meets: of the kinds that are asked for, each has its turn."""
         if number == 0 and LEAK in self.faults:
             return LEAK
-        return self._turns[number % len(self._turns)] if self._turns else LEAK
+        if self._orders and number % ORDERS_EVERY == ORDERS_EVERY - 1:
+            return ORDERS
+        return self._turns[self._ordinary(number) % len(self._turns)] if self._turns else LEAK
+
+    def _ordinary(self, number: int) -> int:
+        """How many programs before it have nothing to do with orders."""
+        return number - number // ORDERS_EVERY if self._orders else number
 
     def numbers(self) -> Iterable[int]:
         """The programs there are: no end of them."""
@@ -207,10 +223,11 @@ class Hunter:
     def covered(self, _coverage: Coverage) -> str:
         """What was exhaustive, in words."""
         inside = f"to depth {self.depth.levels}, sampled" if self.depth else "none"
+        orders = f"; operations at once: {ORDERS_MAX} orders, {PRE_EMPTIONS} pre-emptions" if self._orders else ""
         return (
             f"nothing: programs are drawn ({', '.join(self.faults)}); of each, crashes after every event, at most "
             f"{self.bound.states_per_point} states there and {self.bound.deviations} deviations; "
-            f"crashes inside recoveries: {inside}"
+            f"crashes inside recoveries: {inside}{orders}"
         )
 
     def shape(self, number: int) -> Shape:
@@ -223,7 +240,7 @@ class Hunter:
 
     def _turn(self, number: int) -> int:
         """Of its kind of fault, the how manieth program it is, from 0."""
-        return number // max(1, len(self._turns))
+        return self._ordinary(number) // max(1, len(self._turns))
 
     def _lives(self, number: int, like: int, traits: Traits) -> list[list[Operation]]:
         shape = self.shape(like)
@@ -322,6 +339,8 @@ class _Explored:
                 yield from self._struck(lives)
             case "rot":
                 yield from self._damaged(lives)
+            case "orders":
+                yield from self._interleaved()
             case _:
                 for profile in self._hunter.profiles:
                     found, steps = self.under(profile, lives)
@@ -345,6 +364,15 @@ class _Explored:
             if found:
                 crashes = crash_steps(found, profile) if found.crashes else []
                 yield profile, found.fault, [*steps, *crashes]
+
+    def _interleaved(self) -> Iterator[tuple[Profile, Fault, Sequence[Step]]]:
+        """Operations at once in every order with few pre-emptions; where errors are asked for, in half of them."""
+        chance, hunter, turn = self._chance("orders"), self._hunter, self._number // ORDERS_EVERY
+        faulty = IO in hunter.faults and (CRASH not in hunter.faults or chance.random() < 0.5)
+        for profile, found, steps in hunted(
+            self._judge, self._traits, hunter.profiles, chance, turn=turn, faulty=faulty
+        ):
+            yield profile, found.fault, [*steps, *crash_steps(found, profile)]
 
     def _damaged(self, lives: Sequence[Sequence[Operation]]) -> Iterator[tuple[Profile, Fault, Sequence[Step]]]:
         """The program left at rest, and each of some damages to what it left."""

@@ -206,17 +206,21 @@ OPERATIONS: tuple[type[Operation], ...] = (
     Together,
 )
 
-CONCURRENT = (Append, Batch, Sync, Rotate, Subscribe)
+CONCURRENT = (Append, Batch, Sync, Rotate, Cleanup, Subscribe, Poll, Ack, Flush, Read, Wait)
 """What may be performed at once: what is promised and allowed meanwhile is known for these."""
 
 
 def company(steps: Sequence[object], place: int) -> int:
-    """How many of the steps behind the one at ``place`` are performed at once: none unless that is a Together."""
-    step, count, subscribes = steps[place], 0, False
+    """How many of the steps behind the one at ``place`` are performed at once: none unless that is a Together.
+
+    One handle is for one thread: there is one operation for each subscriber, and one for the reader.
+    """
+    step, count, handles = steps[place], 0, set[str]()
     for other in steps[place + 1 : place + 1 + step.count] if isinstance(step, Together) else ():
-        if not isinstance(other, CONCURRENT) or (subscribes and isinstance(other, Subscribe)):
-            break  # two handles of one subscriber are refused, and rightly
-        subscribes = subscribes or isinstance(other, Subscribe)
+        handle = "a reader" if isinstance(other, Read) else getattr(other, "name", "")
+        if not isinstance(other, CONCURRENT) or handle in handles:
+            break
+        handles.update([handle] if handle else [])
         count += 1
     return count
 

@@ -169,7 +169,7 @@ class Place:
         self.disk = Disk()
         self._number = self._first = 0
         self.past = Past(self.disk, ())
-        self._written: dict[int, list[Write]] = {}
+        self._written: list[tuple[frozenset[int], Write]] = []
 
     def run(
         self,
@@ -198,7 +198,7 @@ class Place:
         """A life has ended in a crash."""
         happened = run.events[: crash.point]
         self.past = Past(run.start, happened)
-        self._written |= written(happened)
+        self._written += written(happened)
         self.disk = crashed(run.start, run.events, crash, profile)
 
     def damage(self, damages: Sequence[Damage], history: History) -> bool:

@@ -126,27 +126,30 @@ class Session:
     def perform(self, op_index: int, operation: Operation) -> str:
         """Perform one operation between its markers; the text form of its result."""
         self.vfs.begin(op_index)
-        if isinstance(operation, Wait):
-            self._runtime.sleep(operation.milliseconds / 1000)
-            result = "None"
-        else:
+        try:
             result = self._asked(op_index, operation)
+        except (EngineFault, StepLimit) as error:
+            result = f"{ERROR}{type(error).__name__}: {error}"
         self.vfs.end(op_index, result)
         return result
 
     def _asked(self, op_index: int, operation: Operation) -> str:
-        try:
+        if not isinstance(operation, Wait):
             return self._driver.perform(op_index, operation)
-        except StepLimit as error:
-            return f"{ERROR}{type(error).__name__}: {error}"
+        self._runtime.sleep(operation.milliseconds / 1000)
+        return repr(None)
 
     def perform_together(self, op_index: int, operation: Together, members: Sequence[Operation]) -> None:
-        """Perform operations at once; those of ``members`` have the numbers that follow."""
+        """Perform operations at once; those of ``members`` have the numbers that follow.
+
+        The result is how many seconds that took, for the clock is moved by whatever waits.
+        """
         self.vfs.begin(op_index)
         self._driver.make_ready()
-        result = "None"
+        begun = self._runtime.monotonic()
         try:
             self._at_once(operation, dict(enumerate(members, op_index + 1)))
+            result = repr(round(self._runtime.monotonic() - begun, 9))
         except EngineFault as error:
             result = f"{ERROR}{type(error).__name__}: {error}"
         self.vfs.end(op_index, result)

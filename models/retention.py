@@ -83,11 +83,12 @@ class Clock:
         self.latest = 0.0
         self._lengths: list[tuple[float, int]] = []  # since when there may be how many records
         self._progress: dict[str, float] = {}  # since when a subscriber may have finished nothing more
+        self._since = 0.0, 0.0
 
     def copy(self) -> "Clock":
         """An independent copy."""
         other = Clock()
-        other.earliest, other.latest = self.earliest, self.latest
+        other.earliest, other.latest, other._since = self.earliest, self.latest, self._since
         other._lengths, other._progress = self._lengths[:], dict(self._progress)
         return other
 
@@ -95,9 +96,18 @@ class Clock:
         """What happens next happens between these two, in seconds."""
         self.earliest, self.latest = earliest, latest
 
-    def pass_by(self, seconds: float) -> None:
-        """So much later."""
-        self.read(self.earliest + seconds, self.latest + seconds)
+    def pass_by(self, seconds: float, *, others: bool = False) -> None:
+        """So much later; what ``others`` do meanwhile may happen earlier."""
+        self.read(self.earliest + (0.0 if others else seconds), self.latest + seconds)
+
+    def fork(self) -> None:
+        """Several things happen at once from now on."""
+        self._since = self.earliest, self.latest
+
+    def join(self, seconds: float | None) -> None:
+        """They are over, so many seconds after that; None where nobody knows."""
+        if seconds is not None:
+            self.earliest, self.latest = (since + seconds for since in self._since)
 
     def grown(self, length: int) -> None:
         """The log may have so many records from now on."""

@@ -7,7 +7,7 @@ import pytest
 
 from chaoswal.disk.disk import Disk
 from chaoswal.engines.registry import EngineRef
-from chaoswal.ops import Append, Close, Operation, Poll, Rotate, Subscribe, Sync, Together, Wait, company
+from chaoswal.ops import Append, Close, Operation, Poll, Read, Rotate, Subscribe, Sync, Together, Wait, company
 from chaoswal.run import Run, Session, record
 from chaoswal.trace import Begin, End, Write
 from chaoswal.vfs.turns import Switches
@@ -71,8 +71,10 @@ def test_a_company_ends_at_what_cannot_be_at_once() -> None:
     together = Together(count=3, switches=())
     subscribe = Subscribe(name="s")
     assert company([together, Append(size=1), Rotate(), Sync(), Sync()], 0) == 3
-    assert company([together, Append(size=1), Poll(name="s", count=1), Sync()], 0) == 1
+    assert company([together, Append(size=1), Close(), Sync()], 0) == 1
     assert company([together, subscribe, subscribe], 0) == 1
+    assert company([together, subscribe, Poll(name="t", count=1), Poll(name="s", count=1)], 0) == 2
+    assert company([together, Read(), Append(size=1), Read()], 0) == 2
     assert company([Append(size=1), Append(size=1)], 0) == 0
     assert company([together], 0) == 0
 

@@ -92,7 +92,7 @@ class WalEngine:
     promise_reads = True
     takes_vfs = True
     scratch = ("LOCK",)
-    refusals = ("AtCapacity", "RecordsMissed")
+    refusals = ("AtCapacity", "RecordsMissed", "RecordGone")
     lock_errors = ("LogLocked",)
     reports = ("CorruptLog",)
     torn_tails = ("wal-*.wal",)

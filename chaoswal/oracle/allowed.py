@@ -8,6 +8,7 @@ from chaoswal.models.retention import Clock, Retention
 from chaoswal.models.subscribers import Subscriber
 from chaoswal.ops import Operation
 from chaoswal.oracle.sight import Traits
+from chaoswal.trace import Marker
 
 
 class Allowed:
@@ -29,6 +30,9 @@ class Allowed:
         self.clock = Clock()
         self.handles: dict[str, bool] = {}  # subscribers that are taken up, and whether they refuse to skip
         self.together = False  # whether several operations are under way at once
+        self.order: tuple[Marker, ...] = ()  # in which order the appends among such have begun and ended
+        self.cleaning: set[int] = set()  # the cleanups under way
+        self.beginning: set[str] = set()  # subscribers that were registered by one of the operations at once
         self.asked: dict[int, list[int]] = {}  # what an operation under way will promise when it returns
 
     def copy(self) -> Self:
@@ -40,7 +44,8 @@ class Allowed:
         other.subscribers = {name: subscriber.copy() for name, subscriber in self.subscribers.items()}
         other.first, other.lost, other.exact = self.first, self.lost, self.exact
         other.retention, other.clock = self.retention, self.clock.copy()
-        other.together = self.together
+        other.together, other.order = self.together, self.order
+        other.cleaning, other.beginning = set(self.cleaning), set(self.beginning)
         other.handles, other.asked = dict(self.handles), dict(self.asked)
         return other
 
@@ -57,9 +62,13 @@ class Allowed:
         return bool(log.floor or log.removed or any(not s.uncertain for s in self.subscribers.values()))
 
     def key(self) -> Hashable:
-        """Equal for two moments of one run only where the same is allowed. What only grows goes by its size."""
+        """Equal for two moments only where the same is allowed, in one run or in two orders of operations at once.
+
+        What only grows goes by its size.
+        """
         log = self.log
         cursors = [
             (name, len(s.acked), len(s.promised), len(s.unsure), *s.marks()) for name, s in self.subscribers.items()
         ]
-        return log.changes, log.promised, log.shown, log.removed, log.removable, self.lost, self.exact, tuple(cursors)
+        marks = log.changes, log.promised, log.shown, log.removed, log.removable, self.lost, self.exact
+        return self.order, *marks, tuple(cursors)

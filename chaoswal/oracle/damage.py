@@ -26,25 +26,25 @@ from chaoswal.disk.image import Image, reachable
 from chaoswal.oracle.allowed import Allowed
 from chaoswal.trace import Begin, End, Event, Write
 
-Written: TypeAlias = Mapping[int, Sequence[Write]]
-"""What each call wrote, by its number."""
+Written: TypeAlias = Sequence[tuple[frozenset[int], Write]]
+"""What was written, in order, and by which calls: of several at once each may have been it."""
 
 Piece: TypeAlias = tuple[int, int, bytes]
 """An inode, an offset in its file, and the bytes written there."""
 
 
-def written(events: Iterable[Event]) -> dict[int, list[Write]]:
-    """What each operation wrote in a run."""
-    found: dict[int, list[Write]] = {}
-    under_way: int | None = None
+def written(events: Iterable[Event]) -> list[tuple[frozenset[int], Write]]:
+    """What the operations of a run wrote."""
+    found: list[tuple[frozenset[int], Write]] = []
+    under_way: frozenset[int] = frozenset()
     for event in events:
         match event:
             case Begin(op_index=op_index):
-                under_way = op_index
-            case End():
-                under_way = None
-            case Write() if under_way is not None:
-                found.setdefault(under_way, []).append(event)
+                under_way |= {op_index}
+            case End(op_index=op_index):
+                under_way -= {op_index}
+            case Write() if under_way:
+                found.append((under_way, event))
             case _:
                 pass
     return found
@@ -71,17 +71,18 @@ def conceded(allowed: Allowed, before: Image, after: Image, writes: Written) -> 
 
 
 def _pieces(writes: Written, files: Collection[int]) -> dict[int, list[Piece]]:
-    """What each call wrote to these files, without what a later one wrote over."""
+    """What each call wrote to these files, without what was written over it later."""
     found: dict[int, list[Piece]] = {}
     later: list[Piece] = []
-    for call in sorted(writes, reverse=True):
-        for write in reversed(writes[call]):
-            if write.inode not in files:
-                continue
-            piece = (write.inode, write.offset, write.data)
-            found.setdefault(call, []).extend(_without([piece], later))
-            later.append(piece)
-    return {call: pieces for call, pieces in found.items() if pieces}
+    for calls, write in reversed(writes):
+        if write.inode not in files:
+            continue
+        piece = (write.inode, write.offset, write.data)
+        left = _without([piece], later)
+        for call in calls if left else ():
+            found.setdefault(call, []).extend(left)
+        later.append(piece)
+    return found
 
 
 def _without(pieces: list[Piece], later: Iterable[Piece]) -> list[Piece]:

@@ -35,7 +35,7 @@ from chaoswal.ops import (
 )
 from chaoswal.oracle.allowed import Allowed
 from chaoswal.oracle.explaining import wrong_deliveries
-from chaoswal.oracle.judging import compare, judge, judge_reader
+from chaoswal.oracle.judging import compare, judge, judge_reader, present
 from chaoswal.oracle.sight import ERROR, Observed, promise_word
 from chaoswal.trace import Begin, End, Marker
 from chaoswal.verdict import Fault, Violation
@@ -55,6 +55,8 @@ class History(Allowed):
         operation = self.operations[marker.op_index]
         if self.astray:
             return None
+        if self.together and isinstance(operation, Append | Batch):
+            self.order = (*self.order, marker)
         if isinstance(marker, Begin):
             self._begin(marker.op_index, operation)
             return None
@@ -66,6 +68,7 @@ class History(Allowed):
         match operation:
             case Together():
                 self.together = True
+                self.clock.fork()
             case Append() | Batch():
                 self._begin_append(op_index, payloads(op_index, operation))
                 self.asked[op_index] = [self.log.removable]
@@ -73,20 +76,34 @@ class History(Allowed):
             case Sync() | Rotate() | Reopen() | Close():
                 self.asked[op_index] = [self.log.length()]
             case Cleanup():
-                self.log.may_remove(removable(self.subscribers.values(), self.first))
+                self.cleaning.add(op_index)
             case Maintain():
                 self.asked[op_index] = [self.log.removable]
                 self._maintaining()
+            case Read() | Poll():
+                self.asked[op_index] = [self.log.promised, self.log.shown, self.log.removed, self.first]
             case Wait(milliseconds=milliseconds):
-                self.clock.pass_by(milliseconds / 1000)
-                window = self.traits.window_seconds
-                if window and window + CLOCK_SECONDS < milliseconds / 1000:
-                    self.asked[op_index] = [self.log.length()]
+                self._waiting(op_index, milliseconds / 1000)
             case Flush(name=name) if name in self.subscribers:
                 self.asked[op_index] = sorted(self.subscribers[name].acked)
             case _:
                 self._begin_subscriber(operation)
+        if self.cleaning:
+            self._may_clean()
         self._taken_up(operation)
+
+    def _waiting(self, op_index: int, seconds: float) -> None:
+        self.clock.pass_by(seconds, others=self.together)
+        window = self.traits.window_seconds
+        if window and window + CLOCK_SECONDS < seconds and not self.together:  # of several it may be the quickest
+            self.asked[op_index] = [self.log.length()]
+
+    def _may_clean(self) -> None:
+        """A cleanup is under way: it may see what has begun beside it, or not."""
+        self.log.may_remove(removable(self.subscribers.values(), self.first))
+        for name in self.beginning:
+            subscriber = self.subscribers[name]
+            subscriber.start_max = max(subscriber.start_max, self.log.removable)
 
     def _taken_up(self, operation: Operation) -> None:
         """Who is asked for something and has no handle gets one, and is told by that what was skipped."""
@@ -110,6 +127,7 @@ class History(Allowed):
                     new = Subscriber(min(self.log.floor, self.log.length()), len(self.log.records))
                 new.optional = "registered" in self.traits.capabilities
                 self.subscribers[name] = new
+                self.beginning.update([name] if self.together else [])
                 self.clock.progressed(name)
             case Unsubscribe(name=name) if name in self.subscribers:
                 self.subscribers[name].optional = True
@@ -151,6 +169,7 @@ class History(Allowed):
         return self.retention.late(max(subscriber.finished(), self.first), len(self.log.records), idle)
 
     def _end(self, marker: End, operation: Operation) -> Fault | None:
+        self.cleaning.discard(marker.op_index)
         if marker.result.startswith(ERROR):
             return self._failed(marker, operation)
         result = ast.literal_eval(marker.result)
@@ -164,11 +183,11 @@ class History(Allowed):
                 if isinstance(operation, Reopen | Close):
                     self._let_go()
             case Cleanup():
-                return self._moved(result)
+                return self._cleaned(result)
             case Maintain():
                 return self._maintained(result, promised[0])
             case Poll(name=name, count=count) if name in self.subscribers:
-                return self._polled(name, count, result)
+                return self._polled(name, count, result, promised)
             case Flush(name=name) if name in self.subscribers:
                 self.subscribers[name].flush(promised)
             case _:
@@ -182,6 +201,8 @@ class History(Allowed):
             case Subscribe(name=name) | SubscribeLatest(name=name):
                 subscriber = self.subscribers[name]
                 subscriber.optional = False
+                if not (self.cleaning or self.retention.drops):
+                    self.beginning.discard(name)
                 if isinstance(operation, SubscribeLatest) and subscriber.start_max > subscriber.start:
                     return self._begins(name, subscriber, result)
             case Activate(name=name) | Deactivate(name=name) if name in self.subscribers:
@@ -196,13 +217,14 @@ class History(Allowed):
     def _end_other(self, operation: Operation, result: Any, promised: list[int]) -> Fault | None:
         """What was done beside the one who has the engine open, or by several at once."""
         if isinstance(operation, Together):
-            self.together = False
+            self.clock.join(result)
+            self.together, self.beginning = False, set()
             return self._landed_all()
         if isinstance(operation, Wait) and not self.errors_allowed:  # of an error it would not hear
             self.log.promise(max(promised, default=0))
         if isinstance(operation, OpenAgain) and self.traits.locks:
             return Fault(kind=Violation.DISHONEST, explanation="it was opened a second time while it was open")
-        return judge_reader(self, result) if isinstance(operation, Read) else None
+        return judge_reader(self, result, promised) if isinstance(operation, Read) else None
 
     def _begins(self, name: str, subscriber: Subscriber, position: object) -> Fault | None:
         if not isinstance(position, int) or not subscriber.start <= position <= subscriber.start_max:
@@ -260,6 +282,8 @@ class History(Allowed):
                 self.log.withdraw(len(payloads(op_index, operation)), op_index)
                 self.log.removable = before[0]
                 return None
+        elif isinstance(operation, Read) and self.log.removable > before[2]:
+            return None  # what it was about to read is being cleaned
         elif name in self.subscribers and isinstance(operation, Activate | Poll):
             if isinstance(operation, Activate):
                 self.subscribers[name].held = []
@@ -313,14 +337,26 @@ class History(Allowed):
         why = f"records got the sequence numbers {sorted(self.log.landed)} with nothing before them"
         return Fault(kind=Violation.HOLE, explanation=why)
 
+    def _cleaned(self, first: int) -> Fault | None:
+        """Records below ``first`` were cleaned. Who was registered meanwhile, and was not waited for, begins there."""
+        for name in self.beginning:
+            subscriber = self.subscribers[name]
+            subscriber.start = subscriber.start_max = max(subscriber.start, first)
+        fault = self._moved(first)
+        if self.exact and not (self.cleaning or self.retention.drops):
+            self.log.removable = self.log.removed
+        return fault
+
     def _moved(self, first: int, removable_before: int | None = None) -> Fault | None:
         """Records below ``first`` are gone, durably; what else might have been is not, if it was known before."""
         if first > self.log.removable:
             why = f"records are left from {first} on; only those below {self.log.removable} may be gone"
             return Fault(kind=Violation.EARLY_CLEANUP, explanation=why)
         self.lost += lost(self.subscribers.values(), range(self.first, first))
-        for subscriber in self.subscribers.values():
+        for name, subscriber in self.subscribers.items():
             subscriber.skip(first)
+            if name in self.beginning and self.retention.drops:  # it was skipped ahead, or it began behind that
+                subscriber.vague, self.exact = True, False
         self.log.remove(first)
         if removable_before is not None:
             self.log.removable = max(removable_before, first)
@@ -347,13 +383,15 @@ class History(Allowed):
             subscriber.dismissible = False
         return fault
 
-    def _polled(self, name: str, count: int, given: list[Record]) -> Fault | None:
+    def _polled(self, name: str, count: int, given: list[Record], before: list[int]) -> Fault | None:
+        """``before``: the marks of the log when it began; others may have moved them since."""
         subscriber = self.subscribers[name]
         subscriber.given_again(sequence for sequence, _ in given)
         may = subscriber.expected(count, range(self.first, len(self.log.records)))
-        must = subscriber.expected(count, range(self.first, self.log.floor))
+        promised, shown, _, first = before
+        must = subscriber.expected(count, range(self.first, max(promised, shown)))
         positions = [sequence for sequence, _ in given]
-        if subscriber.vague or self.log.unsettled:
+        if subscriber.vague or self.log.unsettled or self.first != first:
             subscriber.give(positions)
             return None
         if positions and self.exact and subscriber.untold and self.handles.get(name):
@@ -420,11 +458,11 @@ class History(Allowed):
         self.log = log
         self.log.adopt(span[1], promise=self.traits.promise_reads)
         self.clock.cut(span[1])
+        self.subscribers = present(self, observed, span[1])
         self.lost += lost(self.subscribers.values(), range(self.first, span[0]))
         self.first = span[0]
-        registered = observed.registered
-        self.subscribers = {n: s for n, s in self.subscribers.items() if registered is None or n in registered}
         self.asked, self.handles, self.together = {}, dict.fromkeys(self.subscribers, False), False
+        self.cleaning, self.beginning = set(), set()
         for name, subscriber in self.subscribers.items():
             given = {position for position, _ in observed.deliveries.get(name, ())}
             subscriber.adopt(given, range(*span), promise=False)

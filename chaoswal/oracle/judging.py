@@ -1,5 +1,7 @@
 """The quick comparison: whether what a recovered engine shows is allowed."""
 
+from collections.abc import Collection
+
 from chaoswal.engines.adapter import Record
 from chaoswal.models.subscribers import Subscriber, lost
 from chaoswal.oracle.allowed import Allowed
@@ -62,28 +64,33 @@ def compare(allowed: Allowed, observed: Observed) -> Fault | None:
     fault = _judge_names(allowed, observed)
     if fault:
         return fault
+    there = present(allowed, observed, span[1])
     for name, given in observed.deliveries.items():
-        if name in allowed.subscribers:
-            subscriber = _begun(allowed.subscribers[name], given, span[1])
-            fault = _judge_deliveries(name, subscriber, log.records, range(*span), given)
-            fault = fault or _judge_counts(allowed, name, subscriber, observed, span)
+        if name in there:
+            fault = _judge_deliveries(name, there[name], log.records, range(*span), given)
+            fault = fault or _judge_counts(allowed, name, there[name], observed, span)
             if fault:
                 return fault
-    return _judge_losses(allowed, observed, span[0])
+    return _judge_losses(allowed, there.values(), observed, span[0])
 
 
-def judge_reader(allowed: Allowed, given: list[Record]) -> Fault | None:
-    """The violation in what somebody is shown who only reads, while the engine runs; it promises nothing more."""
+def judge_reader(allowed: Allowed, given: list[Record], before: list[int]) -> Fault | None:
+    """The violation in what somebody is shown who only reads, while the engine runs; it promises nothing more.
+
+    ``before``: the marks of the log when it began; others may have moved them since.
+    """
+    log = allowed.log.copy()
+    log.promised, log.shown, log.removed, _ = before
     after = given[-1][0] + 1 if given else None
-    shown = Observed(records=[payload for _, payload in given], next_position=after)
+    seen = Observed(records=[payload for _, payload in given], next_position=after)
     numbers = [number for number, _ in given]
-    if numbers == list(range(after - len(given), after) if after else []) and allowed.log.settled(shown.records, after):
+    if numbers == list(range(after - len(given), after) if after else []) and log.settled(seen.records, after):
         return None
     end = after or allowed.first
-    if end < allowed.log.floor:
-        why = f"a reader is shown nothing from record {end} on, though all below {allowed.log.floor} are promised"
+    if end < log.floor:
+        why = f"a reader is shown nothing from record {end} on, though all below {log.floor} are promised"
         return Fault(kind=Violation.STUCK, explanation=why)
-    return explain_log(allowed.log.likeliest(shown.records), shown)
+    return explain_log(log.likeliest(seen.records), seen)
 
 
 def _judge_names(allowed: Allowed, observed: Observed) -> Fault | None:
@@ -114,23 +121,28 @@ def _judge_counts(
     return Fault(kind=Violation.DISHONEST, explanation=why.format(name, *told, *right))
 
 
-def _judge_losses(allowed: Allowed, observed: Observed, first: int) -> Fault | None:
+def _judge_losses(
+    allowed: Allowed, subscribers: Collection[Subscriber], observed: Observed, first: int
+) -> Fault | None:
     if observed.lost is None or not allowed.exact:
         return None
-    right = allowed.lost + lost(allowed.subscribers.values(), range(allowed.first, first))
+    right = allowed.lost + lost(subscribers, range(allowed.first, first))
     if observed.lost == right:
         return None
     why = f"{observed.lost} records are said to have been dropped unfinished; it was {right}"
     return Fault(kind=Violation.DISHONEST, explanation=why)
 
 
-def _begun(subscriber: Subscriber, given: list[Record], stop: int) -> Subscriber:
-    """The subscriber; a copy that knows where it begins, if only what it is given tells."""
-    if subscriber.start_max == subscriber.start:
-        return subscriber
-    copy = subscriber.copy()
-    copy.begin([position for position, _ in given], stop)
-    return copy
+def present(allowed: Allowed, observed: Observed, stop: int) -> dict[str, Subscriber]:
+    """The subscribers there are; those of which only what they are given tells where they begin know it then."""
+    found = {}
+    for name, subscriber in allowed.subscribers.items():
+        if observed.registered is None or name in observed.registered:
+            found[name] = subscriber
+            if subscriber.start_max > subscriber.start:
+                found[name] = subscriber.copy()
+                found[name].begin([position for position, _ in observed.deliveries.get(name, ())], stop)
+    return found
 
 
 def _judge_deliveries(

@@ -35,9 +35,15 @@ def image(wal: bytes, segment: bytes = b"s") -> Image:
 WAL, SEGMENT = 1, 2
 
 
-def five(inode: int = WAL) -> dict[int, list[Write]]:
-    """Five appends of five bytes each, one behind the other."""
-    return {n: [Write(inode=inode, offset=5 * n, data=FRAMES[5 * n : 5 * n + 5], site="")] for n in range(5)}
+def writes(*calls: int, inode: int = WAL, zeros: int = 0) -> list[tuple[frozenset[int], Write]]:
+    """Appends of five bytes each, one behind the other, by these calls."""
+    data = [FRAMES[5 * n : 5 * n + 5] + bytes(zeros) for n in range(len(calls))]
+    return [(frozenset({calls[n]}), Write(inode=inode, offset=5 * n, data=data[n], site="")) for n in range(len(calls))]
+
+
+def five(inode: int = WAL) -> list[tuple[frozenset[int], Write]]:
+    """Five of them."""
+    return writes(0, 1, 2, 3, 4, inode=inode)
 
 
 def test_writes_go_with_the_operation_they_were_made_in() -> None:
@@ -45,7 +51,18 @@ def test_writes_go_with_the_operation_they_were_made_in() -> None:
         return Write(inode=1, offset=offset, data=b"x", site="")
 
     events: list[Event] = [write(0), Begin(op_index=3), write(1), write(2), End(op_index=3, result=""), write(3)]
-    assert written(events) == {3: [write(1), write(2)]}
+    assert written(events) == [(frozenset({3}), write(1)), (frozenset({3}), write(2))]
+
+
+def test_of_several_at_once_each_may_have_written_it() -> None:
+    """So one is whole only if what all of them have written is."""
+    one, other = ((frozenset({0, 1}), write) for _, write in five()[:2])
+    began: list[Event] = [Begin(op_index=0), Begin(op_index=1), one[1], other[1]]
+    ended: list[Event] = [End(op_index=number, result="0") for number in (0, 1)]
+    assert written([*began, *ended]) == [one, other]
+    made = [one, other, *five()[2:]]
+    assert conceded(history_of(FIVE), image(FRAMES), image(FRAMES[:8]), made) == 0
+    assert conceded(history_of(FIVE), image(FRAMES), image(FRAMES[:12]), made) == 2
 
 
 @pytest.mark.parametrize(
@@ -88,23 +105,23 @@ def test_an_engine_that_names_no_torn_tails_is_conceded_nothing() -> None:
 def test_records_testify_to_what_was_promised_before_them() -> None:
     lazy = Traits(promise=frozenset({"sync"}), reports=frozenset({"Corrupt"}), torn_tails=("*.wal",))
     synced = history_of([Append(size=4), Append(size=4), Sync(), Append(size=4), Append(size=4), Sync()], lazy)
-    writes = {op: five()[n] for n, op in enumerate((0, 1, 3, 4))}
+    made = writes(0, 1, 3, 4)
     assert synced.log.floor == 4
-    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:15] + b"X" * 5), writes) == 3
-    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:10] + b"X" * 5 + FRAMES[15:20]), writes) == 2
-    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:5] + b"X" * 5 + FRAMES[10:20]), writes) == 4
-    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:10]), writes) == 2
-    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:3]), writes) == 0
+    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:15] + b"X" * 5), made) == 3
+    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:10] + b"X" * 5 + FRAMES[15:20]), made) == 2
+    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:5] + b"X" * 5 + FRAMES[10:20]), made) == 4
+    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:10]), made) == 2
+    assert conceded(synced, image(FRAMES[:20]), image(FRAMES[:3]), made) == 0
 
 
 def test_records_that_lie_elsewhere_are_owed() -> None:
-    writes = five() | {0: five(SEGMENT)[0], 1: five(SEGMENT)[1]}
-    assert conceded(history_of(FIVE), image(FRAMES), image(b""), writes) == 2
+    made = [*five(SEGMENT)[:2], *five()[2:]]
+    assert conceded(history_of(FIVE), image(FRAMES), image(b""), made) == 2
 
 
 def test_what_a_later_call_wrote_over_counts_no_more() -> None:
     """A file that grows by zeros: each write but the last ends in zeros that the next one takes."""
-    grown = {n: [Write(inode=WAL, offset=5 * n, data=FRAMES[5 * n : 5 * n + 5] + bytes(9), site="")] for n in range(5)}
+    grown = writes(*range(5), zeros=9)
     before = image(FRAMES + bytes(9))
     assert conceded(history_of(FIVE), before, image(FRAMES[:20] + b"X" * 14), grown) == 4
     assert conceded(history_of(FIVE), before, image(FRAMES[:18] + b"X" * 16), grown) == 3
@@ -114,9 +131,9 @@ def test_what_a_later_call_wrote_over_counts_no_more() -> None:
 def test_a_subscriber_testifies_unless_it_may_be_damaged_itself() -> None:
     history = history_of([Subscribe(name="s"), *FIVE])
     history.subscribers["s"].promised = {0, 1, 2}
-    writes = {n + 1: of for n, of in five().items()}
-    assert conceded(history, image(FRAMES), image(b""), writes) == 3
-    assert conceded(history, image(FRAMES), image(b"", b"other"), writes) == 0
+    made = writes(1, 2, 3, 4, 5)
+    assert conceded(history, image(FRAMES), image(b""), made) == 3
+    assert conceded(history, image(FRAMES), image(b"", b"other"), made) == 0
 
 
 # -- reports -------------------------------------------------------------------------------------------------------
