@@ -92,7 +92,8 @@ class ReplacesBeforeReplaying(Recovery):
         wal = super().settle_tail(REPLACE if verb == FINALIZE else verb, tail, segments)
         for payload, count in frames_of(tail):
             wal.append((payload,), count)
-        wal.sync_all()
+        if not wal.held:
+            wal.sync_all()
         return wal
 
 

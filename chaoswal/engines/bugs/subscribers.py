@@ -46,7 +46,7 @@ class DeliversUnsynced(Log):
     parts = Parts(wal_file=ReadsAll)
 
     def _durable(self) -> int:
-        return self._wal.next
+        return super()._durable() if self._wal.held else self._wal.next  # what is held has not been written at all
 
 
 @bug("cleanup-ignores-slowest", kinds="early-cleanup unopenable", profiles=ANY)
@@ -91,7 +91,7 @@ class CleanupNotSynced(ManifestBirth):
             super().sync_directory()
 
 
-@bug("claim-not-released-after-crash", kinds="cursor-ahead stuck", profiles=ANY)
+@bug("claim-not-released-after-crash", kinds="cursor-ahead stuck dishonest", profiles=ANY)
 class KeepsClaims(Feed):
     """What somebody held at the crash is never given to anybody again: Sidekiq's basic fetch."""
 
