@@ -127,7 +127,7 @@ WRONG: tuple[tuple[str, type[Log], str], ...] = (
     (DROPS, _CountsAfterwards, "dishonest unopenable"),
     (AGES, _with(cleaner=_ExpiresAll), "early-cleanup"),
     (SKIPS, _with(limits=_SkipsAll), "cursor-ahead"),
-    (FORGETS, _with(limits=_SkipsInTime), "cursor-lost"),
+    (FORGETS, _with(limits=_SkipsInTime), "cursor-lost dishonest"),
     (FULL, _FullTooEarly, "stuck"),
     (PLAIN, _UnregistersInMemory, "resurrected cursor-lost unopenable"),
 )
