@@ -35,6 +35,8 @@ CALLS = [
     "rename",
     "unlink",
     "mkdir",
+    "link",
+    "rmdir",
     "close",
     "lock",
 ]

@@ -9,7 +9,7 @@ the change. A sync records its begin and its end, so that what others do in betw
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import CodeType
 from typing import Any
 
@@ -24,6 +24,7 @@ from chaoswal.trace import (
     Create,
     End,
     Event,
+    Link,
     MakeDirectory,
     Rename,
     SyncBegin,
@@ -118,6 +119,8 @@ class MemoryVfs:
             self._recorder.synced = {inode: data for inode, data in self.disk.view.contents.items() if data is not None}
         self._log = self._recorder.log
         self._called = self._recorder.called
+        self.unseen = ""
+        """Why not all that was done to this disk has been seen, if so."""
 
     # -- what the checker asks -------------------------------------------------------------------------------
 
@@ -190,19 +193,25 @@ class MemoryVfs:
         if node.data is None and to.startswith(path + "/"):
             raise _error(errno.EINVAL, to)
         standing = self._names.get(target)
+        if standing == node.inode:
+            return  # two names of one file: rename(2) leaves both
         if standing is not None:
             self._check_replaced(node, self._nodes[standing], to)
         del self._names[at]
         self._names[target] = node.inode
         self._log.append((Rename, *at, *target, node.inode, _frame(1).f_code, _frame(1).f_lasti))
 
-    @staticmethod
-    def _check_replaced(node: _Node, standing: _Node, to: str) -> None:
-        """A file replaces a file; that a directory replaces an empty one is not simulated."""
-        if standing.data is None:
-            raise _error(errno.EISDIR if node.data is not None else errno.ENOTEMPTY, to)
-        if node.data is None:
+    def _check_replaced(self, node: _Node, standing: _Node, to: str) -> None:
+        """A file replaces a file, a directory an empty one."""
+        if standing.data is None and node.data is not None:
+            raise _error(errno.EISDIR, to)
+        if standing.data is not None and node.data is None:
             raise _error(errno.ENOTDIR, to)
+        self._check_empty(standing, to)
+
+    def _check_empty(self, node: _Node, path: str) -> None:
+        if node.data is None and any(directory == node.inode for directory, _ in self._names):
+            raise _error(errno.ENOTEMPTY, path)
 
     def unlink(self, path: str) -> None:
         self._called("unlink", path)
@@ -234,6 +243,53 @@ class MemoryVfs:
         self._locks[path] = owner
         previous, self._died = self._died, ""
         return MemoryLock(self._locks, path, previous)
+
+    # -- what code that was not written for a Vfs may ask besides ----------------------------------------------
+
+    def link(self, path: str, to: str) -> None:
+        """Give a file one more name, which must not exist (as link(2))."""
+        self._called("link", to)
+        node, at = self._node(path), self._place(to)
+        if node.data is None:
+            raise _error(errno.EPERM, path)
+        if at in self._names:
+            raise _error(errno.EEXIST, to)
+        self._names[at] = node.inode
+        self._log.append((Link, *at, node.inode, _frame(1).f_code, _frame(1).f_lasti))
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory (as rmdir(2))."""
+        self._called("rmdir", path)
+        node, at = self._node(path), self._place(path)
+        if node.data is not None:
+            raise _error(errno.ENOTDIR, path)
+        self._check_empty(node, path)
+        del self._names[at]
+        self._log.append((Unlink, *at, node.inode, _frame(1).f_code, _frame(1).f_lasti))
+
+    def inode(self, path: str) -> int:
+        """What a path leads to."""
+        return ROOT if not path else self._node(path).inode
+
+    def size(self, inode: int) -> int | None:
+        """The size of a file in bytes, whether it has a name or not; None of a directory."""
+        data = self._nodes[inode].data if inode != ROOT else None
+        return None if data is None else len(data)
+
+    def links(self, inode: int) -> Sequence[tuple[int, str]]:
+        """The names of a file or directory, as (directory inode, name)."""
+        return [at for at, standing in self._names.items() if standing == inode]
+
+    def entries(self, directory: int) -> dict[str, int]:
+        """The names in a directory, with what they stand for."""
+        return {name: inode for (parent, name), inode in self._names.items() if parent == directory}
+
+    def attribute(self, start: int, code: CodeType, lasti: int) -> None:
+        """Give another call site to the events since number ``start``: for who asks in the name of somebody else."""
+        log = self._log
+        for place in range(start, len(log)):
+            if isinstance(log[place][-2:][0], CodeType):
+                log[place] = (*log[place][:-2], code, lasti)
 
     # -- below -----------------------------------------------------------------------------------------------
 
@@ -272,6 +328,11 @@ class MemoryFile:
         self._writable = write
         self._open = True
         recorder.held.append(path)
+
+    @property
+    def inode(self) -> int:
+        """The number of the file."""
+        return self._node.inode
 
     def read(self, offset: int, length: int) -> bytes:
         recorder, through = self._recorder, length
@@ -383,7 +444,7 @@ _UNSEEN = frozenset({Begin, End, SyncBegin, SyncEnd})
 
 _FIELDS: dict[type, tuple[str, ...]] = {
     kind: tuple(kind.__slots__)
-    for kind in (Begin, Create, End, MakeDirectory, Rename, SyncBegin, SyncEnd, Truncate, Unlink, Write)
+    for kind in (Begin, Create, End, Link, MakeDirectory, Rename, SyncBegin, SyncEnd, Truncate, Unlink, Write)
 }
 
 
