@@ -153,6 +153,8 @@ class Player:
         return stream.mode, stream.seekable()
 
     def do_call(self, name: str, slot: int, *arguments: Any) -> object:
+        if name == "lseek" and stat.S_ISDIR(os.fstat(self.numbers.get(slot, -1)).st_mode):
+            return None  # there each file system has its own numbers
         result = getattr(os, name)(self.numbers.get(slot, -1), *arguments)
         match name:
             case "fstat":
@@ -163,8 +165,8 @@ class Player:
                 return self.put((slot + 1) % 4, result)
             case "listdir":
                 return sorted(result)
-            case "fstatvfs" | "lseek" if name == "fstatvfs" or not self.whole(self.numbers[slot]):
-                return None  # of a directory each file system makes its own numbers
+            case "fstatvfs":
+                return None
             case _:
                 return result
 
