@@ -55,7 +55,7 @@ STEPS = st.one_of(
     st.tuples(st.just("call"), st.just("pwritev"), slots, st.lists(data, max_size=2), st.integers(0, 5_000)),
     st.tuples(st.just("call"), st.just("lseek"), slots, st.integers(-20, 9_000), st.integers(0, 2)),
     st.tuples(st.just("call"), st.just("posix_fallocate"), slots, st.integers(0, 9_000), sizes),
-    st.tuples(st.just("readv"), slots, st.lists(st.integers(0, 20), max_size=3)),
+    st.tuples(st.just("readv"), slots, st.lists(st.integers(1, 20), min_size=1, max_size=3)),
     st.tuples(st.just("copy"), st.sampled_from(("sendfile", "copy_file_range")), slots, slots, sizes),
     st.tuples(st.just("method"), slots, st.sampled_from(("read", "readline", "flush", "tell", "close", "truncate"))),
     st.tuples(st.just("method"), slots, st.sampled_from(("read", "seek", "truncate")), sizes),
