@@ -193,7 +193,7 @@ class Gate:
         campaign = killloop.Campaign(
             engine=plan.engine,
             factory=factory,
-            faults=killloop.FAULTS if factory.simulated else killloop.FAULTS[:1],
+            faults=killloop.FAULTS if factory.takes_vfs else killloop.FAULTS[:1],
             profile=EXT4_ORDERED.name,
             seed=plan.seed,
             cycles=None,

@@ -17,7 +17,7 @@ from chaoswal.disk.faults import FaultPlan
 from chaoswal.disk.image import Image
 from chaoswal.disk.profiles import Profile
 from chaoswal.disk.rot import Damage, Past
-from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.engines.registry import RECORDER, EngineRef, Factory
 from chaoswal.errors import Inconclusive, UsageError
 from chaoswal.oracle import History, Traits
 from chaoswal.oracle.damage import conceded, written
@@ -75,9 +75,18 @@ class Lived:
 
 
 def ready(engine: EngineRef) -> tuple[Factory, Traits]:
-    """The engine, and what it promises; UsageError where it cannot be opened."""
+    """The engine, and what it promises; UsageError where it cannot be opened.
+
+    Where the recorder that its adapter names cannot see all that it does, it is run by the one that sees more.
+    """
     factory = engine.factory()
-    return factory, promises(factory)
+    try:
+        return factory, promises(factory)
+    except Inconclusive:
+        if RECORDER in dict(engine.options) or not factory.simulated:
+            raise
+        factory = factory.handed_over()
+        return factory, promises(factory)
 
 
 def simulated(engine: EngineRef) -> tuple[Factory, Traits]:

@@ -15,9 +15,8 @@ from typing import Self
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.faults import FaultPlan
-from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.registry import Factory
-from chaoswal.errors import EngineFault, StepLimit
+from chaoswal.errors import EngineFault, Inconclusive, StepLimit
 from chaoswal.ops import Operation, Together, Wait, company
 from chaoswal.oracle import ERROR, Observed, Traits
 from chaoswal.trace import Event
@@ -69,17 +68,17 @@ class Session:
         own, it lives under a scheduler, and must be ended. ``faults``: what strikes, or is counted, from the first call
         of the opening on. ``reverts``: what a failed sync does to the file, as the profile in force says.
         """
-        self._factory = factory
         self._scheduler = Scheduler(generation, switches=()) if together or factory.threaded else None
         self._runtime: Runtime = self._scheduler or StillRuntime(generation)
-        self._driver = Driver(self._open)
         self._points: dict[int, Sequence[Point]] = {}
         self._faults = faults
         step = self._scheduler.step if self._scheduler else None
         self.vfs = MemoryVfs(disk, step=step, faults=faults, reverts=reverts)
+        self._driver = Driver(partial(factory.open_simulated, self.vfs, self._runtime))
         if self._scheduler:
             self._scheduler.begin()
         self.observed = look(self._driver, names)
+        self._all_seen()
         self.opened = len(self.vfs)
         self._struck = faults is not None and bool(faults.fired)
         if faults is not None:
@@ -101,6 +100,11 @@ class Session:
         """What the engine promises; whatever it raises where it cannot be opened."""
         return traits_of(self._driver.engine)
 
+    def _all_seen(self) -> None:
+        """Nothing is said of a disk to which something was done that was not seen."""
+        if self.vfs.unseen:
+            raise Inconclusive(self.vfs.unseen)
+
     def arm(self, fault: DiskFault) -> None:
         """Let a fault strike from now on, counting calls from here."""
         if self._faults is None:
@@ -108,12 +112,11 @@ class Session:
             self.vfs.inject(self._faults)
         self._faults.arm(fault)
 
-    def _open(self) -> LogEngine:
-        return self._factory.open_simulated(self.vfs, self._runtime)
-
     def probe(self) -> Fault | None:
         """Whether the engine appends and reads on; call it last, for it writes."""
-        return probe_behind(self._driver, self.observed)
+        fault = probe_behind(self._driver, self.observed)
+        self._all_seen()
+        return fault
 
     def close(self) -> None:
         """Close the engine; whatever it raises passes through."""
@@ -168,6 +171,7 @@ class Session:
 
     def run(self) -> Run:
         """What happened so far."""
+        self._all_seen()
         return Run(
             start=self.vfs.disk,
             events=self.vfs.events(),

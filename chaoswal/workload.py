@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from chaoswal.engines.adapter import LogEngine, Record, Subscription
-from chaoswal.errors import HarnessFault, StepLimit
+from chaoswal.errors import HarnessFault, Inconclusive, StepLimit
 from chaoswal.ops import (
     CONCURRENT,
     Ack,
@@ -61,6 +61,7 @@ _OPTIONAL = (
     "next_sequence",
     "lock_errors",
     "read_outside",
+    "concurrent",
 )
 
 
@@ -69,7 +70,7 @@ def traits_of(engine: LogEngine) -> Traits:
     return Traits(
         promise=frozenset(engine.promise.split()),
         promise_reads=bool(getattr(engine, "promise_reads", False)),
-        capabilities=frozenset(name for name in _OPTIONAL if hasattr(engine, name)),
+        capabilities=frozenset(name for name in _OPTIONAL if getattr(engine, name, False)),
         retention=tuple(_retention(engine).items()),
         refusals=frozenset(getattr(engine, "refusals", ())),
         locks=frozenset(getattr(engine, "lock_errors", ())),
@@ -120,7 +121,7 @@ class Driver:
         """Ask for one operation; the text form of its result, or of the error it raised."""
         try:
             return repr(self._perform(op_index, operation))
-        except HarnessFault:
+        except (HarnessFault, Inconclusive):
             raise
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is an observation, judged by the oracle
             return f"{ERROR}{type(error).__name__}: {error}"
@@ -271,7 +272,7 @@ def contained(act: Callable[[], Fault | None], observed: Observed) -> Fault | No
         return act()
     except StepLimit as error:
         return Fault(kind=Violation.HUNG, explanation=str(error))
-    except HarnessFault:
+    except (HarnessFault, Inconclusive):
         raise
     except Exception as error:  # noqa: BLE001 - whatever an engine raises in recovery is an observation
         observed.raised = type(error).__name__
@@ -381,7 +382,7 @@ class Generator:
             weights["wait"] = self._chance.choice([0, 2])
         weights |= self._rarest(capabilities, seed, reopen=reopen)
         self._crowd = random.Random(f"crowd:{seed}")
-        self._crowds = self._crowd.random() < 0.3
+        self._crowds = self._crowd.random() < 0.3 and "concurrent" in capabilities
         self._rotates = "rotate" in capabilities
         self._words, self._weights = list(weights), list(weights.values())
         self._chance = chance or self._chance

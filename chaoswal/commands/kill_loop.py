@@ -99,7 +99,7 @@ def _plan(arguments: argparse.Namespace) -> Campaign:
 def _faults(asked: str, profile: str, factory: Factory) -> tuple[str, ...]:
     faults = words.listed("--faults", asked, FAULTS)
     beyond = [word for word in faults if word != "kill"]
-    if beyond and not factory.simulated:
+    if beyond and not factory.takes_vfs:
         raise UsageError(
             f"--faults {','.join(beyond)}: the engine {factory.name!r} takes no vfs, so what it has written and not "
             "synced is not known, and nothing of it can be lost honestly; use --faults kill"

@@ -80,6 +80,9 @@ class LogEngine(MinimalEngine, Protocol):
     runner: str
     """Without a ``vfs``: what opens it on an image, ``forked`` (the default), ``fresh`` or ``in-process``."""
 
+    recorder: str
+    """``"patched"`` or ``"syscalls"`` (the default): without a ``vfs``: how it is run where disks are crashed."""
+
     places: dict[str, str]
     """Globs of files to the place in the engine that works on them, for naming where a kill landed."""
 

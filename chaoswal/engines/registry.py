@@ -14,18 +14,28 @@ from pathlib import Path
 from typing import Any, cast
 
 from chaoswal.engines.adapter import LogEngine
-from chaoswal.errors import UsageError
+from chaoswal.errors import HarnessFault, UsageError
+from chaoswal.patched.opening import open_patched
+from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.protocol import Vfs
 from chaoswal.vfs.runtime import Runtime
 
 REGISTERED = {
     "wal": "chaoswal.engines.wal:WalEngine",
     "sqlite": "chaoswal.engines.sqlite:SqliteEngine",
+    "dbm.dumb": "chaoswal.engines.dumb:DumbEngine",
+    "persist-queue": "chaoswal.engines.persist_queue:PersistQueueEngine",
 }
 """The engines that ship."""
 
 BUG = "bug"
 """The option that plants a bug of the zoo in the builtin engine."""
+
+RECORDER = "recorder"
+"""The option that says how an engine that takes no ``vfs`` is run; without, its adapter does (``recorder``)."""
+
+PATCHED, SYSCALLS = RECORDERS = "patched", "syscalls"
+"""As unmodified Python on the simulated disk; or on real directories, watched by strace, as everything can be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +78,7 @@ class EngineRef:
         kind = _load(self.name)
         if BUG in options:
             kind = _with_bug(self.name, options.pop(BUG))
-        return Factory(kind=kind, options=options, name=str(self))
+        return Factory(kind=kind, options=options, name=str(self), recorder=_recorder(kind, options))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +88,17 @@ class Factory:
     kind: Callable[..., Any]
     options: Mapping[str, str]
     name: str
+    recorder: str = SYSCALLS
+
+    @property
+    def takes_vfs(self) -> bool:
+        """Whether it does its file work through a ``vfs``, whatever that may be."""
+        return bool(getattr(self.kind, "takes_vfs", False))
 
     @property
     def simulated(self) -> bool:
-        """Whether it runs on a simulated disk: it takes a ``vfs``."""
-        return bool(getattr(self.kind, "takes_vfs", False))
+        """Whether it runs on a simulated disk: it takes a ``vfs``, or what it asks of the machine is caught."""
+        return self.takes_vfs or self.recorder == PATCHED
 
     @property
     def threaded(self) -> bool:
@@ -99,12 +115,32 @@ class Factory:
         return replace(self, options={**self.options, **chosen}, name=f"{self.name} {shlex.join(words)}")
 
     def open_simulated(self, vfs: Vfs, runtime: Runtime) -> LogEngine:
-        """Open it on a simulated (or noted) disk."""
-        return cast("LogEngine", self.kind(vfs=vfs, runtime=runtime, **self.options))
+        """Open it on a simulated (or, if it takes a ``vfs``, noted) disk.
+
+        Inconclusive where it is seen to go past it.
+        """
+        if self.takes_vfs:
+            return cast("LogEngine", self.kind(vfs=vfs, runtime=runtime, **self.options))
+        if not isinstance(vfs, MemoryVfs):
+            raise HarnessFault(f"{self.name} takes no vfs, and was given one that is not in memory")
+        return cast("LogEngine", open_patched(self.kind, vfs, self.options))
+
+    def handed_over(self) -> "Factory":
+        """The same engine on real directories."""
+        words = EngineRef.parse(self.name).with_options(**{RECORDER: SYSCALLS})
+        return replace(self, recorder=SYSCALLS, name=str(words))
 
     def open_directory(self, directory: str) -> LogEngine:
         """Open it on a real directory."""
         return cast("LogEngine", self.kind(directory, **self.options))
+
+
+def _recorder(kind: Callable[..., Any], options: dict[str, str]) -> str:
+    """Which recorder an engine is run by; the option that says so is taken out."""
+    chosen = options.pop(RECORDER, getattr(kind, RECORDER, SYSCALLS))
+    if chosen not in RECORDERS:
+        raise UsageError(f"there is no recorder {chosen!r}: there are {', '.join(RECORDERS)}")
+    return str(chosen)
 
 
 def _with_bug(name: str, bug: str) -> Callable[..., Any]:

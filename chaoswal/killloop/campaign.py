@@ -160,7 +160,7 @@ class Killing:
         campaign, tally = self._campaign, self._tally
         verdict, exit_code, reason = _verdict(tally, self._findings, interrupted=interrupted)
         progress = self._progress(tally)
-        unseen = "" if campaign.factory.simulated else "; what a power cut would lose: NOT MEASURED"
+        unseen = "" if campaign.factory.takes_vfs else "; what a power cut would lose: NOT MEASURED"
         for found in self._findings:
             self._listen(found)
         self._listen(

@@ -163,7 +163,7 @@ class _Child:
         self._note = task.notes.note
         self._trigger = Trigger(order.plan, task.notes, order.places)
         self._open: Callable[[], LogEngine] = partial(task.factory.open_directory, order.root)
-        if task.factory.simulated:
+        if task.factory.takes_vfs:
             names, inode = order.names, order.next_inode
             vfs = NotedVfs(order.root, self._trigger, names=names, next_inode=inode, tickets=order.tickets)
             self._open = partial(task.factory.open_simulated, vfs, SteadyRuntime())

@@ -104,7 +104,7 @@ class Life:
         self.root = root
         self.engine = engine
         self.factory = engine.factory()
-        self.ground = Ground(root) if self.factory.simulated else None
+        self.ground = Ground(root) if self.factory.takes_vfs else None
         self.operations: list[Operation] = []
         self.history: History | None = None
         self.offers: Offers | None = None

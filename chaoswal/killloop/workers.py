@@ -179,7 +179,7 @@ def _try(factory: Factory, directory: str, sender: Any, parent: int) -> None:
     deafen()
     die_with(parent)
     try:
-        if factory.simulated:
+        if factory.takes_vfs:
             factory.open_simulated(RealVfs(directory), RealRuntime())
         else:
             factory.open_directory(directory)

@@ -26,6 +26,9 @@ FIRST_DESCRIPTOR = 1 << 30
 REMEMBERED = 64
 """So many disks are remembered, for what is still done to them once they have been judged."""
 
+LIMBO_EVENTS = 1_000
+"""When so much has been done to the disk of all that are forgotten, another takes its place."""
+
 _frame = sys._getframe  # noqa: SLF001 - the cheapest way to a call site; public in all but its name
 _BYTES_PREFIX = os.fsencode(PREFIX)
 _HERE = os.path.join(os.path.dirname(__file__), "")
@@ -101,6 +104,7 @@ class Place:
 
 
 _mounts: OrderedDict[str, Mount] = OrderedDict()
+_forgotten: set[int] = set()
 _numbers = itertools.count()
 _next_descriptor = itertools.count(FIRST_DESCRIPTOR)
 _descriptors: dict[int, OpenFile] = {}
@@ -117,7 +121,19 @@ def mounted(vfs: MemoryVfs) -> Mount:
         _, forgotten = _mounts.popitem(last=False)
         for descriptor in [number for number, file in _descriptors.items() if file.mount is forgotten]:
             del _descriptors[descriptor]
+            _forgotten.add(descriptor)
     return mount
+
+
+def _limbo() -> Mount:
+    """A disk for the destructors of engines whose own is forgotten."""
+    global _lost  # noqa: PLW0603 - a new one, now and then
+    if _lost is None or len(_lost.vfs) > LIMBO_EVENTS:
+        _lost = Mount(MemoryVfs(), f"{PREFIX}/forgotten")
+    return _lost
+
+
+_lost: Mount | None = None
 
 
 def all_mounts() -> list[Mount]:
@@ -145,16 +161,15 @@ def is_simulated(path: object) -> bool:
 def place_of(path: Any, directory: int | None = None) -> Place | None:
     """The place that a path, or an open file, stands for; None where that is not on a simulated disk.
 
-    ``directory``: the descriptor that a relative path starts from. FileNotFoundError where the disk is gone.
+    ``directory``: the descriptor that a relative path starts from. A disk that was forgotten is as good as an empty one
+    for what its engine still does in its destructors.
     """
     if isinstance(path, int):
         return _place_of_descriptor(path) if path >= FIRST_DESCRIPTOR else None
     if is_simulated(path):
         text: str = os.fsdecode(path)
         number, _, rest = text[len(PREFIX) + 1 :].partition("/")
-        if number not in _mounts:
-            raise FileNotFoundError(errno.ENOENT, "there is no such simulated disk", text)
-        return _place(_mounts[number], rest)
+        return _place(_mounts.get(number) or _limbo(), rest)
     if directory is not None and directory >= FIRST_DESCRIPTOR and not os.fsdecode(path).startswith("/"):
         base = _place_of_descriptor(directory)
         return _place(base.mount, f"{base.path}/{os.fsdecode(path)}")
@@ -202,6 +217,9 @@ def open_file(number: int) -> OpenFile:
 
 def close_descriptor(number: int) -> None:
     """Give a descriptor back; the last one of a file closes it."""
+    if number in _forgotten:
+        _forgotten.discard(number)
+        return
     file = open_file(number)
     del _descriptors[number]
     file.descriptors -= 1
