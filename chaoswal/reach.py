@@ -81,7 +81,7 @@ class Reach:
 def _is_engine(file: str) -> bool:
     if file.startswith(_HARNESS):
         return file.startswith(_ENGINES)
-    return not file.startswith((*_LIBRARY, "<"))
+    return not file.startswith((*_LIBRARY, "<")) and f"{os.sep}pyfakefs{os.sep}" not in file
 
 
 @lru_cache(4096)

@@ -31,7 +31,7 @@ BLOCK_BYTES = 4096
 OLD_SECONDS = 86_400.0
 """So old is what was there when a disk was mounted."""
 
-BY_PYFAKEFS = ("chown", "lchown", "utime", "getxattr", "listxattr", "removexattr", "setxattr")
+BY_PYFAKEFS = ("chown", "utime", "getxattr", "listxattr", "removexattr", "setxattr")
 """The functions of ``os`` that are done by pyfakefs as they are, beside ``access``, which fails at nothing."""
 
 

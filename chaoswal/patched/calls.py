@@ -20,7 +20,6 @@ from chaoswal.patched.mounts import (
 from chaoswal.patched.unseen import refuse
 from chaoswal.vfs.memory import MemoryFile
 
-_SYNCING = os.O_SYNC | os.O_DSYNC
 _TEMPORARY = getattr(os, "O_TMPFILE", 0)
 _PIECE_BYTES = 1 << 20
 
@@ -37,8 +36,6 @@ def open_at(place: Place, flags: int, mode: int = 0o777) -> int:
     """open(2); files without a name are not offered, as on many file systems."""
     if _TEMPORARY and flags & _TEMPORARY == _TEMPORARY:
         raise error(errno.EOPNOTSUPP)
-    if flags & _SYNCING:
-        refuse("a file is opened so that every write is synced (O_SYNC, O_DSYNC)")
     mount = place.mount
     try:
         inode = place.inode
@@ -193,7 +190,11 @@ def _write_at(file: OpenFile, data: bytes, offset: int) -> int:
     if not data:
         return 0  # which changes nothing, not even the size
     attributes.touch(file.mount, file.inode)
-    return file.mount.do(target.write, offset, data)
+    count = file.mount.do(target.write, offset, data)
+    if file.flags & os.O_DSYNC:  # a bit of O_SYNC too
+        data_only = file.flags & os.O_SYNC != os.O_SYNC
+        file.mount.do(partial(target.sync_range, offset, count, data_only=data_only))
+    return count
 
 
 def seek(file: OpenFile, position: int, whence: int) -> int:

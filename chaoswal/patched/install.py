@@ -75,6 +75,7 @@ BY_FILE: Mapping[str, Function] = {
 
 BY_PLACE: Mapping[str, Function] = {
     "chmod": looking.change_mode,
+    "lchown": attributes.by_pyfakefs("chown"),
     "lstat": looking.status,
     "mkdir": calls.make_directory,
     "open": calls.open_at,

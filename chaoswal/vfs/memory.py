@@ -29,6 +29,7 @@ from chaoswal.trace import (
     Rename,
     SyncBegin,
     SyncEnd,
+    SyncRange,
     Truncate,
     Unlink,
     Write,
@@ -389,6 +390,13 @@ class MemoryFile:
         if synced and recorder.synced is not None:
             recorder.synced[node.inode] = bytes(self._data())
 
+    def sync_range(self, offset: int, size: int, *, data_only: bool) -> None:
+        """Make some bytes durable, as a write through O_DSYNC or O_SYNC does when it returns."""
+        recorder, frame = self._recorder, _frame(1)
+        recorder.tickets += 1
+        entry = (SyncRange, self._node.inode, offset, size, data_only, recorder.tickets, frame.f_code, frame.f_lasti)
+        recorder.log += [entry, (SyncEnd, self._node.inode, recorder.tickets, True)]
+
     def _revert(self, synced: bytes, code: CodeType, lasti: int) -> None:
         """The file system gives up the pages that it could not write: the file reads as it was last synced."""
         node, log = self._node, self._recorder.log
@@ -440,11 +448,13 @@ def _error(code: int, path: str) -> OSError:
     return OSError(code, os.strerror(code), path)
 
 
-_UNSEEN = frozenset({Begin, End, SyncBegin, SyncEnd})
+_UNSEEN = frozenset({Begin, End, SyncBegin, SyncEnd, SyncRange})
+
+_SYNCS = (SyncBegin, SyncEnd, SyncRange)
 
 _FIELDS: dict[type, tuple[str, ...]] = {
     kind: tuple(kind.__slots__)
-    for kind in (Begin, Create, End, Link, MakeDirectory, Rename, SyncBegin, SyncEnd, Truncate, Unlink, Write)
+    for kind in (Begin, Create, End, Link, MakeDirectory, Rename, *_SYNCS, Truncate, Unlink, Write)
 }
 
 
