@@ -81,7 +81,7 @@ class _Objects:
 @cache
 def _system() -> FakeFilesystem:
     system = FakeFilesystem(create_temp_dir=False)
-    system.create_dir(PREFIX)
+    system.create_dir(PREFIX.rstrip("/"))
     return system
 
 
@@ -139,7 +139,7 @@ def by_pyfakefs(name: str) -> Callable[..., Any]:
 
 def _shown(mount: Mount) -> FakeOsModule:
     """An ``os`` that sees this disk as it is now, and no other."""
-    top = _system().get_object(PREFIX)
+    top = _system().get_object(PREFIX.rstrip("/"))
     root = _objects_of(mount).bring_up()
     root.name, root.parent_dir = mount.root.rpartition("/")[2], weakref.ref(top)
     top.entries.clear()

@@ -7,6 +7,7 @@ or in a class, is found and replaced there too. Every function of ``os`` that ta
 simulated refuses those that are (``guarded``), the ones of coming versions of Python included.
 """
 
+import _thread
 import builtins
 import errno
 import fcntl
@@ -155,7 +156,7 @@ def _of_os() -> Iterator[tuple[ModuleType, str, Function]]:
         done |= set(table)
     yield os, "access", _or_false(_by_place(os.access, attributes.by_pyfakefs("access")))
     yield os, "closerange", _close_range(os.closerange)
-    yield os, "sync", _sync_all(os.sync)
+    yield os, "sync", _not_by_engines(os.sync, "os.sync, which does not say what it is meant for")
     for name, suspects in suspicious().items():
         if name not in done:
             yield os, name, _guarded(name, getattr(os, name), suspects)
@@ -167,6 +168,9 @@ def _of_others() -> Iterator[tuple[ModuleType, str, Function]]:
     opening = _open(io.open)
     yield io, "open", opening
     yield builtins, "open", opening
+    for name in ("start_new_thread", "start_joinable_thread"):
+        if hasattr(_thread, name):
+            yield _thread, name, _not_by_engines(getattr(_thread, name), "a thread, whose turns nobody orders")
 
 
 def suspicious() -> dict[str, list[tuple[int, str]]]:
@@ -279,11 +283,11 @@ def _close_range(real: Function) -> Function:
     return call
 
 
-def _sync_all(real: Function) -> Function:
-    def call() -> None:
+def _not_by_engines(real: Function, what: str) -> Function:
+    def call(*arguments: Any, **options: Any) -> Any:
         if asked_by_engine():
-            refuse("os.sync, which does not say what it is meant for")
-        real()
+            refuse(what)
+        return real(*arguments, **options)
 
     return call
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from chaoswal.vfs.memory import MemoryFile, MemoryVfs
 
-PREFIX = "/dev/null/chaoswal"
+PREFIX = "/dev/null/chaoswal/"
 """Everything below is simulated. To the machine it is below a file that is no directory, so nothing can be there."""
 
 FIRST_DESCRIPTOR = 1 << 30
@@ -116,7 +116,7 @@ def mounted(vfs: MemoryVfs) -> Mount:
         if known.vfs is vfs:
             return known
     number = str(next(_numbers))
-    mount = _mounts[number] = Mount(vfs, f"{PREFIX}/{number}")
+    mount = _mounts[number] = Mount(vfs, f"{PREFIX}{number}")
     if len(_mounts) > REMEMBERED:
         _, forgotten = _mounts.popitem(last=False)
         for descriptor in [number for number, file in _descriptors.items() if file.mount is forgotten]:
@@ -129,7 +129,7 @@ def _limbo() -> Mount:
     """A disk for the destructors of engines whose own is forgotten."""
     global _lost  # noqa: PLW0603 - a new one, now and then
     if _lost is None or len(_lost.vfs) > LIMBO_EVENTS:
-        _lost = Mount(MemoryVfs(), f"{PREFIX}/forgotten")
+        _lost = Mount(MemoryVfs(), f"{PREFIX}forgotten")
     return _lost
 
 
@@ -168,7 +168,7 @@ def place_of(path: Any, directory: int | None = None) -> Place | None:
         return _place_of_descriptor(path) if path >= FIRST_DESCRIPTOR else None
     if is_simulated(path):
         text: str = os.fsdecode(path)
-        number, _, rest = text[len(PREFIX) + 1 :].partition("/")
+        number, _, rest = text[len(PREFIX) :].partition("/")
         return _place(_mounts.get(number) or _limbo(), rest)
     if directory is not None and directory >= FIRST_DESCRIPTOR and not os.fsdecode(path).startswith("/"):
         base = _place_of_descriptor(directory)

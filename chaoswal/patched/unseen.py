@@ -1,8 +1,7 @@
 """What this recorder cannot see, told by Python's audit events before it happens.
 
-C code announces some of what it does: files it opens (``io.FileIO``, sqlite3), maps, new threads and processes. Where
-such an announcement names something simulated, or comes from a patched engine and is one of a process or a thread whose
-turns nobody orders, it is refused with Inconclusive, and every disk that may be meant is marked: an engine that swallows
+C code announces some of what it does: files it opens (``io.FileIO``, sqlite3), maps, new processes. Where such an
+announcement names something simulated, or a process is begun by a patched engine, it is refused with Inconclusive, and every disk that may be meant is marked: an engine that swallows
 the error goes on, but nothing is said of it any more.
 """
 
@@ -24,8 +23,6 @@ _NAMED = {
 """Announcements whose first argument may be something simulated."""
 
 _STARTED = {
-    "_thread.start_new_thread": "it starts a thread, whose turns are not ordered",
-    "_thread.start_joinable_thread": "it starts a thread, whose turns are not ordered",
     "os.fork": "it forks, and what the child does is not seen",
     "os.forkpty": "it forks, and what the child does is not seen",
     "os.posix_spawn": "it starts another program",
