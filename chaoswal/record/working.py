@@ -30,6 +30,7 @@ def live(
     program = [parse(line, OPERATIONS) for line in operations]
     mark([HOLDS, os.getcwd(), *_descriptors()])
     driver = Driver(lambda: factory.open_directory(root))
+    _alive.append(driver)
     observed = look(driver, names)
     mark([OPENED])
     yield observed
@@ -40,6 +41,10 @@ def live(
         said = [[END, op_index, _performed(driver, op_index, operation)]]
     if said:
         mark(*said)
+
+
+_alive: list[Driver] = []
+"""What a kill must find alive: a destructor would save what is lost."""
 
 
 def _descriptors() -> list[int]:
