@@ -3,9 +3,12 @@
 import io
 import mmap
 import os
+import pathlib
+import shutil
 import sqlite3
 import struct
 import subprocess
+import tempfile
 import threading
 import zlib
 from collections.abc import Callable
@@ -233,3 +236,127 @@ UNSEEN: tuple[type[Unseen], ...] = (
 )
 
 
+
+
+class Everything:
+    """Each record does something else to the directory; nothing of it is worth keeping."""
+
+    contract = "log"
+    promise = "none"
+    recorder = "patched"
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.actions = iter(
+            (
+                self.make_folders,
+                self.write_at,
+                self.vectors,
+                self.allocate,
+                self.copies,
+                self.texts,
+                self.temporary,
+                self.links,
+                self.renames,
+                self.relative,
+                self.removes,
+            )
+        )
+
+    def path(self, *names: str) -> str:
+        return os.path.join(self.root, *names)
+
+    def append(self, payload: bytes) -> None:
+        next(self.actions)()
+
+    def make_folders(self) -> None:
+        os.makedirs(self.path("a", "b", "c"))
+        pathlib.Path(self.path("a", "f")).write_bytes(b"f" * 5_000)
+        pathlib.Path(self.path("a")).joinpath("g").touch()
+
+    def write_at(self) -> None:
+        number = os.open(self.path("a", "f"), os.O_RDWR)
+        os.lseek(number, 10, os.SEEK_SET)
+        os.write(number, b"12345")
+        os.write(number, b"67")
+        os.pwrite(number, b"89", 6_000)
+        os.truncate(self.path("a", "f"), 5_500)
+        os.fdatasync(number)
+        os.close(number)
+
+    def vectors(self) -> None:
+        number = os.open(self.path("v"), os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        copy = os.dup(number)
+        os.writev(number, [b"abc", b"", b"def"])
+        os.pwritev(copy, [b"gh"], 1)
+        os.write(copy, b"i")
+        os.close(number)
+        os.fsync(copy)
+        os.close(copy)
+
+    def allocate(self) -> None:
+        number = os.open(self.path("room"), os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        os.posix_fallocate(number, 100, 4_000)
+        os.posix_fallocate(number, 0, 10)
+        os.ftruncate(number, 50)
+        os.close(number)
+
+    def copies(self) -> None:
+        shutil.copyfile(self.path("a", "f"), self.path("copy"))
+        with open(self.path("copy"), "rb") as source, open(self.path("part"), "wb") as target:
+            os.copy_file_range(source.fileno(), target.fileno(), 700, 10)
+        shutil.copytree(self.path("a", "b"), self.path("tree"))
+        shutil.copy2(self.path("a", "f"), self.path("tree", "c", "f"))  # one in each: their order is the disk's
+
+    def texts(self) -> None:
+        with open(self.path("text"), "w", encoding="utf-8") as text:
+            text.write("line\n" * 3_000)
+        with open(self.path("text"), "r+", encoding="utf-8") as text:
+            text.readline()
+            text.seek(0, os.SEEK_END)
+            text.write("end")
+        with open(self.path("text"), "a+b", buffering=0) as raw:
+            raw.write(b"raw")
+            raw.truncate(100)
+
+    def temporary(self) -> None:
+        with tempfile.NamedTemporaryFile(dir=self.root, delete=False) as file:
+            file.write(b"temporary")
+        os.replace(file.name, self.path("kept"))
+
+    def links(self) -> None:
+        os.link(self.path("kept"), self.path("a", "again"))
+        os.rename(self.path("kept"), self.path("a", "again"))
+        with open(self.path("a", "again"), "ab") as file:
+            file.write(b"+")
+
+    def renames(self) -> None:
+        os.rename(self.path("a"), self.path("renamed"))
+        os.mkdir(self.path("empty"))
+        os.rename(self.path("renamed", "b"), self.path("empty"))
+        shutil.move(self.path("text"), self.path("empty", "c"))
+
+    def relative(self) -> None:
+        folder = os.open(self.path("empty"), os.O_RDONLY | os.O_DIRECTORY)
+        number = os.open("new", os.O_WRONLY | os.O_CREAT, dir_fd=folder)
+        os.write(number, b"new")
+        os.close(number)
+        os.rename("new", "newer", src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+        os.close(folder)
+
+    def removes(self) -> None:
+        held = open(self.path("part"), "r+b")  # noqa: SIM115 - it outlives its name
+        os.remove(self.path("part"))
+        held.write(b"nobody sees this")
+        held.close()
+        shutil.rmtree(self.path("tree"))
+
+    def sync(self) -> None:
+        pass
+
+    def records(self) -> list[bytes]:
+        return []
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,65 @@
+"""One workload of an engine as it is, recorded both ways: what strace saw is what the patched functions recorded."""
+
+import dataclasses
+import re
+import shutil
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chaoswal.disk.disk import Disk
+from chaoswal.engines.registry import EngineRef
+from chaoswal.ops import Append, Operation, Reopen, Sync
+from chaoswal.run import Run
+from chaoswal.runners import record
+from chaoswal.trace import Event
+
+pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+
+ENGINES = (
+    "dbm.dumb",
+    "persist-queue chunksize=1",
+    "persist-queue chunksize=3 autosave=no",
+    "tests.patched.toys:OsLog",
+    "tests.patched.toys:StreamLog",
+    "tests.patched.toys:WritesThrough",
+)
+
+SIZES = st.sampled_from((0, 1, 40, 600, 5_000, 9_000))
+OPERATIONS = st.one_of(SIZES.map(lambda size: Append(size=size)), st.just(Sync()), st.just(Reopen()))
+
+
+def both(engine: str, operations: list[Operation]) -> tuple[Run, Run]:
+    """The runs of the two recorders, from an empty disk on."""
+    asked = EngineRef.parse(engine)
+    runs = [
+        record(asked.with_options(recorder=name).factory(), operations, Disk(), reverts=False)
+        for name in ("patched", "syscalls")
+    ]
+    return runs[0], runs[1]
+
+
+def plain(events: list[Event]) -> list[str]:
+    """Without what belongs to one run only: call sites, and the names of temporary files."""
+    found = []
+    for event in events:
+        changes = {"site": ""} if hasattr(event, "site") else {}
+        found.append(re.sub(r"tmp[a-z0-9_]{8}", "tmp#", str(dataclasses.replace(event, **changes))))  # type: ignore[type-var]
+    return found
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@settings(max_examples=2, deadline=None)
+@given(operations=st.lists(OPERATIONS, min_size=2, max_size=12))
+def test_the_same_events(engine: str, operations: list[Operation]) -> None:
+    patched, syscalls = both(engine, operations)
+    assert plain(patched.events) == plain(syscalls.events)
+    assert (patched.opened, patched.observed) == (syscalls.opened, syscalls.observed)
+
+
+def test_every_kind_of_call() -> None:
+    patched, syscalls = both("tests.patched.toys:Everything", [Append(size=1)] * 11)
+    assert plain(patched.events) == plain(syscalls.events)
+    assert not [event for event in patched.events if "error" in getattr(event, "result", "")]
+    assert len(patched.events) > 70
