@@ -80,7 +80,7 @@ class Reach:
 @lru_cache(4096)
 def _is_engine(file: str) -> bool:
     if file.startswith(_HARNESS):
-        return file.startswith(_ENGINES)
+        return file.startswith(_ENGINES) and not file.endswith("registry.py")
     return not file.startswith((*_LIBRARY, "<")) and f"{os.sep}pyfakefs{os.sep}" not in file
 
 

@@ -1,0 +1,94 @@
+"""Engines as they are, explored on the simulated disk: sound ones are left alone, and known mistakes are found."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chaoswal.check import Found, Judge, check
+from chaoswal.disk.crashes import Bound
+from chaoswal.disk.profiles import PROFILES
+from chaoswal.engines.registry import EngineRef
+from chaoswal.errors import Exit
+from chaoswal.guilt import guilty
+from chaoswal.ops import Append, Operation, Reopen, Sync
+from chaoswal.oracle import History
+from chaoswal.replay import ready
+from chaoswal.run import record
+from chaoswal.shrink import crash_steps
+from chaoswal.verdict import Violation
+from chaoswal.vfs.sites import place_of
+
+PROGRAM = [Append(size=1), Append(size=700), Sync(), Append(size=30), Reopen(), Append(size=5_000), Sync()]
+
+
+def found(engine: str, operations: list[Operation], profile: str) -> Found | None:
+    """The first violation in all crash states of one run."""
+    factory, traits = ready(EngineRef.parse(engine))
+    history = History(operations, traits)
+    run = record(factory, operations)
+    return check(run, history, Judge(factory), PROFILES[profile], bound=Bound(random_states=2))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("kind", ["OsLog", "StreamLog", "KeepsFunctions"])
+def test_sound(kind: str, profile: str) -> None:
+    assert found(f"tests.patched.toys:{kind}", PROGRAM, profile) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "profile"),
+    [("NeverSyncs", "ext4-ordered"), ("NeverSyncs", "prefix"), ("NoDirectorySync", "posix")],
+)
+def test_a_planted_mistake(kind: str, profile: str) -> None:
+    seen = found(f"tests.patched.toys:{kind}", PROGRAM, profile)
+    assert seen
+    assert seen.fault.kind is Violation.LOST
+    assert found(f"tests.patched.toys:{kind}", PROGRAM, "kill") is None
+
+
+def test_dbm_dumb_loses_all_to_a_kill() -> None:
+    """Between the rename of its directory to a backup, which it never reads, and the end of the new one."""
+    kill, program = PROFILES["kill"], [Append(size=1), Sync(), Sync()]
+    seen = found("dbm.dumb", program, "kill")
+    assert seen
+    assert (seen.fault.kind, seen.observed and seen.observed.records) == (Violation.LOST, [])
+    blamed = guilty(EngineRef(name="dbm.dumb"), [*program, *crash_steps(seen, kill)], kill)
+    assert blamed
+    place = place_of(blamed.site)
+    assert place
+    assert (blamed.function, place.source) == (
+        "_Database._commit",
+        "self._os.rename(self._dirfile, self._bakfile)",
+    )
+    assert blamed.words.startswith("not a missing sync: the disk is wrong from the rename of log.bak in dumb.py:")
+
+
+def test_dbm_dumb_does_not_sync() -> None:
+    seen = found("dbm.dumb", [Append(size=1), Sync()], "ext4-ordered")
+    assert seen
+    assert seen.fault.kind in (Violation.LOST, Violation.INVENTED)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its destructors fail where it did not open
+@pytest.mark.parametrize("options", ["", " chunksize=1", " chunksize=3 autosave=no"])
+def test_persist_queue_does_not_sync(options: str) -> None:
+    """A kill takes nothing from it: whatever says so is a false alarm. A power cut does."""
+    engine, program = f"persist-queue{options}", [Append(size=size) for size in (1, 40, 700, 1)]
+    assert found(engine, [*program, Reopen(), *program], "kill") is None
+    seen = found(engine, program, "ext4-ordered")
+    assert seen
+    assert seen.fault.kind is Violation.LOST
+    blamed = guilty(EngineRef.parse(engine), [*program, *crash_steps(seen, PROFILES["ext4-ordered"])], PROFILES["ext4-ordered"])
+    assert blamed
+    assert blamed.site.startswith("queue.py:")
+
+
+def test_explored_from_the_command_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "chaoswal", "explore", "dbm.dumb", "--states", "3_000", "--seed", "1"]
+    command += ["--workers", "1", "--corpus", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == Exit.VIOLATION, done.stderr
+    assert "lost: records 0 were promised and are missing" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
