@@ -38,6 +38,7 @@ from chaoswal.ops import (
     payloads,
 )
 from chaoswal.oracle import ERROR, Observed, Traits, held_at, promise_word
+from chaoswal.patched.mounts import without_roots
 from chaoswal.verdict import Fault, Violation
 
 PROBE = b"probe|"
@@ -124,7 +125,7 @@ class Driver:
         except (HarnessFault, Inconclusive):
             raise
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is an observation, judged by the oracle
-            return f"{ERROR}{type(error).__name__}: {error}"
+            return f"{ERROR}{told(error)}"
 
     def _perform(self, op_index: int, operation: Operation) -> Any:
         match operation:
@@ -276,7 +277,12 @@ def contained(act: Callable[[], Fault | None], observed: Observed) -> Fault | No
         raise
     except Exception as error:  # noqa: BLE001 - whatever an engine raises in recovery is an observation
         observed.raised = type(error).__name__
-        return Fault(kind=Violation.UNOPENABLE, explanation=f"recovery raised {type(error).__name__}: {error}")
+        return Fault(kind=Violation.UNOPENABLE, explanation=f"recovery raised {told(error)}")
+
+
+def told(error: Exception) -> str:
+    """An error as its class and its text, in which nothing belongs to one run only."""
+    return f"{type(error).__name__}: {without_roots(str(error))}"
 
 
 def observe_log(engine: LogEngine, observed: Observed | None = None) -> Observed:

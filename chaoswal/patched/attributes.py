@@ -51,11 +51,12 @@ class _Objects:
         known = self._objects.get(inode)
         if known is None:
             known = self._objects[inode] = self._made(inode, directory=size is None)
-        known.st_size = BLOCK_BYTES if size is None else size
-        known.st_nlink = 2 if size is None else len(mount.vfs.links(inode))
+        told = known.stat_result
+        told.st_size = BLOCK_BYTES if size is None else size
+        told.st_nlink = 2 if size is None else len(mount.vfs.links(inode))
         changed = mount.touched.pop(inode, None)
         if changed is not None:
-            known.st_mtime = known.st_ctime = changed
+            told.st_mtime = told.st_ctime = changed
         return known
 
     def _made(self, inode: int, *, directory: bool) -> FakeFile:
@@ -102,12 +103,23 @@ def _objects_of(mount: Mount) -> _Objects:
 
 def status(mount: Mount, inode: int) -> os.stat_result:
     """What stat(2) says of a file or directory, whether it has a name or not."""
-    known = _objects_of(mount).of(inode)
+    known = _objects_of(mount).of(inode).stat_result
     whole = (known.st_mode, known.st_ino, DEVICE, known.st_nlink, known.st_uid, known.st_gid, known.st_size)
-    times = {name: getattr(known, name) for name in ("st_atime", "st_mtime", "st_ctime")}
-    nanoseconds = {f"{name}_ns": getattr(known, f"{name}_ns") for name in times}
-    blocks = {"st_blksize": BLOCK_BYTES, "st_blocks": -(-known.st_size // BLOCK_BYTES) * (BLOCK_BYTES // 512)}
-    return os.stat_result((*whole, *map(int, times.values())), {**times, **nanoseconds, **blocks, "st_rdev": 0})
+    times = (int(known.st_atime), int(known.st_mtime), int(known.st_ctime))
+    return os.stat_result(
+        (*whole, *times),
+        {
+            "st_atime": known.st_atime,
+            "st_mtime": known.st_mtime,
+            "st_ctime": known.st_ctime,
+            "st_atime_ns": known.st_atime_ns,
+            "st_mtime_ns": known.st_mtime_ns,
+            "st_ctime_ns": known.st_ctime_ns,
+            "st_blksize": BLOCK_BYTES,
+            "st_blocks": -(-known.st_size // BLOCK_BYTES) * (BLOCK_BYTES // 512),
+            "st_rdev": 0,
+        },
+    )
 
 
 def touch(mount: Mount, inode: int) -> None:

@@ -26,9 +26,9 @@ from chaoswal.patched.mounts import (
     descriptors_between,
     is_descriptor,
     is_simulated,
+    named,
     open_file,
     place_of,
-    told_of,
 )
 from chaoswal.patched.unseen import asked_by_engine, refuse
 
@@ -229,10 +229,12 @@ def _by_place(real: Function, act: Function) -> Function:
     def call(path: Any, *arguments: Any, dir_fd: int | None = None, **options: Any) -> Any:
         if other and is_descriptor(path):
             return getattr(os, other)(path, *arguments, **options)
-        with told_of(path):
+        try:
             place = place_of(path, dir_fd)
             if place is not None:
                 return act(place, *arguments, **options)
+        except OSError as error:
+            raise named(error, path) from None
         if dir_fd is not None:
             options["dir_fd"] = dir_fd
         return real(path, *arguments, **options)
@@ -252,10 +254,12 @@ def _or_false(call: Function) -> Function:
 
 def _by_directory(real: Function, act: Function) -> Function:
     def call(path: Any = None) -> Any:
-        with told_of(path):
+        try:
             place = None if path is None else place_of(path)
             if place is not None:
                 return act(place, path)
+        except OSError as error:
+            raise named(error, path) from None
         return real(path)
 
     return call
@@ -263,12 +267,14 @@ def _by_directory(real: Function, act: Function) -> Function:
 
 def _by_two_places(real: Function, act: Function) -> Function:
     def call(src: Any, dst: Any, *, src_dir_fd: Any = None, dst_dir_fd: Any = None, **options: Any) -> Any:
-        with told_of(src, dst):
+        try:
             place, to = place_of(src, src_dir_fd), place_of(dst, dst_dir_fd)
             if place is not None and to is not None:
                 return act(place, to, **options)
             if place is not to:
                 raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        except OSError as error:
+            raise named(error, src, dst) from None
         return real(src, dst, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd, **options)
 
     return call
@@ -318,10 +324,12 @@ def _open(real: Function) -> Function:
         opener: Any = None,
     ) -> Any:
         if is_simulated(file):
-            with told_of(file):
+            try:
                 return streams.open_stream(
                     file, mode, buffering, encoding, errors, newline, closes=closefd, opener=opener
                 )
+            except OSError as error:
+                raise named(error, file) from None
         return real(file, mode, buffering, encoding, errors, newline, closefd, opener)
 
     return call

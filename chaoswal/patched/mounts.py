@@ -2,15 +2,15 @@
 
 A path is never used for two disks, nor a descriptor for two files: what an engine that was crashed still does when it
 is taken apart (buffers that are flushed, destructors that save) is done to its own disk, which nobody looks at any more.
+A disk is forgotten when the next one is mounted and nobody but its mount holds it.
 """
 
 import errno
 import itertools
 import os
+import re
 import sys
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any, TypeVar
@@ -23,13 +23,11 @@ PREFIX = "/dev/null/chaoswal/"
 FIRST_DESCRIPTOR = 1 << 30
 """Descriptors from here on are simulated. No process of the machine has so many."""
 
-REMEMBERED = 64
-"""So many disks are remembered, for what is still done to them once they have been judged."""
-
 LIMBO_EVENTS = 1_000
 """When so much has been done to the disk of all that are forgotten, another takes its place."""
 
 _frame = sys._getframe  # noqa: SLF001 - the cheapest way to a call site; public in all but its name
+_ROOT_PATH = re.compile(rf"{PREFIX}\w+/?")
 _BYTES_PREFIX = os.fsencode(PREFIX)
 _HERE = os.path.join(os.path.dirname(__file__), "")
 _LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
@@ -103,26 +101,36 @@ class Place:
         return f"{self.mount.root}/{self.path}" if self.path else self.mount.root
 
 
-_mounts: OrderedDict[str, Mount] = OrderedDict()
-_forgotten: set[int] = set()
+_mounts: dict[str, Mount] = {}
 _numbers = itertools.count()
 _next_descriptor = itertools.count(FIRST_DESCRIPTOR)
 _descriptors: dict[int, OpenFile] = {}
 
 
 def mounted(vfs: MemoryVfs) -> Mount:
-    """The mount of a disk, which stays the same as long as the disk is remembered."""
-    for known in reversed(_mounts.values()):
+    """The mount of a disk, always the same."""
+    for known in _mounts.values():
         if known.vfs is vfs:
             return known
+    for number in [number for number, known in _mounts.items() if _left_alone(known)]:
+        _forget(_mounts.pop(number))
     number = str(next(_numbers))
     mount = _mounts[number] = Mount(vfs, f"{PREFIX}{number}")
-    if len(_mounts) > REMEMBERED:
-        _, forgotten = _mounts.popitem(last=False)
-        for descriptor in [number for number, file in _descriptors.items() if file.mount is forgotten]:
-            del _descriptors[descriptor]
-            _forgotten.add(descriptor)
     return mount
+
+
+def _left_alone(mount: Mount) -> bool:
+    """Whether nobody else holds the disk any more; by then its engine has been taken apart."""
+    return sys.getrefcount(mount.vfs) <= _REFERENCES
+
+
+_REFERENCES = 2
+"""Those that a mount has to its disk, and the one for whoever asks."""
+
+
+def _forget(mount: Mount) -> None:
+    for descriptor in [descriptor for descriptor, file in _descriptors.items() if file.mount is mount]:
+        del _descriptors[descriptor]
 
 
 def _limbo() -> Mount:
@@ -217,9 +225,6 @@ def open_file(number: int) -> OpenFile:
 
 def close_descriptor(number: int) -> None:
     """Give a descriptor back; the last one of a file closes it."""
-    if number in _forgotten:
-        _forgotten.discard(number)
-        return
     file = open_file(number)
     del _descriptors[number]
     file.descriptors -= 1
@@ -234,16 +239,17 @@ def descriptors_between(low: int, high: int) -> list[int]:
     return [number for number in _descriptors if low <= number < high]
 
 
-@contextmanager
-def told_of(path: object, other: object = None) -> Iterator[None]:
-    """Let errors name the paths that the engine asked for, not those on the disk."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = path
-        if other is not None:
-            error.filename2 = other
-        raise
+def without_roots(text: str) -> str:
+    """A text in which paths begin at the root of their disk: which mount it was says nothing."""
+    return _ROOT_PATH.sub("", text) if PREFIX in text else text
+
+
+def named(error: OSError, path: object, other: object = None) -> OSError:
+    """An error that names the paths that the engine asked for, not those on the disk."""
+    error.filename = path
+    if other is not None:
+        error.filename2 = other
+    return error
 
 
 def _site() -> tuple[CodeType, int]:

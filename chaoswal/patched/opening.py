@@ -4,12 +4,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from chaoswal.errors import Inconclusive
 from chaoswal.patched.install import install
 from chaoswal.patched.mounts import PREFIX, mounted
-from chaoswal.patched.unseen import HAND_OVER, watch
+from chaoswal.patched.unseen import HAND_OVER, asked_by_engine, watch
 from chaoswal.vfs.memory import MemoryVfs
 
 
@@ -18,7 +18,7 @@ def open_patched(kind: Callable[..., Any], vfs: MemoryVfs, options: Mapping[str,
     _begin()
     watch(kind.__module__)
     mount = mounted(vfs)
-    tempfile._name_sequence = _names()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way to name them
+    _names().begin()
     try:
         return kind(mount.root, **options)
     except Exception as error:
@@ -40,6 +40,29 @@ def _begin() -> None:
     sys.unraisablehook = tell
 
 
-def _names() -> Iterator[str]:
-    """Names of temporary files, the same in every run; a name that is taken is passed over by who asks."""
-    return (f"{number:08d}" for number in range(1 << 30))
+@cache
+def _names() -> "_Names":
+    names = _Names(tempfile._get_candidate_names())  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
+    tempfile._name_sequence = names  # type: ignore[attr-defined]  # noqa: SLF001
+    return names
+
+
+class _Names:
+    """Names of temporary files: for engines the same in every run. One that is taken is passed over by who asks."""
+
+    def __init__(self, usual: Iterator[str]) -> None:
+        self._usual = usual
+        self._count = 0
+
+    def begin(self) -> None:
+        """An engine is opened."""
+        self._count = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        if not asked_by_engine():
+            return next(self._usual)
+        self._count += 1
+        return f"{self._count:08d}"

@@ -86,8 +86,8 @@ def test_persist_queue_does_not_sync(options: str) -> None:
 
 
 def test_explored_from_the_command_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "chaoswal", "explore", "dbm.dumb", "--states", "3_000", "--seed", "1"]
-    command += ["--workers", "1", "--corpus", str(tmp_path)]
+    command = [sys.executable, "-m", "chaoswal", "explore", "dbm.dumb", "--states", "150", "--seed", "2"]
+    command += ["--workers", "1", "--profile", "kill,ext4-ordered", "--corpus", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == Exit.VIOLATION, done.stderr
     assert "lost: records 0 were promised and are missing" in done.stdout + done.stderr
