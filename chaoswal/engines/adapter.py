@@ -81,7 +81,7 @@ class LogEngine(MinimalEngine, Protocol):
     """Without a ``vfs``: what opens it on an image, ``forked`` (the default), ``fresh`` or ``in-process``."""
 
     recorder: str
-    """``"patched"`` or ``"syscalls"`` (the default): without a ``vfs``: how it is run where disks are crashed."""
+    """``"patched"`` or ``"syscalls"`` (the default): how it is run, without a ``vfs``, where disks are crashed."""
 
     places: dict[str, str]
     """Globs of files to the place in the engine that works on them, for naming where a kill landed."""

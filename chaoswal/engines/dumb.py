@@ -18,7 +18,7 @@ class DumbEngine:
     def __init__(self, root: str) -> None:
         import dbm.dumb  # not before the recorder is installed
 
-        self._database = dbm.dumb.open(os.path.join(root, "log"))
+        self._database = dbm.dumb.open(os.path.join(root, "log"))  # noqa: SIM115 - closed with the engine
         self._next = 1 + max(self._numbers(), default=-1)
 
     def append(self, payload: bytes) -> None:

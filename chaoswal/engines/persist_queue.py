@@ -22,13 +22,14 @@ class PersistQueueEngine:
     def __init__(self, root: str, *, chunksize: str = "100", autosave: str = "yes") -> None:
         """``chunksize``: so many items are in one file. ``autosave``: as its constructor takes it, yes or no."""
         self._root = root
-        self._options = {"chunksize": int(chunksize), "autosave": autosave == "yes"}
+        self._chunksize = int(chunksize)
+        self._autosave = autosave == "yes"
         self._queue = self._opened()
 
     def _opened(self) -> Any:
         from persistqueue import Queue  # not before the recorder is installed
 
-        return Queue(self._root, tempdir=self._root, **self._options)
+        return Queue(self._root, chunksize=self._chunksize, tempdir=self._root, autosave=self._autosave)
 
     def append(self, payload: bytes) -> None:
         self._queue.put(payload)

@@ -93,7 +93,7 @@ class Factory:
     @property
     def takes_vfs(self) -> bool:
         """Whether it does its file work through a ``vfs``, whatever that may be."""
-        return bool(getattr(self.kind, "takes_vfs", False))
+        return getattr(self.kind, "takes_vfs", False) is True
 
     @property
     def simulated(self) -> bool:
@@ -137,10 +137,11 @@ class Factory:
 
 def _recorder(kind: Callable[..., Any], options: dict[str, str]) -> str:
     """Which recorder an engine is run by; the option that says so is taken out."""
-    chosen = options.pop(RECORDER, getattr(kind, RECORDER, SYSCALLS))
+    stated = getattr(kind, RECORDER, SYSCALLS)
+    chosen = options.pop(RECORDER, stated if isinstance(stated, str) else SYSCALLS)
     if chosen not in RECORDERS:
         raise UsageError(f"there is no recorder {chosen!r}: there are {', '.join(RECORDERS)}")
-    return str(chosen)
+    return chosen
 
 
 def _with_bug(name: str, bug: str) -> Callable[..., Any]:

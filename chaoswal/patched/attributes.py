@@ -74,7 +74,8 @@ class _Objects:
             known.entries.clear()
             for name, child in mount.vfs.entries(inode).items():
                 below = self.bring_up(child)
-                below.name, below.parent_dir = name, weakref.ref(known)
+                below.name = name  # type: ignore[assignment]
+                below.parent_dir = weakref.ref(known)
                 known.entries[name] = below
         return known
 
@@ -104,7 +105,7 @@ def _objects_of(mount: Mount) -> _Objects:
 def status(mount: Mount, inode: int) -> os.stat_result:
     """What stat(2) says of a file or directory, whether it has a name or not."""
     known = _objects_of(mount).of(inode).stat_result
-    whole = (known.st_mode, known.st_ino, DEVICE, known.st_nlink, known.st_uid, known.st_gid, known.st_size)
+    whole = (known.st_mode, known.st_ino or 0, DEVICE, known.st_nlink, known.st_uid, known.st_gid, known.st_size)
     times = (int(known.st_atime), int(known.st_mtime), int(known.st_ctime))
     return os.stat_result(
         (*whole, *times),
@@ -153,8 +154,9 @@ def _shown(mount: Mount) -> FakeOsModule:
     """An ``os`` that sees this disk as it is now, and no other."""
     top = _system().get_object(PREFIX.rstrip("/"))
     root = _objects_of(mount).bring_up()
-    root.name, root.parent_dir = mount.root.rpartition("/")[2], weakref.ref(top)
+    name = mount.root.rpartition("/")[2]
+    root.name = name  # type: ignore[assignment]
+    root.parent_dir = weakref.ref(top)
     top.entries.clear()
-    top.entries[root.name] = root
+    top.entries[name] = root
     return _fake_os()
-

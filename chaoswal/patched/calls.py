@@ -264,9 +264,7 @@ def send(out_fd: int, in_fd: int, offset: int | None, count: int, *rest: Any, **
     return _copy(in_fd, out_fd, count, offset, None)
 
 
-def copy_range(
-    src: int, dst: int, count: int, offset_src: int | None = None, offset_dst: int | None = None
-) -> int:
+def copy_range(src: int, dst: int, count: int, offset_src: int | None = None, offset_dst: int | None = None) -> int:
     """copy_file_range(2); between a simulated file and a real one EXDEV, as between two file systems."""
     if not (is_descriptor(src) and is_descriptor(dst)):
         raise error(errno.EXDEV)

@@ -1,10 +1,10 @@
 """Replaces the functions that reach the file system by ones that know simulated paths and descriptors.
 
-They are replaced where they stand, in ``os``, ``io``, ``fcntl`` and ``builtins``, once and for the rest of the process,
-and pass on to the machine what is none of ours. So whatever module asks for ``os.rename`` finds the replacement, when it
+They are replaced where they stand, in ``os``, ``io``, ``fcntl`` and ``builtins``, once and for good,
+and pass on to the machine what is none of ours. So whatever module asks for ``os.rename`` finds the replacement, if it
 was imported before as well. What was imported by name before (``from os import fsync``), or kept as a default argument
 or in a class, is found and replaced there too. Every function of ``os`` that takes a path or a descriptor and is not
-simulated refuses those that are (``guarded``), the ones of coming versions of Python included.
+simulated refuses those that are (``_guarded``), the ones of coming versions of Python included.
 """
 
 import _thread
@@ -200,7 +200,7 @@ def _is_suspect(parameter: str) -> bool:
 
 def _by_number(real: Function, act: Function) -> Function:
     def call(*arguments: Any, **options: Any) -> Any:
-        number = arguments[0] if arguments else options.get("fd")
+        number: Any = arguments[0] if arguments else options.get("fd")
         if not isinstance(number, int) and hasattr(number, "fileno"):
             number = number.fileno()  # some take an open file for its descriptor
         if is_descriptor(number):
@@ -340,9 +340,10 @@ def _open(real: Function) -> Function:
 
 def _owners() -> Iterator[ModuleType | type | FunctionType]:
     """Every module, but for those that define what is replaced, with its classes and functions."""
-    for module in list(sys.modules.values()):
+    modules: list[Any] = list(sys.modules.values())
+    for module in modules:
         if not isinstance(module, ModuleType) or module.__name__ in _DEFINING:
-            continue
+            continue  # some packages put other things there
         yield module
         for value in list(vars(module).values()):
             if isinstance(value, type) and value.__module__ == module.__name__:

@@ -1,7 +1,7 @@
 """Where simulated disks are mounted for code that knows only paths, and what that code holds open on them.
 
 A path is never used for two disks, nor a descriptor for two files: what an engine that was crashed still does when it
-is taken apart (buffers that are flushed, destructors that save) is done to its own disk, which nobody looks at any more.
+is taken apart (buffers that are flushed, destructors that save) is done to its own disk, which nobody looks at then.
 A disk is forgotten when the next one is mounted and nobody but its mount holds it.
 """
 

@@ -207,5 +207,3 @@ def _layered(
 def _buffer_bytes() -> int:
     """The size of a buffer where none is asked for: it went by the file system's block alone until Python 3.14."""
     return BLOCK_BYTES if sys.version_info < (3, 14) else max(BLOCK_BYTES, io.DEFAULT_BUFFER_SIZE)
-
-

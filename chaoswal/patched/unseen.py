@@ -1,12 +1,13 @@
 """What this recorder cannot see, told by Python's audit events before it happens.
 
 C code announces some of what it does: files it opens (``io.FileIO``, sqlite3), maps, new processes. Where such an
-announcement names something simulated, or a process is begun by a patched engine, it is refused with Inconclusive, and every disk that may be meant is marked: an engine that swallows
-the error goes on, but nothing is said of it any more.
+announcement names something simulated, or a process is begun by a patched engine, it is refused with Inconclusive, and
+every disk that may be meant is marked: an engine that swallows the error goes on, but nothing is said of it any more.
 """
 
 import sys
 from functools import cache
+from types import FrameType
 from typing import Any, NoReturn
 
 from chaoswal.errors import Inconclusive
@@ -64,10 +65,9 @@ def _announced(event: str, arguments: tuple[Any, ...]) -> None:
 
 def asked_by_engine() -> bool:
     """Whether a patched engine is at work: its adapter is among those who wait for this call."""
-    frame = sys._getframe(1)  # noqa: SLF001 - as in mounts
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as in mounts
     while frame is not None:
         if frame.f_globals.get("__name__") in _engines:
             return True
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False
-

@@ -248,7 +248,7 @@ class MemoryVfs:
     # -- what code that was not written for a Vfs may ask besides ----------------------------------------------
 
     def link(self, path: str, to: str) -> None:
-        """Give a file one more name, which must not exist (as link(2))."""
+        """Give a file one more name, which must not exist."""
         self._called("link", to)
         node, at = self._node(path), self._place(to)
         if node.data is None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,18 @@ from chaoswal.shrink import crash_steps
 from chaoswal.verdict import Violation
 from chaoswal.vfs.sites import place_of
 
-PROGRAM = [Append(size=1), Append(size=700), Sync(), Append(size=30), Reopen(), Append(size=5_000), Sync()]
+PROGRAM: Sequence[Operation] = [
+    Append(size=1),
+    Append(size=700),
+    Sync(),
+    Append(size=30),
+    Reopen(),
+    Append(size=5_000),
+    Sync(),
+]
 
 
-def found(engine: str, operations: list[Operation], profile: str) -> Found | None:
+def found(engine: str, operations: Sequence[Operation], profile: str) -> Found | None:
     """The first violation in all crash states of one run."""
     factory, traits = ready(EngineRef.parse(engine))
     history = History(operations, traits)
@@ -50,7 +59,8 @@ def test_a_planted_mistake(kind: str, profile: str) -> None:
 
 def test_dbm_dumb_loses_all_to_a_kill() -> None:
     """Between the rename of its directory to a backup, which it never reads, and the end of the new one."""
-    kill, program = PROFILES["kill"], [Append(size=1), Sync(), Sync()]
+    kill = PROFILES["kill"]
+    program: Sequence[Operation] = [Append(size=1), Sync(), Sync()]
     seen = found("dbm.dumb", program, "kill")
     assert seen
     assert (seen.fault.kind, seen.observed and seen.observed.records) == (Violation.LOST, [])
@@ -71,7 +81,9 @@ def test_dbm_dumb_does_not_sync() -> None:
     assert seen.fault.kind in (Violation.LOST, Violation.INVENTED)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its destructors fail where it did not open
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # its destructors fail where it did not open
 @pytest.mark.parametrize("options", ["", " chunksize=1", " chunksize=3 autosave=no"])
 def test_persist_queue_does_not_sync(options: str) -> None:
     """A kill takes nothing from it: whatever says so is a false alarm. A power cut does."""
@@ -80,7 +92,9 @@ def test_persist_queue_does_not_sync(options: str) -> None:
     seen = found(engine, program, "ext4-ordered")
     assert seen
     assert seen.fault.kind is Violation.LOST
-    blamed = guilty(EngineRef.parse(engine), [*program, *crash_steps(seen, PROFILES["ext4-ordered"])], PROFILES["ext4-ordered"])
+    blamed = guilty(
+        EngineRef.parse(engine), [*program, *crash_steps(seen, PROFILES["ext4-ordered"])], PROFILES["ext4-ordered"]
+    )
     assert blamed
     assert blamed.site.startswith("queue.py:")
 

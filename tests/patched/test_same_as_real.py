@@ -162,7 +162,8 @@ class Player:
             case "close":
                 return self.numbers.pop(slot) and None
             case "dup":
-                return self.put((slot + 1) % 4, result)
+                self.put((slot + 1) % 4, result)
+                return None
             case "listdir":
                 return sorted(result)
             case "fstatvfs":

@@ -236,8 +236,6 @@ UNSEEN: tuple[type[Unseen], ...] = (
 )
 
 
-
-
 class Everything:
     """Each record does something else to the directory; nothing of it is worth keeping."""
 

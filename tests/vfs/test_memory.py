@@ -298,7 +298,9 @@ def everything(vfs: Vfs) -> None:
     vfs.make_directory("d")
     vfs.rename("a", "b")
     vfs.open("b").close()
+    vfs.link("b", "c")
     vfs.unlink("b")
+    vfs.remove_directory("d")
     vfs.lock("LOCK", "me")
 
 
