@@ -284,7 +284,7 @@ def test_what_happens_during_a_sync_is_not_covered_by_it() -> None:
     assert [type(event) for event in vfs.events()] == [SyncBegin, Write, SyncEnd]
 
 
-def everything(vfs: Vfs) -> None:
+def everything(vfs: MemoryVfs) -> None:
     """Each kind of call, once."""
     vfs.list()
     file = vfs.create("a")
