@@ -30,7 +30,6 @@ from chaoswal.trace import (
     Write,
 )
 from chaoswal.vfs.memory import MemoryVfs
-from chaoswal.vfs.protocol import Vfs
 
 
 def standing() -> Disk:
