@@ -85,7 +85,7 @@ class History(Allowed):
             case Wait(milliseconds=milliseconds):
                 self._waiting(op_index, milliseconds / 1000)
             case Flush(name=name) if name in self.subscribers:
-                self.asked[op_index] = sorted(self.subscribers[name].acked)
+                self.asked[op_index] = sorted(self.subscribers[name].acked - self.subscribers[name].unsure)
             case _:
                 self._begin_subscriber(operation)
         if self.cleaning:
@@ -365,7 +365,7 @@ class History(Allowed):
 
     def _maintained(self, done: dict[str, Any], removable_before: int) -> Fault | None:
         for subscriber in self.subscribers.values():
-            subscriber.flush(subscriber.acked)
+            subscriber.flush(subscriber.acked - subscriber.unsure)
         fault = self._moved(done["first"], removable_before)
         for name, position in done["skipped"]:
             subscriber = self.subscribers[name]
