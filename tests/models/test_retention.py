@@ -53,6 +53,21 @@ def test_what_may_be_older_is_what_was_there_by_the_latest_reading() -> None:
     assert (copy.older(0), copy.older(100), clock.older(0)) == (7, 2, 2)
 
 
+def test_while_several_things_happen_only_the_latest_time_is_known_to_go_on() -> None:
+    clock = Clock()
+    clock.read(10, 11)
+    clock.fork()
+    clock.pass_by(60, others=True)
+    clock.grown(1)
+    assert (clock.earliest, clock.latest) == (10, 71)
+    copy = clock.copy()
+    clock.join(60.5)
+    assert (clock.earliest, clock.latest) == (70.5, 71.5)
+    assert clock.older(61) == 1, "it may have come at once"
+    copy.join(None)
+    assert (copy.earliest, copy.latest) == (10, 71), "who does not know how long it took knows no more"
+
+
 def test_idle_is_as_long_as_it_may_have_been() -> None:
     clock = Clock()
     clock.read(10, 12)

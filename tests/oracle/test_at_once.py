@@ -1,0 +1,184 @@
+"""What is allowed of operations at once: what each may have seen of the others, and nothing beyond."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from chaoswal.engines.adapter import Record
+from chaoswal.ops import Ack, Append, Cleanup, Operation, Poll, Read, Subscribe, Sync, Together, Wait, payload
+from chaoswal.oracle import ERROR, History, Observed, Traits
+from chaoswal.trace import Begin, End, Marker
+from chaoswal.verdict import Fault
+
+TRAITS = Traits(
+    promise=frozenset({"append", "sync"}),
+    capabilities=frozenset({"registered"}),
+    refusals=frozenset({"RecordGone"}),
+    window_seconds=0.5,
+)
+SIZE = 12
+A, B, C = ((number, payload(number, 0, SIZE)) for number in range(3))
+APPEND, POLL, ACK = Append(size=SIZE), Poll(name="s", count=9), Ack(name="s", places=(0, 1, 2))
+
+BEFORE: list[tuple[Operation, object]] = [
+    (APPEND, 0),
+    (APPEND, 1),
+    (APPEND, 2),
+    (Subscribe(name="s"), None),
+    (POLL, [A, B, C]),
+]
+
+
+def at_once(
+    members: Sequence[Operation], turns: str, results: Sequence[object] = (), before: int = len(BEFORE)
+) -> tuple[History, Fault | None]:
+    """The members begin and end in the order of their letters: the first time ``a`` begins, the second time it ends."""
+    operations = [*(operation for operation, _ in BEFORE[:before]), Together(count=len(members), switches=()), *members]
+    history = History(operations, TRAITS)
+    for op_index, (_, result) in enumerate(BEFORE[:before]):
+        assert history.apply(Begin(op_index=op_index)) is None
+        assert history.apply(End(op_index=op_index, result=repr(result))) is None
+    assert history.apply(Begin(op_index=before)) is None
+    for place, letter in enumerate(turns):
+        number = ord(letter) - ord("a")
+        marker: Marker = Begin(op_index=before + 1 + number)
+        if letter in turns[:place]:
+            result = results[number]
+            marker = End(op_index=marker.op_index, result=result if isinstance(result, str) else repr(result))
+        fault = history.apply(marker)
+        if fault:
+            return history, fault
+    return history, None
+
+
+def kind(fault: Fault | None) -> str:
+    return fault.kind if fault else "fine"
+
+
+def shows(history: History, records: list[Record], **more: object) -> str:
+    """What a recovery that shows this is judged to be."""
+    end = records[-1][0] + 1 if records else 3
+    observed = Observed(records=[record for _, record in records], next_position=end, registered=("s",))
+    for name, value in more.items():
+        setattr(observed, name, value)
+    return kind(history.judge(observed))
+
+
+# -- readers and polls -----------------------------------------------------------------------------------------------
+
+D = (3, payload(6, 0, SIZE))
+
+
+@pytest.mark.parametrize(
+    ("turns", "seen", "expected"),
+    [
+        ("baab", [A, B, C], "fine"),  # what is promised while it reads it need not see
+        ("baab", [A, B, C, D], "fine"),
+        ("baab", [A, B], "stuck"),
+        ("aabb", [A, B, C], "stuck"),
+        ("aabb", [A, B, C, D], "fine"),
+        ("abab", [A, B, C, D], "fine"),
+        ("abab", [A, B, (2, b"half")], "invented"),
+    ],
+)
+def test_a_reader_sees_what_was_promised_when_it_began(turns: str, seen: list[Record], expected: str) -> None:
+    assert kind(at_once([APPEND, Read()], turns, [3, seen])[1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("turns", "seen", "expected"),
+    [
+        ("baab", [], "fine"),
+        ("baab", [D], "fine"),
+        ("aabb", [], "stuck"),
+        ("aabb", [D], "fine"),
+        ("baab", [(3, b"half")], "invented"),
+        ("baab", [(2, C[1])], "duplicated"),
+    ],
+)
+def test_a_poll_gives_what_was_promised_when_it_began(turns: str, seen: list[Record], expected: str) -> None:
+    assert kind(at_once([APPEND, POLL], turns, [3, seen])[1]) == expected
+
+
+def test_what_a_reader_was_about_to_read_may_be_cleaned() -> None:
+    gone = f"{ERROR}RecordGone: record 0 was cleaned up"
+    for turns, expected in (("aabccb", "fine"), ("aabcbc", "fine"), ("aabbcc", "stuck")):
+        assert kind(at_once([ACK, Read(), Cleanup()], turns, [None, gone, 3])[1]) == expected
+    assert kind(at_once([ACK, Read(), Cleanup()], "aabccb", [None, [A, B, C], 3])[1]) == "fine"
+
+
+# -- cleanup ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("turns", "first", "expected"),
+    [
+        ("baab", 3, "fine"),
+        ("baab", 0, "fine"),
+        ("bba", 3, "early-cleanup"),
+        ("bab", 3, "fine"),
+        ("aabb", 4, "early-cleanup"),
+    ],
+)
+def test_a_cleanup_may_see_what_is_acknowledged_beside_it(turns: str, first: int, expected: str) -> None:
+    assert kind(at_once([ACK, Cleanup()], turns, [None, first])[1]) == expected
+
+
+def test_what_a_cleanup_has_left_stays() -> None:
+    for turns, expected in (("aab", "fine"), ("aabb", "lost")):
+        history, fault = at_once([ACK, Cleanup()], turns, [None, 0])
+        assert fault is None
+        assert shows(history, [], next_position=3) == expected, turns
+
+
+NEW = Subscribe(name="t")
+
+
+@pytest.mark.parametrize("turns", ["aabccb", "aabcbc", "aacbbc", "aacbcb", "aabcc"])
+def test_who_is_registered_beside_a_cleanup_that_did_not_wait_for_it_begins_behind(turns: str) -> None:
+    history, fault = at_once([ACK, NEW, Cleanup()], turns, [None, None, 3])
+    assert fault is None
+    both: dict[str, object] = {"registered": ("s", "t"), "deliveries": {"s": [], "t": []}, "lost": 0}
+    assert shows(history, [], next_position=3, **both, counts={"s": (0, 0), "t": (0, 0)}) == "fine"
+    assert shows(history, [], next_position=3, **both, counts={"s": (0, 0), "t": (0, 3)}) == "dishonest"
+    assert shows(history, [A, B, C], **both) != "fine", "it was cleaned"
+
+
+def test_who_is_registered_is_waited_for() -> None:
+    assert kind(at_once([ACK, NEW, Cleanup()], "aabbcc", [None, None, 3])[1]) == "early-cleanup"
+    history, fault = at_once([ACK, NEW, Cleanup()], "aabcbc", [None, None, 0])
+    assert fault is None
+    assert shows(history, [], next_position=3, registered=("s", "t"), deliveries={"t": []}) == "lost"
+    there: dict[str, object] = {"registered": ("s", "t"), "deliveries": {"s": [], "t": [A, B, C]}}
+    assert shows(history, [A, B, C], **there) == "fine"
+
+
+# -- time, and what is the same --------------------------------------------------------------------------------------
+
+
+def test_who_waits_beside_others_may_be_quicker_than_they() -> None:
+    wait = Wait(milliseconds=60_000)
+    history, _ = at_once([wait, Sync()], "bbaa", [None, None], before=0)
+    assert history.clock.earliest == 0.0
+    assert history.clock.latest == 60.0
+    history.apply(End(op_index=0, result="61.5"))
+    assert (history.clock.earliest, history.clock.latest) == (61.5, 61.5)
+
+
+def test_a_wait_beside_others_promises_nothing() -> None:
+    lazy = Traits(promise=frozenset(), window_seconds=0.5)
+    for together, expected in ((True, "fine"), (False, "lost")):
+        operations: list[Operation] = [APPEND, Together(count=int(together), switches=()), Wait(milliseconds=60_000)]
+        history = History(operations, lazy)
+        markers: list[Marker] = [Begin(op_index=0), End(op_index=0, result="0"), Begin(op_index=1)]
+        markers += [] if together else [End(op_index=1, result="0.0")]
+        for marker in (*markers, Begin(op_index=2), End(op_index=2, result="None")):
+            assert history.apply(marker) is None
+        assert kind(history.judge(Observed())) == expected
+
+
+def test_what_is_allowed_tells_in_which_order_appends_were_made() -> None:
+    keys = {turns: at_once([APPEND, APPEND], turns, [3, 4])[0].key() for turns in ("abab", "baab", "aabb", "abba")}
+    assert len(set(keys.values())) == len(keys)
+    assert keys["abab"] == at_once([APPEND, APPEND], "abab", [3, 4])[0].key()
+    assert keys["abab"] != at_once([APPEND, APPEND], "abab", [4, 3])[0].key()
