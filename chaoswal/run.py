@@ -74,7 +74,7 @@ class Session:
         self._faults = faults
         step = self._scheduler.step if self._scheduler else None
         self.vfs = MemoryVfs(disk, step=step, faults=faults, reverts=reverts)
-        self._driver = Driver(partial(factory.open_simulated, self.vfs, self._runtime))
+        self._driver = Driver(partial(factory.open_simulated, self.vfs, self._runtime), names)
         if self._scheduler:
             self._scheduler.begin()
         self.observed = look(self._driver, names)

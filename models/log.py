@@ -18,13 +18,9 @@ Each record remembers the call that appended it, and how much had been promised 
 that is whole testifies that everything below that position was durable.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise, permutations
-
-TRIED_MAX = 8
-"""Of so many appends that may not have happened, every combination is tried."""
+from itertools import islice, pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +35,37 @@ class Flight:
     failed: bool = False
     call: int = 0
     known: int = 0
+
+
+def _seen(flight: Flight, shown: Sequence[bytes]) -> bool:
+    return not set(flight.records).isdisjoint(shown)
+
+
+def _orders_at_end(flights: Sequence[Flight], shown: Sequence[bytes], start: int | None) -> Iterator[list[Flight]]:
+    """Who is not shown was removed before, or never took off; the others are shown in their order, from ``start`` on.
+
+    Of those that look alike, either the first or the last are shown. Without ``start`` any will do, and the last order
+    is a guess for where none is right.
+    """
+    for first in range(len(shown), -1, -1) if start is None else [start]:
+        for some in (flights, flights[::-1]):
+            for seen in _covers(some, shown[first:]):
+                yield [*(f for f in flights if f not in seen), *seen]
+    if start is None:
+        yield sorted(flights, key=lambda f: min((shown.index(r) for r in f.records if r in shown), default=-1))
+
+
+def _covers(flights: Sequence[Flight], shown: Sequence[bytes]) -> Iterator[list[Flight]]:
+    """In which orders some of these are shown so; of those that look alike, the first are taken."""
+    if not shown:
+        yield []
+    tried = set[tuple[bytes, ...]]()
+    for flight in flights:
+        size = len(flight.records)
+        if flight.records not in tried and flight.records == tuple(shown[:size]):
+            tried.add(flight.records)
+            rest = [other for other in flights if other is not flight]
+            yield from ([flight, *more] for more in _covers(rest, shown[size:]))
 
 
 class Log:
@@ -182,23 +209,50 @@ class Log:
         more = [*self.landed.values(), *self.flights.values()]
         return [*self.records, *(record for flight in more for record in flight.records)]
 
-    def worlds(self, shown: Sequence[bytes] | None = None) -> Iterator["Log"]:
-        """This log, as it would be for each order of its flights; all the same they may not have happened.
+    def worlds(self, shown: Sequence[bytes], next_position: int | None = None) -> Iterator["Log"]:
+        """This log, for each order of its flights that may make a difference to who is shown this; the last is a guess.
 
-        ``shown``: only as far as it makes a difference to who is shown this.
+        All the same they may not have happened.
         """
         if not self.unsettled:
             yield self
             return
-        flights = list(self.flights.values())
-        if shown is not None and not self.landed:  # who is not seen, and was not removed, as well never took off
-            flights = [f for f in flights if f.after < self.removable or not set(f.records).isdisjoint(shown)]
-        for order in permutations(flights):
-            world = self._arranged(order)
-            if world is not None:
-                yield world
+        flights = sorted(self.flights.values(), key=lambda flight: flight.after)
+        for c in (*(self._starts(len(shown), next_position) if self.landed else ()), None):
+            for order in self._orders(len(self.records), flights, shown, c):
+                world = self.arranged(order)
+                if world is not None:
+                    yield world
 
-    def _arranged(self, order: Sequence[Flight]) -> "Log | None":
+    def _orders(
+        self, place: int, flights: Sequence[Flight], shown: Sequence[bytes], c: int | None
+    ) -> Iterator[list[Flight]]:
+        """Orders of these from ``place`` on if ``shown`` begins at ``c``: first of those who fill the gaps.
+
+        Where two are the same to who is shown this, whoever may stand there earlier comes first: the other fits too
+        wherever that one would. Without ``c`` only one way to fill them is tried.
+        """
+        landed = min((start for start in self.landed if start >= place), default=None)
+        if landed is None:
+            yield from _orders_at_end(flights, shown, None if c is None else max(place - c, 0))
+            return
+        if landed == place:
+            yield from self._orders(place + len(self.landed[place].records), flights, shown, c)
+            return
+        tried = set[object]()
+        for flight in sorted(flights, key=lambda flight: _seen(flight, shown)) if c is not None else flights:
+            end = place + len(flight.records)
+            there = shown[max(place - c, 0) : max(end - c, 0)] if c is not None else ()
+            looks = flight.records if there else len(flight.records)
+            fits = list(flight.records[len(flight.records) - len(there) :]) == list(there)
+            if fits and looks not in tried and flight.after <= place and end <= landed:
+                tried.add(looks)
+                rest = [other for other in flights if other is not flight]
+                found = ([flight, *more] for more in self._orders(end, rest, shown, c))
+                yield from islice(found, None if c is not None else 1)
+
+    def arranged(self, order: Sequence[Flight]) -> "Log | None":
+        """This log, if its flights came in this order; None where that leaves a gap."""
         world, waiting, coming = self.copy(), dict(self.landed), list(order)
         world.flights, world.landed = {}, {}
         while waiting or coming:
@@ -282,40 +336,50 @@ class Log:
 
     def settled(self, shown: Sequence[bytes], next_position: int | None = None) -> "Log | None":
         """This log, or one without the optional records that were seen not to have happened, that allows ``shown``."""
-        found = (world.settled_alone(shown, next_position) for world in self.worlds(shown))
+        found = (world.settled_alone(shown, next_position) for world in self.worlds(shown, next_position))
         return next((world for world in found if world is not None), None)
 
     def settled_alone(self, shown: Sequence[bytes], next_position: int | None) -> "Log | None":
         """As ``settled``, in this world."""
         if self.allows(shown, next_position):
             return self
-        tries = (self._without(absent) for absent in self._absences(shown)) if self.optional else ()
-        return next((other for other in tries if other.allows(shown, next_position)), None)
+        if not self.optional:
+            return None
+        found = (self._absent(shown, c) for c in self._starts(len(shown), next_position))
+        return next((self._without(absent) for absent in found if absent is not None), None)
 
-    def _absences(self, shown: Sequence[bytes]) -> Iterator[set[int]]:
-        """Which of the optional appends may be absent: first those that what is shown leaves out, then others.
+    def _absent(self, shown: Sequence[bytes], c: int) -> set[int] | None:
+        """Which optional records did not happen, if ``shown`` are those from the c-th on of all that did.
 
-        Equal records may stand for each other, and who is not seen may have been removed: there the first guess can be
-        wrong. Of very many such appends, the guess from either end must do.
+        Call by call, how many records there may have been so far; then back from the end. Equal records may stand for
+        each other: the earliest do. None where it cannot be.
         """
-        starts = sorted(self.optional - self.halves)
-        blocks = [
-            {p for p in self.optional if start <= p < stop} for start, stop in pairwise([*starts, len(self.records)])
-        ]
-        for matched in (self.matched(shown), self._matched_from_end(shown)):
-            yield {p for block in blocks for p in block if not block <= matched}
-        times = Counter(self.records)
-        once = [{self.records[p] for p in block if times[self.records[p]] == 1} for block in blocks]
-        unsure = [b for b, names in zip(blocks, once, strict=True) if not names or min(b) < self.removable]
-        absent = {
-            p
-            for block, names in zip(blocks, once, strict=True)
-            if block not in unsure and names.isdisjoint(shown)
-            for p in block
-        }
-        if len(unsure) <= TRIED_MAX:
-            for count in range(len(unsure) + 1):
-                yield from (absent.union(*some) for some in combinations(unsure, count))
+        bounds = [p for p in range(len(self.records) + 1) if p not in self.halves]
+        counts = [{0}]
+        for start, stop in pairwise(bounds):
+            taken = {k + stop - start for k in counts[-1] if self._fits(start, stop, k, shown, c)}
+            counts.append(taken | counts[-1] if start in self.optional else taken)
+        k = min((k for k in counts[-1] if k >= c + len(shown)), default=None)
+        if k is None:
+            return None
+        absent = set[int]()
+        for (start, stop), before in reversed([*zip(pairwise(bounds), counts, strict=False)]):
+            if start in self.optional and k in before:
+                absent.update(range(start, stop))
+            else:
+                k -= stop - start
+        return absent
+
+    def _fits(self, start: int, stop: int, k: int, shown: Sequence[bytes], c: int) -> bool:
+        """Whether the records of one call can be the k-th and those that follow it."""
+        n = c + len(shown)
+        if k < n < k + stop - start:
+            return False  # half a batch
+        if k >= n:
+            return start >= self.floor
+        return all(
+            place < c or self.records[place - k + start] == shown[place - c] for place in range(k, k + stop - start)
+        )
 
     def _without(self, absent: set[int]) -> "Log":
         other = self.copy()
@@ -330,14 +394,6 @@ class Log:
             if place < len(shown) and shown[place] == payload:
                 wanted.add(position)
                 place += 1
-        return wanted
-
-    def _matched_from_end(self, shown: Sequence[bytes]) -> set[int]:
-        wanted, place = set(), len(shown) - 1
-        for position in range(len(self.records) - 1, -1, -1):
-            if place >= 0 and shown[place] == self.records[position]:
-                wanted.add(position)
-                place -= 1
         return wanted
 
     def _starts(self, count: int, next_position: int | None) -> range:

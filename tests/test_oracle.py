@@ -300,21 +300,6 @@ def test_cursor_ahead() -> None:
     assert kind(recovered([(1, B), (2, C)], ACKED, FLUSHED)) == "fine"
 
 
-def test_a_flush_promises_no_acknowledgement_that_a_failed_opening_may_have_forgotten() -> None:
-    acked: list[tuple[Operation, object]] = [
-        (Append(size=SIZE), 0),
-        (Subscribe(name="s"), None),
-        (Poll(name="s", count=1), [(0, A)]),
-        ACKED,
-    ]
-    seen = Observed(records=[A], next_position=1, deliveries={"s": [(0, A)]})
-    failed: tuple[Operation, object] = (Reopen(), f"{ERROR}OSError: no")
-    for more, expected in (([FLUSHED], "cursor-lost"), ([failed, FLUSHED], "fine"), ([FLUSHED, failed], "cursor-lost")):
-        history, fault = told([*acked, *more], faulty=True)
-        assert fault is None
-        assert kind(history.judge(seen)) == expected
-
-
 def test_cursor_lost() -> None:
     fault = recovered(EVERYTHING, ACKED, FLUSHED)
     assert kind(fault) == "cursor-lost"

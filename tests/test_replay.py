@@ -9,6 +9,7 @@ from chaoswal.engines.wal import WalEngine
 from chaoswal.errors import UsageError
 from chaoswal.program import parse_step
 from chaoswal.replay import Status, play, replay, simulated
+from chaoswal.trace import End
 from chaoswal.verdict import Violation
 
 
@@ -60,6 +61,16 @@ def test_what_fails_before_any_crash() -> None:
     assert status is Status.FAILED
     assert played.found is not None
     assert (played.found.fault.kind, played.found.crashes) == (Violation.STUCK, ())
+
+
+def test_subscribers_are_asked_even_where_an_opening_failed_before_they_were() -> None:
+    lines = ["subscribe s", "append 1", "power-cut in operation 2 after end lose all"]
+    lines += ["fail EINTR on open of segment-*.seg nth 1 once", "poll s 1"]
+    lines += ["power-cut in operation 3 after end lose all"]
+    factory, traits = simulated(EngineRef(name="wal"))
+    played = play(factory, traits, [parse_step(line) for line in lines], POSIX, Judge(factory))
+    assert [event.result for event in played.run.events if isinstance(event, End)] == ["[(0, b'1')]"]
+    assert played.found is None
 
 
 def test_faults_are_part_of_a_program() -> None:
