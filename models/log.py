@@ -18,7 +18,7 @@ Each record remembers the call that appended it, and how much had been promised 
 that is whole testifies that everything below that position was durable.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 
@@ -345,44 +345,58 @@ class Log:
             return self
         if not self.optional:
             return None
-        found = (self._absent(shown, c) for c in self._starts(len(shown), next_position))
+        found = (
+            self._absent(dict(enumerate(shown, c)), c + len(shown), c + len(shown))
+            for c in self._starts(len(shown), next_position)
+        )
         return next((self._without(absent) for absent in found if absent is not None), None)
 
-    def _absent(self, shown: Sequence[bytes], c: int) -> set[int] | None:
-        """Which optional records did not happen, if ``shown`` are those from the c-th on of all that did.
+    def with_these(self, given: Mapping[int, bytes]) -> "Log | None":
+        """This log, or one without optional records that cannot have happened, as there are these at their positions.
 
-        Call by call, how many records there may have been so far; then back from the end. Equal records may stand for
-        each other: the earliest do. None where it cannot be.
+        None where that cannot be.
+        """
+        if all(place < len(self.records) and self.records[place] == record for place, record in given.items()):
+            return self
+        absent = self._absent(given, max(given) + 1, len(self.records)) if self.optional else None
+        return None if absent is None else self._without(absent)
+
+    def _absent(self, there: Mapping[int, bytes], least: int, most: int) -> set[int] | None:
+        """Which optional records did not happen, if these stand at their places among all that did.
+
+        At least ``least`` happened; of what stands from ``most`` on, nothing is left. Call by call, how many records
+        there may have been so far; then back from the end. Equal records may stand for each other: the earliest do.
+        None where it cannot be.
         """
         bounds = [p for p in range(len(self.records) + 1) if p not in self.halves]
         counts = [{0}]
         for start, stop in pairwise(bounds):
-            taken = {k + stop - start for k in counts[-1] if self._fits(start, stop, k, shown, c)}
+            taken = {k + stop - start for k in counts[-1] if self._fits(start, stop, k, there, most)}
             counts.append(taken | counts[-1] if start in self.optional else taken)
-        k = min((k for k in counts[-1] if k >= c + len(shown)), default=None)
-        if k is None:
+        k = max(counts[-1], default=-1)
+        if k < least:
             return None
         absent = set[int]()
         for (start, stop), before in reversed([*zip(pairwise(bounds), counts, strict=False)]):
-            if start in self.optional and k in before:
+            stays = k - stop + start in before and self._fits(start, stop, k - stop + start, there, most)
+            if not stays or (k <= least and start in self.optional and k in before):
                 absent.update(range(start, stop))
             else:
                 k -= stop - start
         return absent
 
-    def _fits(self, start: int, stop: int, k: int, shown: Sequence[bytes], c: int) -> bool:
+    def _fits(self, start: int, stop: int, k: int, there: Mapping[int, bytes], most: int) -> bool:
         """Whether the records of one call can be the k-th and those that follow it."""
-        n = c + len(shown)
-        if k < n < k + stop - start:
-            return False  # half a batch
-        if k >= n:
+        if k >= most:
             return start >= self.floor
-        return all(
-            place < c or self.records[place - k + start] == shown[place - c] for place in range(k, k + stop - start)
+        places = range(k, k + stop - start)
+        return places.stop <= most and all(
+            there.get(place, record) == record for place, record in zip(places, self.records[start:stop], strict=True)
         )
 
     def _without(self, absent: set[int]) -> "Log":
         other = self.copy()
+        other.changes += 1
         for position in sorted(absent, reverse=True):
             other.forget(position, position + 1)
         return other

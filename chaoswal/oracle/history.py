@@ -403,9 +403,11 @@ class History(Allowed):
         if len(positions) < len(must):
             why = f"subscriber {name} was given {positions}, though {must} are there for it"
             return Fault(kind=Violation.STUCK, explanation=why)
-        for position, payload in given:
-            if self.log.records[position] != payload:
-                return Fault(kind=Violation.INVENTED, explanation=f"subscriber {name}: record {position} was changed")
+        log = self.log.with_these(dict(given))
+        if log is None:
+            changed = next(p for p, payload in given if self.log.records[p] != payload)
+            return Fault(kind=Violation.INVENTED, explanation=f"subscriber {name}: record {changed} was changed")
+        self.log = log
         subscriber.give(positions)
         if self.traits.promise_reads and positions:
             self.log.show(max(positions) + 1)
@@ -459,7 +461,10 @@ class History(Allowed):
         self.log.adopt(span[1], promise=self.traits.promise_reads)
         self.clock.cut(span[1])
         self.subscribers = present(self, observed, span[1])
-        self.lost += lost(self.subscribers.values(), range(self.first, span[0]))
+        if observed.lost is not None and self.exact:
+            self.lost = observed.lost
+        else:
+            self.lost += lost(self.subscribers.values(), range(self.first, span[0]))
         self.first = span[0]
         self.asked, self.handles, self.together = {}, dict.fromkeys(self.subscribers, False), False
         self.cleaning, self.beginning = set(), set()

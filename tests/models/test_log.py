@@ -415,6 +415,24 @@ def test_what_is_tried_is_enough(seed: int) -> None:
         assert (log.settled(shown, next_position) is not None) == anyhow(log, shown, next_position)
 
 
+@given(stories(), st.data())
+def test_what_is_given_tells_which_appends_never_happened(story: Story, data: st.DataObject) -> None:
+    """Whatever is shown one by one, by its number, is possible where one of all that are legal has it there."""
+    log = story.model()
+    known = [record for records, _ in story.calls for record in records] + [b"foreign"]
+    given = data.draw(st.dictionaries(st.integers(0, len(known)), st.sampled_from(known), min_size=1, max_size=3))
+    happened = [
+        [record for (records, _), there in zip(story.calls, some, strict=True) if there for record in records]
+        for some in itertools.product(*[(True,) if returned else (True, False) for _, returned in story.calls])
+    ]
+    possible = any(given.items() <= dict(enumerate(records)).items() for records in happened)
+    found = log.with_these(given)
+    assert (found is not None) == possible
+    if found is not None:
+        assert found.records in happened
+        assert found.with_these(given) is found
+
+
 def test_very_many_failed_appends_cost_little() -> None:
     log = Log()
     log.begin_append([b"first"])
