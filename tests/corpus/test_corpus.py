@@ -19,7 +19,6 @@ OPERATIONS_MAX = 4
 CLEANED = "there must be a finished segment to clean up: subscribe, append, rotate, poll, ack, cleanup"
 LONGER = {
     "cursor-set-before-record-joined": "two rounds of appends at once, and a sync of those that came in between",
-    "ghost-behind-a-shorter-record": "a failed sync, and a subscriber that is shown what was undone",
     "cleanup-before-progress-durable": CLEANED,
     "cleanup-ignores-inactive": f"{CLEANED}, and a second subscriber",
     "cleanup-ignores-slowest": f"{CLEANED}, and a second subscriber",
