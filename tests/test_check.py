@@ -264,6 +264,7 @@ class ReadsUntil:
     """Shows two records and then fails."""
 
     promise = "append"
+    takes_vfs = True
 
     def __init__(self, root: str = "", *, vfs: Vfs, runtime: object = None) -> None:
         pass
@@ -285,6 +286,7 @@ class NeverOpens:
     """Fails in its constructor."""
 
     promise = "append"
+    takes_vfs = True
 
     def __init__(self, root: str = "", *, vfs: Vfs, runtime: object = None) -> None:
         raise ValueError("not today")
