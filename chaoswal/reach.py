@@ -11,13 +11,14 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import _lru_cache_wrapper, lru_cache
 from types import CodeType, FrameType
 from typing import Any
 
 _LIBRARY = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
 _HARNESS = os.path.dirname(__file__)
-_ENGINES = tuple(os.path.join(_HARNESS, part) for part in ("wal", "engines"))
+_PARTS = ("wal", "engines")
+_ENGINES = tuple(os.path.join(_HARNESS, part) for part in _PARTS)
 
 Line = tuple[str, int]
 """A file, as ``folder/name.py``, and a line."""
@@ -51,6 +52,7 @@ class Reach:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Watch what runs in the block."""
+        _forget()
         before = sys.gettrace()
         sys.settrace(self._call)
         try:
@@ -75,6 +77,15 @@ class Reach:
         elif event == "return" and isinstance(label := getattr(argument, "label", None), str):
             self.decided.add(label)
         return self._line
+
+
+def _forget() -> None:
+    """Empty the caches of the engines here: what runs must not depend on what this process has opened before."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(tuple(f"{__package__}.{part}" for part in _PARTS)):
+            for value in vars(module).values():
+                if isinstance(value, _lru_cache_wrapper):
+                    value.cache_clear()
 
 
 @lru_cache(4096)

@@ -7,6 +7,7 @@ from chaoswal.disk.image import Image
 from chaoswal.engines.registry import EngineRef
 from chaoswal.engines.wal import WalEngine
 from chaoswal.reach import Reach
+from chaoswal.wal.files import wal_name
 
 
 def reached() -> Reach:
@@ -35,6 +36,14 @@ def test_only_what_is_new_is_fruitful() -> None:
     assert whole.add(one)
     assert not whole.add(reached())
     assert whole.ran == one.ran
+
+
+def test_what_ran_does_not_depend_on_what_was_opened_before() -> None:
+    """The log keeps what it works out often, for all that are open in a process."""
+    first, second = reached(), reached()
+    returns = wal_name.__wrapped__.__code__.co_firstlineno + 3
+    assert ("wal/files.py", returns) in first.ran
+    assert first.ran == second.ran
 
 
 def test_no_tracer_is_left_behind() -> None:
