@@ -68,6 +68,8 @@ class Order:
 
     steps: tuple[Step, ...]
     played: Played
+    switches: int
+    """How many times its threads are switched where they need not be."""
     block: int
     """After how many events of its last run the operations at once begin."""
 
@@ -89,7 +91,7 @@ def orders(
         varied = (*steps[:place], replace(block, switches=switches), *steps[place + 1 :])
         played = play_to_last_run(factory, traits, varied, profile)
         begun = (at for at, event in enumerate(played.run.events) if event == Begin(op_index=number))
-        yield Order(steps=varied, played=played, block=next(begun, 0))
+        yield Order(steps=varied, played=played, switches=len(switches), block=next(begun, 0))
         try:
             switches = plan.send(played.run.points.get(number, ()))
         except StopIteration:

@@ -19,6 +19,7 @@ are bounded.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 from chaoswal.anchors import step_of
 from chaoswal.check import Depth, Found, Judge, check
@@ -27,10 +28,12 @@ from chaoswal.disk.profiles import PROFILES, Profile
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
 from chaoswal.milder import later, milder, whole
+from chaoswal.ops import Together, company
 from chaoswal.oracle import Traits
 from chaoswal.program import START, Anchor, CrashStep, Step, last_opening, without_last_crashes
 from chaoswal.replay import Played, conclude, play_to_last_run, ready
 from chaoswal.run import Run
+from chaoswal.schedules import ORDERS_MAX, orders
 from chaoswal.simpler import Changes, edited, merged, simpler, simpler_options, weight, weight_of_options
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault, Violation
@@ -265,6 +268,7 @@ class _Shrinker:
             self.shorten(wide=False)
             self.merge()
             self.simplify()
+            self.reorder()
             self.restore()
             if before == self.best:
                 self.shorten(wide=True)
@@ -322,6 +326,20 @@ class _Shrinker:
             if not any(self._try_edited({place: other}) for other in simpler(self.best.steps[place])):
                 return
 
+    def reorder(self) -> None:
+        """Do less at once, or with fewer switches: what is gone moves their points, so that any order will do."""
+        while any(self._try_orders(changes, switches) for changes, switches in self._less_at_once()):
+            pass
+
+    def _less_at_once(self) -> Iterator[tuple[Changes, int]]:
+        """What may stand for the last operations at once, and how many switches that may take."""
+        blocks = [(place, step) for place, step in enumerate(self.best.body) if isinstance(step, Together)]
+        for place, block in blocks[-1:]:
+            members, switches = company(self.best.steps, place), len(block.switches)
+            yield {place: Together(count=members, switches=())}, switches - 1
+            for member in range(place + 1, place + 1 + members if members > 2 else 0):
+                yield {place: Together(count=members - 1, switches=()), member: None}, switches
+
     def restore(self) -> None:
         """Give back what the last crash lost, as much as can be; then lose what is left by whole events."""
         while self._try_last(milder):
@@ -351,6 +369,18 @@ class _Shrinker:
             return True
         self._failed.add(key)
         return False
+
+    def _try_orders(self, changes: Changes, switches_max: int) -> bool:
+        """Whether the candidate is better in one of its orders with at most so many switches."""
+        subject = self.bench.subject(self.best.engine)
+        if not subject or switches_max < 0:
+            return False
+        candidate = replace(self.best, steps=tuple(edited(self.best.steps, changes)))
+        found = orders(*subject[:2], candidate.body, candidate.profile)
+        return any(
+            order.switches <= switches_max and self._try(replace(candidate, steps=(*order.steps, *candidate.tail)))
+            for order in islice(found, ORDERS_MAX)
+        )
 
     def _try_last(self, variants: Callable[[Run, Crash, Profile], Iterator[Crash]]) -> bool:
         """Take the first of these variants of the last crash under which the violation is still there."""
