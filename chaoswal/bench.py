@@ -66,10 +66,10 @@ def timed(act: Callable[[], int]) -> tuple[int, float]:
 # -- states ------------------------------------------------------------------------------------------------------------
 
 
-def workload(group: int) -> list[Operation]:
-    """Twenty records of 100 bytes and one subscriber: after each ``group`` of records a sync, then some are read."""
+def workload(group: int, records: int = RECORDS) -> list[Operation]:
+    """Records of 100 bytes and one subscriber: after each ``group`` of records a sync, then some are read."""
     steps: list[Operation] = [Subscribe(name="s")]
-    for number in range(1, RECORDS + 1):
+    for number in range(1, records + 1):
         steps.append(Append(size=RECORD_BYTES))
         if number % group == 0:
             steps += [Sync(), Poll(name="s", count=3), Ack(name="s", places=(0, 2)), Flush(name="s")]

@@ -10,9 +10,12 @@ from typing import Any
 from tabulate import tabulate
 
 from chaoswal import arguments as words
-from chaoswal import bench, bench_saved, bench_syscalls, bench_wal
+from chaoswal import bench, bench_explore, bench_saved, bench_syscalls, bench_wal
 from chaoswal.bench import Measured, Recovered
 from chaoswal.errors import Exit, UsageError
+
+WHAT = ("states", "explore", "recording", "syscalls", "recovery", "wal")
+"""What can be measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.epilog = (
         "examples:\n  chaoswal bench states       judged (image, history) pairs a second, beside others' reopening\n"
+        "  chaoswal bench explore      the same under every profile, in one process and in two, and of longer logs\n"
         "  chaoswal bench recording    microseconds a recorded call, beside a loop that does nothing\n"
         "  chaoswal bench syscalls     SQLite recorded under strace beside a bare run, and its crash states judged\n"
         "  chaoswal bench recovery     milliseconds to open a log, by segments and records in the WAL\n"
@@ -36,7 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "A figure is the median of interleaved rounds; compare ratios, not times.\n"
         "exit code: 0, or with --compare 1 where a ratio has fallen by more than a fifth; 2 usage"
     )
-    parser.add_argument("what", choices=["states", "recording", "syscalls", "recovery", "wal"], help="what to measure")
+    parser.add_argument(
+        "what", choices=["states", "explore", "recording", "syscalls", "recovery", "wal"], help="what to measure"
+    )
     parser.add_argument("--rounds", type=words.count, default=9, help="interleaved rounds (default: 9)")
     parser.add_argument("--profile", default="posix", help="the file system judged under (default: posix)")
     parser.add_argument("--dir", type=Path, metavar="DIR", help="wal: where to write (default: temporary, on a disk)")
@@ -65,6 +71,8 @@ def _measure(arguments: argparse.Namespace) -> Shown:
             return _recovery(bench.recovery(arguments.rounds))
         case "wal":
             return _wal(arguments.rounds, arguments.dir)
+        case "explore":
+            return _explored(bench_explore.measure(arguments.rounds))
         case "states":
             return _rates(bench.states(arguments.rounds, arguments.profile), base="reopen sqlite3")
         case "syscalls":
@@ -83,15 +91,35 @@ def _rates(found: Sequence[Measured], base: str) -> Shown:
     )
 
 
+def _explored(found: bench_explore.Explored) -> Shown:
+    rates = [("one process", f"{found.one:,.0f}", "1.00"), ("two processes", f"{found.two:,.0f}", f"{found.ratio:.2f}")]
+    costs = [
+        (cost.records, f"{cost.log_bytes:,}", f"{cost.microseconds:.0f}", f"{cost.nanoseconds_a_byte:.1f}")
+        for cost in found.costs
+    ]
+    memory = f"{found.peak_first_mib:.1f} MiB after the first round, {found.peak_last_mib:.1f} after the last"
+    first = _numbers(rates, ["", "pairs a second", "ratio"])
+    second = _numbers(costs, ["records", "bytes", "us a pair", "ns a byte"])
+    return Shown(
+        table=f"{first}\n\n{second}\n\n{found.pairs:,} pairs; the most memory of a process: {memory}",
+        found=asdict(found),
+        ratios={"two processes": found.ratio},
+    )
+
+
 def _recovery(found: Sequence[Recovered]) -> Shown:
     rows = [(line.segments, line.wal_records, f"{line.milliseconds:.1f}", f"{line.peak_mib:.1f}") for line in found]
     heads = ["segments", "records in the WAL", "ms to open", "MiB at most"]
     base = found[0].milliseconds
     return Shown(
-        table=tabulate(rows, heads, disable_numparse=True, tablefmt="github", colalign=("right",) * 4),
+        table=_numbers(rows, heads),
         found=[asdict(line) for line in found],
         ratios={f"{line.segments} segments, {line.wal_records} records": base / line.milliseconds for line in found},
     )
+
+
+def _numbers(rows: Sequence[tuple[object, ...]], heads: Sequence[str]) -> str:
+    return tabulate(rows, heads, disable_numparse=True, tablefmt="github", colalign=("right",) * len(heads))
 
 
 def _wal(rounds: int, directory: Path | None) -> Shown:
