@@ -17,6 +17,7 @@ COMMANDS = {
     ),
     "explore": ("chaoswal.commands.explore", "draw programs and judge every crash state of each, within a bound"),
     "gate": ("chaoswal.commands.gate", "the corpus, a self-test, exploration and kills, against what is known: for CI"),
+    "engines": ("chaoswal.commands.engines", "list the engines that ship: version, promise, and how they are run"),
     "lint": ("chaoswal.commands.lint", "list what looks like a mistake in one run, and try the crash for it"),
     "replay": ("chaoswal.commands.replay", "replay findings of the corpus: FIXED, FAILED, STALE or ERROR"),
     "show": ("chaoswal.commands.show", "tell one finding event by event; put its crashed disk into a directory"),

@@ -11,6 +11,7 @@ from chaoswal.ops import Append, Close, Operation, Poll, Read, Rotate, Subscribe
 from chaoswal.run import Run, Session, record
 from chaoswal.trace import Begin, End, Write
 from chaoswal.vfs.turns import Switches
+from chaoswal.wal.errors import NotHeld
 from tests import toys
 
 SWITCHES: list[Switches] = [
@@ -96,3 +97,15 @@ def test_what_comes_to_no_end_is_told() -> None:
 
     session = Session(toys.factory(Endless), Disk())
     assert session.perform(0, Append(size=1)).startswith("error StepLimit: ")
+
+
+def test_who_does_not_take_back_what_was_looked_at_does_not_stop_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: object, sequence: int) -> None:
+        raise NotHeld("s", sequence)
+
+    before = played([Subscribe(name="s"), Append(size=1), Sync()])
+    monkeypatch.setattr("chaoswal.wal.subscriber.Subscriber.defer", refuse)
+    disk = Disk(image=Disk(image=before.start.image, events=tuple(before.events)).view)
+    run = record(EngineRef.parse("wal").factory(), [Poll(name="s", count=1)], disk, names=("s",))
+    assert run.observed.deliveries == {"s": [(0, b"1")]}
+    assert results(run) == {0: "[]"}

@@ -83,6 +83,12 @@ class LogEngine(MinimalEngine, Protocol):
     recorder: str
     """``"patched"`` or ``"syscalls"`` (the default): how it is run, without a ``vfs``, where disks are crashed."""
 
+    package: str
+    """The distribution that it comes with, for its version."""
+
+    documented: str
+    """Where the promise is made: an address."""
+
     places: dict[str, str]
     """Globs of files to the place in the engine that works on them, for naming where a kill landed."""
 

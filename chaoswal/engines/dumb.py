@@ -13,6 +13,7 @@ class DumbEngine:
 
     contract = "log"
     promise = "sync"
+    documented = "https://docs.python.org/3/library/dbm.html#dbm.dumb.dumbdbm.sync"
     recorder = "patched"
 
     def __init__(self, root: str) -> None:

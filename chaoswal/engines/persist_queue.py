@@ -14,6 +14,8 @@ class PersistQueueEngine:
 
     contract = "log"
     promise = "append"
+    package = "persist-queue"
+    documented = "https://github.com/peter-wangxu/persist-queue#readme"
     recorder = "patched"
     draws: ClassVar[Sequence[Mapping[str, Sequence[str]]]] = (
         {"chunksize": ("1", "3", "100"), "autosave": ("yes", "no")},

@@ -25,6 +25,15 @@ REGISTERED = {
     "sqlite": "chaoswal.engines.sqlite:SqliteEngine",
     "dbm.dumb": "chaoswal.engines.dumb:DumbEngine",
     "persist-queue": "chaoswal.engines.persist_queue:PersistQueueEngine",
+    "lmdb": "chaoswal.engines.lmdb:LmdbEngine",
+    "leveldb": "chaoswal.engines.leveldb:LeveldbEngine",
+    "rocksdb": "chaoswal.engines.rocksdb:RocksdbEngine",
+    "sqlitedict": "chaoswal.engines.sqlitedict:SqlitedictEngine",
+    "diskcache": "chaoswal.engines.diskcache:DiskcacheEngine",
+    "litequeue": "chaoswal.engines.litequeue:LitequeueEngine",
+    "huey": "chaoswal.engines.huey:HueyEngine",
+    "tantivy": "chaoswal.engines.tantivy:TantivyEngine",
+    "duckdb": "chaoswal.engines.duckdb:DuckdbEngine",
 }
 """The engines that ship."""
 

@@ -34,6 +34,8 @@ class SqliteEngine:
     """One database, ``log.db``, in the directory."""
 
     contract = "log"
+    promise = "append append_batch sync"
+    documented = "https://www.sqlite.org/pragma.html#pragma_synchronous"
     promise_reads = False
     scratch = ("*-shm",)
 
