@@ -86,17 +86,19 @@ class Shape:
     """Whether it is explored; otherwise it runs to its end, and only that is judged."""
 
 
+PLAIN = Shape(name="plain", lengths=(2, 3, 4, 5, 6), lives=(2,), plain=True)
+
 SHAPES: Mapping[Shape, int] = {
     Shape(name="usual", lengths=(5, 10, 10, 30), lives=(1, 2)): 12,
     Shape(name="scenarios", lengths=(1, 1, 2), lives=(1, 1, 2), scenarios=True, small=True): 8,
-    Shape(name="plain", lengths=(2, 3, 4, 5, 6), lives=(2,), plain=True): 1,
+    PLAIN: 1,
     Shape(name="many lives", lengths=(3, 5, 8), lives=(3, 4)): 1,
     Shape(name="restarts", lengths=(30,), reopen_every=3, crashes=False): 1,
     Shape(name="long", lengths=(300,), crashes=False): 1,
 }
 """Each with its weight."""
 
-SHORT = Shape(name="short", lengths=(1, 2, 3, 4), small=True)
+SHORT = Shape(name="short", lengths=(1, 2, 3, 4), lives=(1, 1, 2), small=True)
 """That of the first programs, which all begin with an append: most of what is wrong shows in one."""
 
 TURNS = (CRASH, IO, ROT, IO)
@@ -108,8 +110,9 @@ SCENARIO = Shape(name="scenario", lengths=(1,), lives=(1, 1, 2), scenarios=True,
 SHARES = (0.1, 0.3, 0.6)
 """So many of the options are drawn in a program: much of what is wrong shows only where few things come together."""
 
-FIRST = 24
-"""So many programs of each kind of fault are short and scenarios, by turns."""
+FIRST, FIRST_SHAPES = 24, (SHORT, SCENARIO, SHORT, SCENARIO, PLAIN, SCENARIO)
+"""So many programs of each kind of fault are of these shapes, by turns."""
+
 ORDERS = "orders"
 ORDERS_EVERY = 5
 """Of so many programs one has some operations at once, and is tried in all orders of them with few pre-emptions."""
@@ -235,7 +238,7 @@ class Hunter:
         chance = random.Random(f"shape:{self.seed}:{number}")
         turn = self._turn(number)
         if turn < FIRST:
-            return SCENARIO if turn % 2 else SHORT
+            return FIRST_SHAPES[turn % len(FIRST_SHAPES)]
         return chance.choices(_KINDS, _WEIGHTS)[0]
 
     def _turn(self, number: int) -> int:
@@ -448,8 +451,9 @@ def _spread(programs: Sequence[list[Step]], chance: random.Random) -> Iterator[l
     """Programs with a fault each, in a drawn order in which each kind of fault comes as early as any other."""
     kinds: dict[object, list[list[Step]]] = {}
     for steps in programs:
-        fault = next(step for step in steps if isinstance(step, DiskFault))
-        kinds.setdefault((fault.call, bool(fault.error), IN_OPENING in steps), []).append(steps)
+        first, *more = [step for step in steps if isinstance(step, DiskFault)]
+        kind = first.call, first.glob, bool(first.error), bool(more), IN_OPENING in steps
+        kinds.setdefault(kind, []).append(steps)
     for alike in kinds.values():
         chance.shuffle(alike)
     rounds = list(kinds.values())

@@ -7,16 +7,19 @@ from typing import TypeAlias
 from chaoswal.ops import (
     Ack,
     Append,
+    Batch,
     Cleanup,
     Close,
     Deactivate,
     Flush,
     Maintain,
+    OpenAgain,
     Operation,
     Poll,
     Reopen,
     Rotate,
     Subscribe,
+    Unsubscribe,
 )
 
 MANY = 40
@@ -71,6 +74,35 @@ def _cleanup(scene: Scene) -> Operations:
     return [*there, *scene.appends(), *scene.rotates(), *leaving, *finished(done), Cleanup()]
 
 
+def _inactive(scene: Scene) -> Operations:
+    """Only one of the subscribers is there after a reopening, and finishes."""
+    if not scene.has("cleanup", "subscribe"):
+        return _rotation(scene)
+    there = [Subscribe(name=name) for name in scene.names]
+    return [*there, *scene.appends(), *scene.rotates(), Reopen(), *finished(scene.names[:1]), Cleanup()]
+
+
+def _leave(scene: Scene) -> Operations:
+    if not scene.has("unregister", "subscribe"):
+        return _rotation(scene)
+    there = [Subscribe(name=name) for name in scene.names]
+    return [*there, *scene.appends(), Unsubscribe(name=scene.chance.choice(scene.names))]
+
+
+def _numbers(scene: Scene) -> Operations:
+    """Sequence numbers of one digit and of two, at the beginning of files."""
+    if not scene.has("append_batch"):
+        return _rotation(scene)
+    first = scene.chance.randint(1, 4)
+    return [
+        Batch(sizes=(1,) * first),
+        *scene.rotates(),
+        Batch(sizes=(1,) * (10 - first)),
+        *scene.rotates(),
+        Append(size=1),
+    ]
+
+
 def _maintain(scene: Scene) -> Operations:
     if not scene.has("maintain", "subscribe"):
         return _cleanup(scene)
@@ -98,6 +130,9 @@ SCENARIOS: Mapping[str, Callable[[Scene], Operations]] = {
     "progress": _progress,
     "rotation": _rotation,
     "maintain": _maintain,
+    "inactive": _inactive,
+    "leave": _leave,
+    "numbers": _numbers,
 }
 """Each with what leads to it; for an engine that does not have it, to one that it has."""
 
@@ -109,4 +144,12 @@ def drawn(capabilities: frozenset[str], chance: random.Random, length: int, firs
     told = [chance.choice(words) for _ in range(length)]
     if first is not None:
         told[0] = words[first % len(words)]
-    return [operation for word in told for operation in SCENARIOS[word](Scene(capabilities, names, chance))]
+    made = [SCENARIOS[word](Scene(capabilities, names, chance)) for word in told]
+    return [*(operation for operations in made for operation in operations), *_last(Scene(capabilities, names, chance))]
+
+
+def _last(scene: Scene) -> Operations:
+    """Now and then the engine is closed, or somebody else tries to open it."""
+    if scene.chance.random() < 0.3:
+        return [Close()]
+    return [OpenAgain()] if scene.has("lock_errors") and scene.chance.random() < 0.2 else []

@@ -12,7 +12,7 @@ from chaoswal.campaign import Campaign, Explorer, canary
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit
-from chaoswal.hunt import SCENARIO, SHAPES, SHORT, Given, Hunter
+from chaoswal.hunt import PLAIN, SCENARIO, SHAPES, SHORT, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Notice
 from chaoswal.program import parse_step
 from chaoswal.replay import Status, replay
@@ -165,5 +165,5 @@ def test_a_given_program_is_explored_under_each_profile() -> None:
 
 def test_programs_differ_and_the_first_are_short() -> None:
     one = hunter()
-    assert {one.shape(number) for number in range(6)} == {SHORT, SCENARIO}
+    assert {one.shape(number) for number in range(12)} == {SHORT, SCENARIO, PLAIN}
     assert {one.shape(number) for number in range(200)} == {SHORT, SCENARIO, *SHAPES}

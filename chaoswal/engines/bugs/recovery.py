@@ -84,7 +84,7 @@ def frames_of(tail: Tail) -> Iterator[tuple[bytes, int]]:
             yield data[start + FRAME_BYTES : stop], _COUNT.unpack_from(data, start)[0]
 
 
-@bug("crash-in-recovery-loses-the-wal", kinds="lost phantom", profiles=ANY, site="WalBirth.rename")
+@bug("crash-in-recovery-loses-the-wal", kinds="lost phantom", profiles=ANY, site="WalBirth.rename", options="frame=1")
 class ReplacesBeforeReplaying(Recovery):
     """The old WAL is replaced by an empty one, and its records appended to that: SlateDB #1625, a crash in replay."""
 
@@ -105,7 +105,7 @@ class ReplaysNone(Recovery):
         return super().settle_tail(REPLACE if verb == FINALIZE else verb, tail, segments)
 
 
-@bug("replays-twice", kinds="duplicated", profiles=ANY, site="SegmentBirth.rename")
+@bug("replays-twice", kinds="duplicated", profiles=ANY, site="SegmentBirth.rename", options="frame=1")
 class ReplaysTwice(Recovery):
     """A WAL whose segment is there already is replayed once more: Arc #229."""
 
