@@ -17,7 +17,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 from chaoswal.disk.directory import lay, load, without
@@ -83,7 +83,7 @@ def recover(factory: Factory, image: Image, names: Sequence[str], *, probing: bo
     try:
         match getattr(factory.kind, "runner", FORKED):
             case "in-process":
-                return next(show(*job))
+                return _inside(next(show(*job)), str(root))
             case "fresh":
                 with closing(Warm(batch=1)) as server:
                     outcome = server.do(show, *job, seconds=OPENING_SECONDS)
@@ -93,7 +93,18 @@ def recover(factory: Factory, image: Image, names: Sequence[str], *, probing: bo
                 outcome = server.do(show, *job, seconds=OPENING_SECONDS)
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    return outcome.items[0] if outcome.items else Recovered(observed=Observed(fault=_fault(outcome)))
+    found = outcome.items[0] if outcome.items else Recovered(observed=Observed(fault=_fault(outcome)))
+    return _inside(found, str(root))
+
+
+def _inside(found: Recovered, root: str) -> Recovered:
+    """The same, in whose words paths begin at the root of the disk: where that was laid says nothing."""
+    found.observed.fault = _told(found.observed.fault, root)
+    return replace(found, stuck=_told(found.stuck, root))
+
+
+def _told(fault: Fault | None, root: str) -> Fault | None:
+    return fault and replace(fault, explanation=fault.explanation.replace(f"{root}/", "").replace(root, "."))
 
 
 @cache

@@ -24,6 +24,7 @@ class Lines:
     scratch = ("*.lock",)
 
     def __init__(self, root: str) -> None:
+        self.root = root
         Path(root, "a.lock").write_bytes(b"%d" % os.getpid())
         self.path = Path(root, "log")
         whole, _, _ = self.path.read_bytes().rpartition(b"\n") if self.path.exists() else (b"", b"", b"")
@@ -73,6 +74,12 @@ class Forgets(Lines):
         pass
 
 
+class NamesItsPlace(Lines):
+    def opened(self) -> None:
+        if self.lines:
+            raise OSError(f"cannot read {self.root}/log in {self.root}")
+
+
 class Raises(Lines):
     def opened(self) -> None:
         raise ZeroDivisionError("nothing to divide by")
@@ -112,6 +119,12 @@ def test_a_crash_is_an_observation() -> None:
     assert found.observed.fault.kind is Violation.UNOPENABLE
     assert found.observed.fault.explanation == "recovery was ended by SIGABRT; last it printed: it hurts"
     assert outside.recover(factory("Aborts"), EMPTY, (), probing=False).observed.fault is None
+
+
+def test_where_an_image_was_laid_is_not_told() -> None:
+    found = outside.recover(factory("NamesItsPlace"), TORN, (), probing=False)
+    assert found.observed.fault is not None
+    assert found.observed.fault.explanation == "recovery raised OSError: cannot read log in ."
 
 
 def test_so_is_one_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:

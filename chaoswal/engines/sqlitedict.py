@@ -33,4 +33,5 @@ class SqlitedictEngine(KeyedLog):
         self._table.commit()
 
     def close(self) -> None:
+        self.sync()  # nothing else keeps what was stored
         self._table.close()

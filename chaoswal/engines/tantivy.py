@@ -43,4 +43,5 @@ class TantivyEngine(KeyedLog):
         self._writer.commit()
 
     def close(self) -> None:
+        self.sync()  # nothing else keeps what was added
         self._writer.wait_merging_threads()

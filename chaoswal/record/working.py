@@ -4,6 +4,7 @@ It says in marks (``marks``) what it is at, and ends as a kill would end it: not
 """
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -41,10 +42,40 @@ def live(
         said = [[END, op_index, _performed(driver, op_index, operation)]]
     if said:
         mark(*said)
+    _let_rest()
 
 
 _alive: list[Driver] = []
 """What a kill must find alive: a destructor would save what is lost."""
+
+
+REST_SECONDS, LOOK_SECONDS, LOOKS = 2.0, 0.002, 3
+"""For so long an engine's threads are waited for; at rest is who sleeps in so many looks, so long one after another."""
+
+
+def _let_rest() -> None:
+    """Wait until the engine's threads have come to rest: of a call that the end cuts off nobody knows what it did."""
+    deadline, quiet = time.monotonic() + REST_SECONDS, 0
+    while quiet < LOOKS and time.monotonic() < deadline and len(os.listdir(_TASKS)) > 1:
+        time.sleep(LOOK_SECONDS)
+        quiet = quiet + 1 if _at_rest() else 0
+
+
+_TASKS = "/proc/self/task"
+
+
+def _at_rest() -> bool:
+    """Whether every other thread sleeps until something happens: state S of proc(5)."""
+    others = set(os.listdir(_TASKS)) - {str(threading.get_native_id())}
+    return all(_state(os.path.join(_TASKS, other, "stat")) == "S" for other in others)
+
+
+def _state(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(") ")[2][:1]
+    except FileNotFoundError:
+        return "S"  # it has ended meanwhile
 
 
 def _descriptors() -> list[int]:

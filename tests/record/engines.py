@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from queue import SimpleQueue
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _KEEP, _PUNCH, _ZERO, _COLLAPSE, _INSERT = 1, 3, 16, 8, 32
@@ -335,3 +336,33 @@ class HungOpening(DiedOpening):
         Calls.__init__(self, root)
         if os.listdir(root):
             time.sleep(3600)
+
+
+class Writes:
+    """A thread of its own writes what was appended, a while after it was told so."""
+
+    contract = "log"
+    promise = "none"
+
+    def __init__(self, root: str) -> None:
+        self.fd = os.open(os.path.join(root, "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self.told: SimpleQueue[bytes] = SimpleQueue()
+        threading.Thread(target=self.work, daemon=True).start()
+
+    def work(self) -> None:
+        while True:
+            payload = self.told.get()
+            for place in range(0, len(payload), 4096):
+                os.write(self.fd, payload[place : place + 4096])
+
+    def append(self, payload: bytes) -> None:
+        self.told.put(payload)
+
+    def sync(self) -> None:
+        pass
+
+    def records(self) -> Iterator[bytes]:
+        return iter(())
+
+    def close(self) -> None:
+        pass

@@ -117,6 +117,12 @@ def test_a_process_that_dies_ends_the_operation_it_was_at() -> None:
     ]
 
 
+def test_what_threads_still_had_to_do_is_seen_to_the_end() -> None:
+    size = 300 * 4096
+    run = recorded("Writes", [Append(size=size)])
+    assert sum(len(event.data) for event in run.events if isinstance(event, Write)) == size
+
+
 def test_a_process_that_dies_in_the_opening_cannot_be_opened() -> None:
     run = recorded("DiedOpening", [Append(size=1)], Disk(image=Image.of_files({"a": b""})))
     assert run.opened == len(run.events) == 0
