@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaoswal.check import Judge, check
+from chaoswal.contracts import history_of
 from chaoswal.disk.crashes import Bound
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import HarnessFault, UsageError
 from chaoswal.ops import Ack, Append, Flush, Operation, Poll, Subscribe, Sync, payload
-from chaoswal.oracle import History
 from chaoswal.replay import simulated
 from chaoswal.run import record
 from chaoswal.vfs.memory import MemoryVfs
@@ -87,7 +87,7 @@ def judging(engine: str, group: int, profile: str) -> Round:
     run = record(factory, operations)
 
     def once() -> int:
-        judge, history = Judge(factory), History(operations, traits)
+        judge, history = Judge(factory), history_of(operations, traits)
         found = check(run, history, judge, PROFILES[profile], bound=Bound(), wanted=lambda _: factory.takes_vfs)
         if found:
             raise HarnessFault(f"the benchmark's engine is not sound: {found.fault.explanation}")

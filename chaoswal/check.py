@@ -18,7 +18,7 @@ from chaoswal.disk.profiles import Profile
 from chaoswal.disk.volume import Volume
 from chaoswal.engines.registry import Factory
 from chaoswal.ops import Operation
-from chaoswal.oracle import History, Observed
+from chaoswal.oracle import Ledger, Observed
 from chaoswal.outside import Recovered
 from chaoswal.reach import Reach
 from chaoswal.run import Run
@@ -133,7 +133,7 @@ class Judge:
 
 def check(
     run: Run,
-    history: History,
+    history: Ledger,
     judge: Judge,
     profile: Profile,
     *,
@@ -189,12 +189,12 @@ def check(
     return early if early and (deeper is None or deeper.at_creation) else deeper
 
 
-def at_creation(fault: Fault, history: History) -> bool:
+def at_creation(fault: Fault, history: Ledger) -> bool:
     """Whether a violation lies before the first promise: whoever finds it can begin again, and has lost nothing.
 
     Of an engine that never promises anything: before there is a record.
     """
-    holds = history.owes or (history.traits.promise <= {"none"} and bool(history.log.records))
+    holds = history.owes or (history.traits.promise <= {"none"} and history.holds)
     return fault.kind in _WINDOW and not holds
 
 
@@ -202,21 +202,21 @@ _WINDOW = {Violation.UNOPENABLE, Violation.UNSTABLE, Violation.STUCK, Violation.
 """What may be wrong with an engine that holds nothing."""
 
 
-def advance(run: Run, point: int, history: History) -> Fault | None:
+def advance(run: Run, point: int, history: Ledger) -> Fault | None:
     """Let the event before this crash point count; a fault where what the engine showed is already wrong."""
     event = run.events[point - 1] if point else None
     fault = history.apply(event) if isinstance(event, Begin | End) else None
     return history.open(run.observed, struck=run.struck) if not fault and point == run.opened else fault
 
 
-def begin(run: Run, history: History) -> None:
+def begin(run: Run, history: Ledger) -> None:
     """Let a run begin: which errors are allowed in it."""
     history.errors_allowed = run.faulty
     history.lied = history.lied or run.lied
 
 
 def _states(
-    run: Run, point: int, history: History, judge: Judge, seen: set[Hashable], listed: "_Listed"
+    run: Run, point: int, history: Ledger, judge: Judge, seen: set[Hashable], listed: "_Listed"
 ) -> Iterator[tuple[Callable[[], Crash], Sight]]:
     """Each pair of image and history that this crash point adds, with what recovery shows on it."""
     allowed, names = history.key(), tuple(history.subscribers)
@@ -267,16 +267,16 @@ class _Sample:
         self._kills = _Reservoir(depth.samples, f"kills:{seed}")
         self._cuts = _Reservoir(depth.samples, f"cuts:{seed}")
 
-    def offer_kill(self, point: int, history: History) -> None:
+    def offer_kill(self, point: int, history: Ledger) -> None:
         """Perhaps keep a kill at this point: its recovery finds events that are still pending."""
         self._kills.offer(lambda: Crash(point=point, power=False), history)
 
-    def offer_cut(self, crash: Callable[[], Crash], history: History) -> None:
+    def offer_cut(self, crash: Callable[[], Crash], history: Ledger) -> None:
         """Perhaps keep this state of a power cut: its recovery writes."""
         self._cuts.offer(crash, history)
 
     @property
-    def chosen(self) -> list[tuple[Crash, History]]:
+    def chosen(self) -> list[tuple[Crash, Ledger]]:
         """What was kept of all that was offered."""
         return [*self._kills.kept, *self._cuts.kept]
 
@@ -285,12 +285,12 @@ class _Reservoir:
     """Keeps ``size`` of all that is offered, each with the same chance (Vitter's algorithm R)."""
 
     def __init__(self, size: int, seed: str) -> None:
-        self.kept: list[tuple[Crash, History]] = []
+        self.kept: list[tuple[Crash, Ledger]] = []
         self._size = size
         self._chance = random.Random(seed)
         self._offered = 0
 
-    def offer(self, crash: Callable[[], Crash], history: History) -> None:
+    def offer(self, crash: Callable[[], Crash], history: Ledger) -> None:
         self._offered += 1
         place = self._offered - 1 if self._offered <= self._size else self._chance.randrange(self._offered)
         if place < self._size:

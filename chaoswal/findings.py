@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chaoswal import corpus
+from chaoswal.contracts import contract_of
 from chaoswal.disk.profiles import POSIX, PROFILES
 from chaoswal.errors import HarnessFault
 from chaoswal.guilt import fingerprint, guilty
@@ -63,7 +64,7 @@ def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
 def told(finding: corpus.Finding, fault: Fault, *, early: bool) -> Found:
     """The notice of a finding that shows this; ``early``: nothing had been promised when its crash came."""
     guilt = guilty(finding.engine, finding.steps, PROFILES[finding.profile])
-    contract = str(getattr(finding.engine.factory().kind, "contract", "log"))
+    contract = contract_of(finding.engine.factory().kind).name
     profiles = finding.profiles or (finding.profile,)
     return Found(
         id=finding.id,

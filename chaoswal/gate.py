@@ -26,6 +26,7 @@ from pathlib import Path
 from chaoswal import corpus
 from chaoswal.baseline import Comparison, Known, compare
 from chaoswal.campaign import BLIND, Campaign, Explorer, canary
+from chaoswal.contracts import LOG, contract_of
 from chaoswal.disk.profiles import EXT4_ORDERED, PROFILES
 from chaoswal.engines.registry import BUG, EngineRef
 from chaoswal.errors import ChaoswalError, Exit, UsageError
@@ -190,6 +191,10 @@ class Gate:
         if not sys.platform.startswith("linux"):
             return Judged(what="nothing: it needs Linux", verdict=Verdict.UNKNOWN, reasons=("no kill loop here",))
         factory = plan.engine.factory()
+        contract = contract_of(factory.kind)
+        if contract is not LOG:
+            why = f"the kill loop is for logs, and not for a {contract.name}"
+            return Judged(what="nothing", verdict=Verdict.UNKNOWN, reasons=(why,))
         campaign = killloop.Campaign(
             engine=plan.engine,
             factory=factory,

@@ -32,6 +32,8 @@ from itertools import islice, zip_longest
 from chaoswal import scenarios
 from chaoswal.anchors import step_of
 from chaoswal.check import Coverage, Depth, Found, Judge, check
+from chaoswal.contracts import CONTRACTS, LOG
+from chaoswal.contracts.contract import Programs
 from chaoswal.disk.crashes import Bound, Crash, cuts, plan
 from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.profiles import Profile
@@ -163,6 +165,7 @@ class Hunter:
         The last two where ``faults`` ask for more than crashes.
         """
         factory, traits = ready(engine)
+        log = CONTRACTS[traits.contract] is LOG
         wanted = [fault for fault in (IO, LEAK) if fault in faults]
         if wanted and not factory.simulated:
             raise UsageError(
@@ -172,6 +175,10 @@ class Hunter:
             raise UsageError(
                 f"{engine.name} names no errors by which it reports damage (its adapter's `reports`), so it promises "
                 f"nothing about damage at rest: leave {ROT} out of --faults"
+            )
+        if ROT in faults and not log:
+            raise UsageError(
+                f"what damage at rest may take from a {traits.contract} is not known: leave {ROT} out of --faults"
             )
         self.faults = tuple(faults)
         self._turns = [kind for kind in TURNS if kind in self.faults]
@@ -183,7 +190,7 @@ class Hunter:
         self._simulated = factory.simulated
         self._many_lives = factory.simulated or depth is not None
         self._tables = tables_of(factory)
-        threads = factory.simulated and getattr(factory.kind, "concurrent", False)
+        threads = log and factory.simulated and getattr(factory.kind, "concurrent", False)
         self._orders = bool(threads and {CRASH, IO} & set(faults))
 
     def configured(self, number: int) -> EngineRef:
@@ -249,6 +256,9 @@ class Hunter:
         shape = self.shape(like)
         chance = random.Random(f"lives:{self.seed}:{number}")
         rhythm = random.Random(f"rhythm:{self.seed}:{like}").randrange(1 << 32)
+        programs = CONTRACTS[traits.contract].programs
+        if programs:
+            return self._lives_of(programs(rhythm, traits.capabilities, chance), shape, chance)
         generator = Generator(rhythm, traits.capabilities, waits=self._simulated, chance=chance)
         size = chance.choice((30, 100, 300))
         count = chance.choice(shape.lives)
@@ -260,6 +270,14 @@ class Hunter:
             return [scenarios.drawn(traits.capabilities, chance, length, first) for length in lengths]
         drawn = [list(_restarting(_life(generator, chance, length), shape.reopen_every)) for length in lengths]
         return [[Append(size=size), *life] for life in drawn] if shape is SHORT else drawn
+
+    def _lives_of(self, programs: Programs, shape: Shape, chance: random.Random) -> list[list[Operation]]:
+        """The lives of a program whose operations are those of another contract."""
+        count = chance.choice(shape.lives) if self._many_lives else 1
+        lengths = [chance.choice(shape.lengths) for _ in range(count)]
+        if shape.scenarios:
+            return [[one for _ in range(length) for one in programs.scenario()] for length in lengths]
+        return [list(_restarting(programs.program(length), shape.reopen_every)) for length in lengths]
 
 
 class Given:

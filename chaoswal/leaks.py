@@ -15,10 +15,10 @@ import gc
 import tracemalloc
 from collections import Counter
 
+from chaoswal.contracts import contract_of
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.image import Image, role
 from chaoswal.engines.registry import Factory
-from chaoswal.ops import Append, Operation, Rotate
 from chaoswal.run import Session, record
 from chaoswal.verdict import Fault, Violation
 
@@ -30,14 +30,11 @@ BYTES_EACH = 32
 
 FILES_REOPENINGS = 10
 
-PROGRAM: tuple[Operation, ...] = (Append(size=100), Rotate(), Append(size=30))
-"""What there is on the disk that is reopened, if nothing else is given; who cannot rotate does not."""
-
 
 def leaks(factory: Factory, disk: Disk | None = None, *, reopenings: int = REOPENINGS) -> Fault | None:
     """What the engine leaves behind on this disk (default: one with a few records), if it leaves anything."""
     if disk is None:
-        run = record(factory, PROGRAM)
+        run = record(factory, contract_of(factory.kind).sample)
         disk = run.start.after(run.events)
     if record(factory, (), disk).observed.fault:
         return None
@@ -49,7 +46,7 @@ def _leak(explanation: str) -> Fault:
 
 
 def _descriptors(factory: Factory, disk: Disk) -> Fault | None:
-    for operations in ((), PROGRAM):
+    for operations in ((), contract_of(factory.kind).sample):
         with Session(factory, disk) as session:
             session.resume()
             for op_index, operation in enumerate(operations):

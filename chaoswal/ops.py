@@ -146,6 +146,35 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Put:
+    """Give a key of a key-value store a value of ``size`` bytes."""
+
+    key: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutBatch:
+    """Give several keys a value each as one atomic unit: pairs of a key and a size in bytes."""
+
+    pairs: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Delete a key of a key-value store; one that is not there stays away."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Get:
+    """Ask a key-value store for the value of a key."""
+
+    key: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Together:
     """Perform the next ``count`` operations at once, each in a thread of its own, as far as they are ``CONCURRENT``.
 
@@ -179,6 +208,10 @@ Operation: TypeAlias = (
     | Close
     | OpenAgain
     | Read
+    | Put
+    | PutBatch
+    | Delete
+    | Get
     | Together
 )
 OPERATIONS: tuple[type[Operation], ...] = (
@@ -203,6 +236,10 @@ OPERATIONS: tuple[type[Operation], ...] = (
     Close,
     OpenAgain,
     Read,
+    Put,
+    PutBatch,
+    Delete,
+    Get,
     Together,
 )
 
@@ -235,3 +272,19 @@ def payloads(op_index: int, operation: Append | Batch) -> list[bytes]:
     """The payloads an operation appends, in order."""
     sizes = (operation.size,) if isinstance(operation, Append) else operation.sizes
     return [payload(op_index, place, size) for place, size in enumerate(sizes)]
+
+
+def key_bytes(key: int) -> bytes:
+    """A key of a key-value store."""
+    return b"key%d" % key
+
+
+def changes(op_index: int, operation: Put | PutBatch | Delete) -> dict[bytes, bytes | None]:
+    """What an operation makes of the keys it changes; None: it is deleted. Of a key named twice the last counts."""
+    match operation:
+        case Delete(key=key):
+            return {key_bytes(key): None}
+        case Put(key=key, size=size):
+            return {key_bytes(key): payload(op_index, 0, size)}
+        case PutBatch(pairs=pairs):
+            return {key_bytes(key): payload(op_index, place, size) for place, (key, size) in enumerate(pairs)}

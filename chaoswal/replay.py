@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from chaoswal.anchors import crash_of
 from chaoswal.check import Depth, Found, Judge, advance, at_creation, begin, check
+from chaoswal.contracts import history_of
 from chaoswal.disk.crashes import Bound, Crash, crashed
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import FaultPlan
@@ -19,7 +20,7 @@ from chaoswal.disk.profiles import Profile
 from chaoswal.disk.rot import Damage, Past
 from chaoswal.engines.registry import RECORDER, EngineRef, Factory
 from chaoswal.errors import Inconclusive, UsageError
-from chaoswal.oracle import History, Traits
+from chaoswal.oracle import History, Ledger, Traits
 from chaoswal.oracle.damage import conceded, written
 from chaoswal.program import CrashStep, Doing, Step, last_opening, lives, operations_of
 from chaoswal.run import Run
@@ -46,7 +47,7 @@ class Played:
 
     run: Run
     """The last run: that which the last crash ended."""
-    history: History
+    history: Ledger
     """What is allowed: first at the start of that run, then at its crash."""
     step: CrashStep | None
     """The last crash of the program, or the one whose anchor was not found."""
@@ -63,7 +64,7 @@ class Lived:
 
     run: Run = field(default_factory=lambda: Run(start=Disk(), events=[]))
     """Empty where the disk before it could not be damaged as asked."""
-    history: History
+    history: Ledger
     """What is allowed at the start of the run."""
     step: CrashStep | None
     crash: Crash | None = None
@@ -150,7 +151,7 @@ def live(
     The last is left as it began: what its crash leaves is for whoever asks. ``alter`` may change what a life did, by
     the number of the life, before its crash. ``place`` is moved on with it.
     """
-    history = History(operations_of(steps), traits)
+    history = history_of(operations_of(steps), traits)
     place = place or Place()
     parts = lives(steps)
     for number, part in enumerate(parts, start=1):
@@ -184,7 +185,7 @@ class Place:
         self,
         factory: Factory,
         doing: Sequence[Doing],
-        history: History,
+        history: Ledger,
         profile: Profile,
         tally: FaultPlan | None = None,
     ) -> Run:
@@ -210,7 +211,7 @@ class Place:
         self._written += written(happened)
         self.disk = crashed(run.start, run.events, crash, profile)
 
-    def damage(self, damages: Sequence[Damage], history: History) -> bool:
+    def damage(self, damages: Sequence[Damage], history: Ledger) -> bool:
         """Let the disk be damaged. False where there is no such place."""
         if not damages:
             return True
@@ -218,12 +219,14 @@ class Place:
         self.disk = damaged or self.disk
         return damaged is not None
 
-    def damaged(self, damages: Sequence[Damage], history: History) -> Disk | None:
+    def damaged(self, damages: Sequence[Damage], history: Ledger) -> Disk | None:
         """The disk with this damage, and in the history what may be gone without a report; None as ``damage``.
 
         Whatever a kill left in the cache has reached the disk by then. Inconclusive where the engine names no errors by
-        which it reports damage.
+        which it reports damage, or is no log.
         """
+        if not isinstance(history, History):
+            raise Inconclusive(f"what damage may take from a {history.traits.contract} is not known: UNKNOWN")
         if not history.traits.reports:
             raise Inconclusive("the engine names no errors by which it reports damage (`reports`): UNKNOWN")
         before = self.disk.view
@@ -236,7 +239,7 @@ class Place:
         return Disk(image=after)
 
 
-def pass_through(run: Run, history: History, end: int) -> Fault | None:
+def pass_through(run: Run, history: Ledger, end: int) -> Fault | None:
     """Move a history over the first ``end`` events of a run, its opening included."""
     begin(run, history)
     for point in range(end + 1):
@@ -246,7 +249,7 @@ def pass_through(run: Run, history: History, end: int) -> Fault | None:
     return None
 
 
-def _judge_last(disk: Disk, history: History, judge: Judge, crash: Crash) -> Found | None:
+def _judge_last(disk: Disk, history: Ledger, judge: Judge, crash: Crash) -> Found | None:
     view = disk.view
     sight = judge.sight(view.key, lambda: view, tuple(history.subscribers))
     fault = history.judge(sight.observed) or sight.fault

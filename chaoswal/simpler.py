@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from chaoswal.engines.registry import BUG, EngineRef
 from chaoswal.errors import UsageError
-from chaoswal.ops import Ack, Append, Batch, Defer, Reject, Together
+from chaoswal.ops import Ack, Append, Batch, Defer, Put, PutBatch, Reject, Together
 from chaoswal.program import END, Anchor, CrashStep, Step, operations_of, parse_step, step_line
 from chaoswal.vfs.turns import Switches
 
@@ -66,6 +66,10 @@ def _simpler(step: Step) -> Iterator[Step]:
             yield from (Append(size=size) for size in sizes[:1])
             yield Batch(sizes=(1,) * len(sizes))
             yield from (Batch(sizes=fewer) for fewer in _shorter(sizes))
+        case PutBatch(pairs=pairs):
+            yield from (Put(key=key, size=size) for key, size in pairs[:1])
+            yield PutBatch(pairs=tuple((key, 1) for key, _ in pairs))
+            yield from (PutBatch(pairs=fewer) for fewer in _shorter(pairs))
         case Ack(places=places) | Defer(places=places) | Reject(places=places):
             yield dataclasses.replace(step, places=(0,))
             yield from (dataclasses.replace(step, places=fewer) for fewer in _shorter(places))

@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from chaoswal.anchors import step_of
 from chaoswal.check import Coverage, Depth, Judge, check
+from chaoswal.contracts import must_be_log
 from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, plan
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
@@ -316,9 +317,10 @@ def crash_machine(
 
     ``profile``: one profile instead of all. ``options``: a table to draw all options of, instead of half of those that
     the adapter offers (``draws``); what ``engine`` says is not drawn. ``faults``: inject I/O errors. Raises UsageError
-    where there is no such engine or profile.
+    where there is no such engine or profile, or the engine is no log.
     """
     reference = EngineRef.parse(engine)
+    must_be_log(reference.factory().kind, "the Hypothesis machine")
     body: dict[str, Any] = {"engine": reference, "faults": faults}
     body |= {"tables": (options,)} if options else {"tables": tables_of(reference.factory()), "share": 0.5}
     body["profiles"] = (profile_named(profile).name,) if profile else tuple(PROFILES)

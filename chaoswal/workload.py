@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from chaoswal.contracts import CALLS, contract_of
+from chaoswal.contracts.log import retention_of
 from chaoswal.engines.adapter import LogEngine, Record, Subscription
 from chaoswal.errors import HarnessFault, Inconclusive, StepLimit
 from chaoswal.ops import (
@@ -41,48 +43,28 @@ from chaoswal.oracle import ERROR, Observed, Traits, held_at, promise_word
 from chaoswal.patched.mounts import without_roots
 from chaoswal.verdict import Fault, Violation
 
-PROBE = b"probe|"
-"""The record appended after a recovery to see whether the engine goes on."""
-
 POINTS = 40
 """So many points are drawn at which a thread may give way; behind them none does without need."""
 
 Step = TypeVar("Step")
 
-_OPTIONAL = (
-    "append_batch",
-    "rotate",
-    "cleanup",
-    "maintain",
-    "subscribe",
-    "subscribe_latest",
-    "activate",
-    "unregister",
-    "registered",
-    "next_sequence",
-    "lock_errors",
-    "read_outside",
-    "concurrent",
-)
-
 
 def traits_of(engine: LogEngine) -> Traits:
-    """What an engine promises and offers, as its adapter states it."""
+    """What an engine promises and offers, as its adapter states it; UsageError where there is no such contract."""
+    contract = contract_of(engine)
     return Traits(
         promise=frozenset(engine.promise.split()),
+        contract=contract.name,
+        promise_order=bool(getattr(engine, "promise_order", True)),
         promise_reads=bool(getattr(engine, "promise_reads", False)),
-        capabilities=frozenset(name for name in _OPTIONAL if getattr(engine, name, False)),
-        retention=tuple(_retention(engine).items()),
+        capabilities=frozenset(name for name in contract.optional if getattr(engine, name, False)),
+        retention=tuple(retention_of(engine).items()),
         refusals=frozenset(getattr(engine, "refusals", ())),
         locks=frozenset(getattr(engine, "lock_errors", ())),
         window_seconds=float(getattr(engine, "promise_window", 0)),
         reports=frozenset(getattr(engine, "reports", ())),
         torn_tails=tuple(getattr(engine, "torn_tails", ())),
     )
-
-
-def _retention(engine: LogEngine) -> dict[str, float]:
-    return dict(getattr(engine, "retention", {}))
 
 
 class Driver:
@@ -128,6 +110,9 @@ class Driver:
             return f"{ERROR}{told(error)}"
 
     def _perform(self, op_index: int, operation: Operation) -> Any:
+        call = CALLS.get(type(operation))
+        if call:
+            return call(self.engine, op_index, operation)
         match operation:
             case Append():
                 return self._appended(self.engine.append(payloads(op_index, operation)[0]))
@@ -143,7 +128,7 @@ class Driver:
                 return self._for_opener(operation)
             case SubscribeLatest() | Unsubscribe() | Activate() | Deactivate():
                 return self._for_registry(operation, operation.name)
-            case _ if operation.name in self.known:
+            case Poll() | Ack() | Reject() | Defer() | Flush() if operation.name in self.known:
                 return self._for_subscriber(operation, self._handle(operation.name))
             case _:
                 return [] if isinstance(operation, Poll) else None
@@ -168,7 +153,7 @@ class Driver:
 
     def _appended(self, result: object) -> object:
         number = _number(result)
-        return (number, self.engine.first_sequence()) if _retention(self.engine).get("drops") else number
+        return (number, self.engine.first_sequence()) if retention_of(self.engine).get("drops") else number
 
     def _maintain(self) -> dict[str, Any]:
         done: Mapping[str, Any] = self.engine.maintain()
@@ -246,11 +231,12 @@ class Driver:
                     pass
 
     def observe(self, names: Sequence[str], observed: Observed | None = None) -> Observed:
-        """All that a recovered engine shows: its records, its next number, and what each subscriber is given.
+        """All that a recovered engine shows: records and the next number, or items; what each subscriber is given.
 
         ``observed`` is filled as far as it goes, should the engine raise.
         """
-        observed = observe_log(self.engine, observed)
+        observed = Observed() if observed is None else observed
+        contract_of(self.engine).observe(self.engine, observed)
         if observed.fault:
             return observed
         if hasattr(self.engine, "registered"):
@@ -293,53 +279,12 @@ def told(error: Exception) -> str:
     return f"{type(error).__name__}: {without_roots(str(error))}"
 
 
-def observe_log(engine: LogEngine, observed: Observed | None = None) -> Observed:
-    """The records an engine shows and the number it says comes next; ``observed`` as in ``Driver.observe``."""
-    observed = Observed() if observed is None else observed
-    shown: list[Any] = []
-    try:
-        shown.extend(engine.records())  # what came before an error stays
-    finally:
-        observed.records = [item[1] for item in shown] if shown and isinstance(shown[0], tuple) else shown
-    next_position = engine.next_sequence() if hasattr(engine, "next_sequence") else None
-    observed.next_position = next_position
-    if not shown or observed.records is shown:
-        return observed
-    first, last = shown[0][0], shown[-1][0]
-    if next_position is not None and (last + 1, next_position - len(shown)) != (next_position, first):
-        why = f"{len(shown)} records are numbered {first} to {last}, and the next is {next_position}"
-        observed.fault = Fault(kind=Violation.DUPLICATED, explanation=why)
-    return observed
-
-
-def probe(engine: LogEngine, observed: Observed, handles: Mapping[str, Subscription] | None = None) -> Fault | None:
-    """After recovery an engine must append and read on, and so must its subscribers, who hold all there was before."""
-    try:
-        engine.append(PROBE)
-    except Exception as error:
-        if type(error).__name__ in getattr(engine, "refusals", ()):
-            return None  # it is full, which it may be; whether it was right to say so, operations tell
-        raise
-    engine.sync()
-    after = observe_log(engine)
-    wanted = [*observed.records, PROBE]
-    if _retention(engine).get("drops") and after.records:
-        wanted = wanted[-len(after.records) :]
-    if after.fault or after.records != wanted:
-        return Fault(kind=Violation.STUCK, explanation="a record appended after recovery is not read behind the others")
-    for name, handle in (handles or {}).items():
-        if [payload for _, payload in handle.poll(1)] != [PROBE]:
-            why = f"subscriber {name} is not given a record appended after recovery"
-            return Fault(kind=Violation.STUCK, explanation=why)
-    return None
-
-
 def probe_behind(driver: Driver, seen: Observed) -> Fault | None:
     """The same of an engine that was looked at; it is never unopenable, for it was opened."""
     if seen.fault:
         return None
     handles = driver.handles(seen.deliveries)
-    fault = contained(lambda: probe(driver.engine, seen, handles), seen)
+    fault = contained(lambda: contract_of(driver.engine).probe(driver.engine, seen, handles), seen)
     if fault and fault.kind is Violation.UNOPENABLE:
         return Fault(kind=Violation.STUCK, explanation=fault.explanation.replace("recovery", "appending on"))
     return fault

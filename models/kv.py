@@ -65,9 +65,25 @@ class Kv:
                 return commits
         return None
 
+    def allows_each(self, shown: State) -> int | None:
+        """As ``allows`` where keys keep no order: of each key, what it shows is what some legal sight shows of it."""
+        legal = [state for states in self.states[self.floor :] for state in states]
+        keys = set(shown).union(*legal)
+        each = all(any(state.get(key) == shown.get(key) for state in legal) for key in keys)
+        return len(self.states) - 1 if each else None
+
+    def now(self) -> list[State]:
+        """What it may show to a reader while it is open."""
+        return [state for states in self.states[self._certain :] for state in states]
+
+    def doubt(self) -> None:
+        """What is neither promised nor shown may be there or not: closing failed, or opening after a crash."""
+        self.changes += 1
+        self._certain = self.floor
+
     def adopt(self, commits: int, shown: State, *, promise: bool) -> None:
         """A completed recovery showed this state: what was committed later is gone for good."""
-        self.buried += [state for states in self.states[commits + 1 :] for state in states]
+        self.buried += [state for states in self.states[commits:] for state in states if state != shown]
         self.states[commits:] = [(shown,)]
         self._certain = commits
         self.changes += 1

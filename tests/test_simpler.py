@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chaoswal.disk.faults import Fault
 from chaoswal.engines.registry import EngineRef
-from chaoswal.ops import Ack, Append, Batch, Poll, Sync, Wait
+from chaoswal.ops import Ack, Append, Batch, Poll, Put, PutBatch, Sync, Wait
 from chaoswal.program import CrashStep, Step, lives, operations_of, parse_step, step_line
 from chaoswal.simpler import edited, merged, simpler, simpler_options, smaller_numbers, weight, weight_of_options
 from tests.test_program import STEPS
@@ -28,6 +28,8 @@ def test_what_is_simpler_weighs_less_and_reads_back(step: Step) -> None:
     [
         (Append(size=100), "append 1"),
         (Batch(sizes=(3, 4)), "append 3"),
+        (PutBatch(pairs=((3, 40), (1, 2))), "put 3 40"),
+        (Put(key=3, size=40), "put 1 40"),
         (Poll(name="s", count=4), "poll s 1"),
         (Ack(name="s", places=(2, 3)), "ack s 0"),
         (Wait(milliseconds=60_000), "wait 1"),

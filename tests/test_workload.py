@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from chaoswal.contracts.log import observe_log, probe
 from chaoswal.disk.disk import Disk
 from chaoswal.ops import (
     Ack,
@@ -25,7 +26,7 @@ from chaoswal.oracle import Observed
 from chaoswal.run import Session
 from chaoswal.verdict import Violation
 from chaoswal.vfs.memory import MemoryVfs
-from chaoswal.workload import Driver, Generator, observe_log, probe, traits_of
+from chaoswal.workload import Driver, Generator, traits_of
 from tests import toys
 
 EVERYTHING = frozenset({"append_batch", "rotate", "cleanup", "subscribe", "next_sequence"})

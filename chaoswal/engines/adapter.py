@@ -15,7 +15,7 @@ class MinimalEngine(Protocol):
     """The least an engine must offer."""
 
     contract: str
-    """``"log"``; ``"queue"`` and ``"kv"`` are named by the design and not yet judged."""
+    """``"log"`` here; what a key-value store offers is ``KvEngine``."""
 
     promise: str
     """The methods whose return promises that everything before it is durable, by name, with spaces between:
@@ -171,3 +171,42 @@ class LogEngine(MinimalEngine, Protocol):
 
     def next_sequence(self) -> int:
         """The sequence number the next record will get: never one that a promised record had."""
+
+
+class KvEngine(Protocol):
+    """All that a key-value store may offer of its own; ``get``, ``put_batch`` and ``sync`` only if it has them.
+
+    Besides, all that a log may say of how it is run, opened and judged: ``promise``, ``promise_reads``, ``takes_vfs``,
+    ``recorder``, ``runner``, ``scratch``, ``draws``, ``decisions``, ``lock_errors``.
+    """
+
+    contract: str
+    """``"kv"``."""
+
+    promise: str
+    """As a log's: ``"put delete"``, ``"sync"``, …"""
+
+    promise_order: bool
+    """False: of what is not promised, anything may survive of each key, whatever became of the others. Otherwise, the
+    default, it shows the state after some number of its commits, each put, delete and batch being one."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Give a key a value, in the place of any it had."""
+
+    def delete(self, key: bytes) -> None:
+        """Delete a key; nothing happens where there is none."""
+
+    def items(self) -> Iterable[tuple[bytes, bytes]]:
+        """Every key with its value, in any order."""
+
+    def close(self) -> None:
+        """Close cleanly."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key; None where there is none."""
+
+    def put_batch(self, values: Mapping[bytes, bytes]) -> None:
+        """Give several keys their values as one atomic unit."""
+
+    def sync(self) -> None:
+        """Make everything done so far durable."""

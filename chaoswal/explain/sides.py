@@ -1,18 +1,23 @@
 """What a recovered engine shows and what the model allows, side by side, in the same words.
 
-Records go by their positions in the log, deliveries to subscribers too.
+Records go by their positions in the log, deliveries to subscribers too; keys by their values.
 """
 
 from collections.abc import Sequence
 
-from chaoswal.oracle import History, Observed
+from chaoswal.errors import HarnessFault
+from chaoswal.oracle import History, KvHistory, Ledger, Observed
 from chaoswal.oracle.explaining import positions_of, records
+from chaoswal.oracle.kv import in_words
 
 
-def recovered(observed: Observed, history: History) -> str:
+def recovered(observed: Observed, history: Ledger) -> str:
     """What an engine shows."""
     if observed.fault:
         return "nothing"
+    if isinstance(history, KvHistory):
+        return in_words(dict(observed.items))
+    history = _log(history)
     places = positions_of(history.log, observed.records)
     known = [place for place in places if place is not None]
     never = len(places) - len(known)
@@ -22,14 +27,23 @@ def recovered(observed: Observed, history: History) -> str:
     return "; ".join([" and ".join(words), *given])
 
 
-def allowed(history: History) -> str:
+def allowed(history: Ledger) -> str:
     """What the model allows."""
+    if isinstance(history, KvHistory):
+        return " or ".join(dict.fromkeys(in_words(state) for state in history.allowed()))
+    history = _log(history)
     log = history.log
     shown = _sure_and_perhaps(
         range(log.removable, log.floor),
         [*range(log.removed, log.removable), *range(log.floor, len(log.records))],
     )
     return "; ".join([shown, *(_due(history, name) for name in history.subscribers)])
+
+
+def _log(history: Ledger) -> History:
+    if not isinstance(history, History):
+        raise HarnessFault(f"nobody has words for what a {history.traits.contract} shows")
+    return history
 
 
 def _due(history: History, name: str) -> str:

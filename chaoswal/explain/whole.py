@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chaoswal.check import Judge
+from chaoswal.contracts import contract_of
 from chaoswal.corpus import Finding
 from chaoswal.disk.crashes import crashed
 from chaoswal.disk.image import Image
@@ -66,7 +67,7 @@ def explain(finding: Finding) -> Explanation:
     if guilt:
         place = place_of(guilt.site)
         told.guilt, told.function, told.source = guilt, guilt.function, place.source if place else ""
-        told.fingerprint = fingerprint(str(getattr(factory.kind, "contract", "log")), finding.expect, guilt)
+        told.fingerprint = fingerprint(contract_of(factory.kind).name, finding.expect, guilt)
     if told.disk and (_damaged(lived, steps) or (played.crash and not (played.found and not played.found.crashes))):
         _tell_sides(told, told.disk, looking(factory, steps), played)
     return told

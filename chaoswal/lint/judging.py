@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from chaoswal.anchors import step_of
 from chaoswal.check import Coverage, Judge, at_creation
+from chaoswal.contracts import must_be_log
 from chaoswal.disk.profiles import PROFILES, Profile
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.lint.facts import Facts
@@ -139,6 +140,7 @@ class Linted:
 def lint(engine: EngineRef, profiles: Sequence[Profile] = tuple(PROFILES.values())) -> Linted:
     """Run an engine, list what is suspicious, and judge it; UsageError where it has no place on a simulated disk."""
     factory, traits = simulated(engine)
+    must_be_log(factory.kind, "lint")
     result = Linted(engine=engine)
     calm = _Course(factory, traits, offered(CALM, traits), profiles, result)
     result.broken = pass_through(calm.run, History(operations_of(calm.steps), traits), len(calm.run.events))

@@ -5,24 +5,18 @@ from typing import Self
 
 from chaoswal.models.log import Log
 from chaoswal.models.retention import Clock, Retention
-from chaoswal.models.subscribers import Subscriber
 from chaoswal.ops import Operation
+from chaoswal.oracle.ledger import Ledger
 from chaoswal.oracle.sight import Traits
 from chaoswal.trace import Marker
 
 
-class Allowed:
+class Allowed(Ledger):
     """What was promised, what may be gone, and who is owed what."""
 
     def __init__(self, operations: Sequence[Operation], traits: Traits) -> None:
-        self.operations = operations
-        self.traits = traits
-        self.errors_allowed = False  # whether faults are injected, so that an operation may fail
-        self.rotten = False  # whether what was durable has been damaged
-        self.lied = False  # whether a sync has lied, so that nothing promised need hold
-        self.astray = False  # whether it has been lost sight of what is there, because of that
+        super().__init__(operations, traits)
         self.log = Log()
-        self.subscribers: dict[str, Subscriber] = {}
         self.first = 0
         self.retention = Retention(**dict(traits.retention))
         self.lost = 0  # records that went before all had finished them
@@ -37,9 +31,7 @@ class Allowed:
 
     def copy(self) -> Self:
         """An independent copy."""
-        other = type(self)(self.operations, self.traits)
-        other.errors_allowed, other.rotten = self.errors_allowed, self.rotten
-        other.lied, other.astray = self.lied, self.astray
+        other = super().copy()
         other.log = self.log.copy()
         other.subscribers = {name: subscriber.copy() for name, subscriber in self.subscribers.items()}
         other.first, other.lost, other.exact = self.first, self.lost, self.exact
@@ -52,7 +44,7 @@ class Allowed:
     def take(self, traits: Traits) -> None:
         """The engine is opened anew, perhaps with other options: this is what it promises from now on."""
         if traits != self.traits:
-            self.traits = traits
+            super().take(traits)
             self.retention = Retention(**dict(traits.retention)).after(self.retention)
 
     @property
@@ -60,6 +52,11 @@ class Allowed:
         """Whether anything has been promised yet."""
         log = self.log
         return bool(log.floor or log.removed or any(not s.uncertain for s in self.subscribers.values()))
+
+    @property
+    def holds(self) -> bool:
+        """Whether a record was ever appended that may be there."""
+        return bool(self.log.records)
 
     def key(self) -> Hashable:
         """Equal for two moments only where the same is allowed, in one run or in two orders of operations at once.

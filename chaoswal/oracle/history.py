@@ -35,13 +35,11 @@ from chaoswal.ops import (
 )
 from chaoswal.oracle.allowed import Allowed
 from chaoswal.oracle.explaining import wrong_deliveries
-from chaoswal.oracle.judging import compare, judge, judge_reader, present
+from chaoswal.oracle.judging import compare, judge_reader, judge_report, present
+from chaoswal.oracle.ledger import HANGS, unexcused
 from chaoswal.oracle.sight import ERROR, Observed, promise_word
 from chaoswal.trace import Begin, End, Marker
 from chaoswal.verdict import Fault, Violation
-
-HANGS = ("StepLimit", "Deadlock")
-"""The errors by which somebody who watches the engine says that it does not come to an end."""
 
 CLOCK_SECONDS = 0.002
 """How much may be lost to the rounding of times."""
@@ -253,17 +251,12 @@ class History(Allowed):
             self.log.doubt()
             for subscriber in self.subscribers.values():
                 subscriber.may_forget()
-        if self.errors_allowed or self._reported(error):
+        if self.errors_allowed or self.reported(error):
             self.errors_allowed = True  # once it has failed for a reason it may well do nothing more
             self.log.fail(marker.op_index)
             self._doubt(operation)
             return None
-        why = f"{promise_word(operation)} failed with nothing wrong below it: {why}"
-        return Fault(kind=Violation.UNOPENABLE if isinstance(operation, Reopen) else Violation.STUCK, explanation=why)
-
-    def _reported(self, error: str) -> bool:
-        known = self.traits.reports
-        return (self.rotten and error in known) or (self.lied and (error in known or not known))
+        return unexcused(operation, why)
 
     def _doubt(self, operation: Operation) -> None:
         """A call failed, for a reason: what it was about is known less well."""
@@ -415,30 +408,15 @@ class History(Allowed):
 
     # -- recovery --------------------------------------------------------------------------------------------
 
-    def judge(self, observed: Observed) -> Fault | None:
-        """The violation in what a recovered engine shows, if there is one."""
-        return judge(self, observed)
+    def compare(self, observed: Observed) -> Fault | None:
+        """In what a sight differs from what is allowed when nothing is damaged, if it does."""
+        return compare(self, observed)
 
-    def open(self, observed: Observed, *, struck: bool = False) -> Fault | None:
-        """The engine was opened and showed this: judge it and go on from it.
+    def judge_report(self, observed: Observed) -> Fault | None:
+        """Damage was reported: the violation in what was shown before that, if there is one."""
+        return judge_report(self, observed)
 
-        ``struck``: an error struck while it was opened, so that it may have failed.
-        """
-        if struck and observed.raised:
-            self._unopened()
-            return None
-        fault = self.judge(observed)
-        if fault:
-            return fault
-        if observed.fault:
-            self._unopened()
-        elif self.lied and compare(self, observed):
-            self.astray = True
-        elif not self.astray:
-            self.adopt(observed)
-        return None
-
-    def _unopened(self) -> None:
+    def unopened(self) -> None:
         """It could not be opened, for a reason: what was not promised may be there or not when it can."""
         self.exact = False
         self.log.doubt()

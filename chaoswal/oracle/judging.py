@@ -9,43 +9,8 @@ from chaoswal.oracle.explaining import explain_log, wrong_deliveries
 from chaoswal.oracle.sight import Observed
 from chaoswal.verdict import Fault, Violation
 
-_WHATEVER_WAS_PROMISED = {
-    Violation.INVENTED,
-    Violation.REORDERED,
-    Violation.HOLE,
-    Violation.UNOPENABLE,
-    Violation.HUNG,
-}
-"""What no lie of the disk excuses."""
 
-_SAYS_ITSELF = {Violation.INVENTED, Violation.UNOPENABLE, Violation.HUNG}
-"""What needs no other name where the disk is damaged."""
-
-
-def judge(allowed: Allowed, observed: Observed) -> Fault | None:
-    """The violation in what a recovered engine shows, if there is one."""
-    if observed.fault:
-        return _judge_report(allowed, observed) if reports(allowed, observed) else observed.fault
-    if allowed.astray:
-        return None
-    fault = compare(allowed, observed)
-    if fault and allowed.lied and fault.kind not in _WHATEVER_WAS_PROMISED:
-        return None
-    if fault and allowed.rotten and fault.kind not in _SAYS_ITSELF:
-        why = f"synced data was damaged, and instead of a report: {fault.kind}: {fault.explanation}"
-        return Fault(kind=Violation.DISHONEST, explanation=why)
-    return fault
-
-
-def reports(allowed: Allowed, observed: Observed) -> bool:
-    """Whether it could not be opened or read, for a reason, and says so in the words it has for that."""
-    known = allowed.traits.reports
-    return bool(observed.raised) and (
-        (allowed.rotten and observed.raised in known) or (allowed.lied and (not known or observed.raised in known))
-    )
-
-
-def _judge_report(allowed: Allowed, observed: Observed) -> Fault | None:
+def judge_report(allowed: Allowed, observed: Observed) -> Fault | None:
     """Damage was reported: what was shown before that must be right."""
     if allowed.astray or allowed.log.allows_part(observed.records):
         return None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from chaoswal.engines.adapter import Record
-from chaoswal.ops import Append, Batch, OpenAgain, Operation, Read, Reopen, Unsubscribe
+from chaoswal.ops import Append, Batch, OpenAgain, Operation, PutBatch, Read, Reopen, Unsubscribe
 from chaoswal.verdict import Fault
 
 ERROR = "error "
@@ -15,6 +15,9 @@ class Traits:
     """What an engine promises, as its adapter states it."""
 
     promise: frozenset[str]
+    contract: str = "log"
+    promise_order: bool = True
+    """Whether of what is not promised nothing may survive but what came first."""
     promise_reads: bool = False
     capabilities: frozenset[str] = frozenset()
     retention: tuple[tuple[str, float], ...] = ()
@@ -36,6 +39,8 @@ class Observed:
     """What a recovered engine shows."""
 
     records: list[bytes] = field(default_factory=list)
+    items: tuple[tuple[bytes, bytes], ...] = ()
+    """The keys of a key-value store with their values, in the order of the keys."""
     next_position: int | None = None
     deliveries: dict[str, list[Record]] = field(default_factory=dict)
     registered: tuple[str, ...] | None = None
@@ -51,7 +56,7 @@ class Observed:
 
     def differs(self, other: "Observed") -> str:
         """In what two sights differ, or the empty string."""
-        for name in ("fault", "records", "next_position", "deliveries", "registered", "counts", "lost"):
+        for name in ("fault", "records", "items", "next_position", "deliveries", "registered", "counts", "lost"):
             if getattr(self, name) != getattr(other, name):
                 return name
         return ""
@@ -60,6 +65,7 @@ class Observed:
 _WORDS = {
     Append: "append",
     Batch: "append_batch",
+    PutBatch: "put_batch",
     Reopen: "close",
     OpenAgain: "open",
     Read: "read_outside",

@@ -1,9 +1,11 @@
 """The two sides: what is shown and what is allowed, in the same words."""
 
+from chaoswal.contracts import history_of
 from chaoswal.explain.sides import allowed, recovered
 from chaoswal.models.subscribers import Subscriber
-from chaoswal.ops import Append
+from chaoswal.ops import Append, Delete, Put
 from chaoswal.oracle import History, Observed, Traits
+from chaoswal.trace import Begin, End
 
 
 def history(records: int, promised: int, *, removed: int = 0, removable: int = 0) -> History:
@@ -39,3 +41,12 @@ def test_recovered() -> None:
     assert recovered(Observed(records=[b"0", b"?"]), found) == "records 0 and 1 that was never appended"
     assert recovered(Observed(records=[b"?", b"!"]), found) == "2 that were never appended"
     assert recovered(Observed(records=[b"1", b"0"]), found) == "records 1, 0"
+
+
+def test_a_store_goes_by_its_keys_and_values() -> None:
+    found = history_of([Put(key=0, size=3), Delete(key=0)], Traits(promise=frozenset(), contract="kv"))
+    for op_index in range(2):
+        found.apply(Begin(op_index=op_index))
+        found.apply(End(op_index=op_index, result="None"))
+    assert allowed(found) == "{} or {key0: 3 bytes b'0.0'}"
+    assert recovered(Observed(items=((b"key1", b"x"),)), found) == "{key1: 1 bytes b'x'}"

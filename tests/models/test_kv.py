@@ -50,6 +50,25 @@ def test_what_recovery_did_not_show_is_gone_for_good() -> None:
     assert store.allows({}) is None, "what was shown is promised"
 
 
+def test_where_keys_keep_no_order_each_stands_for_itself() -> None:
+    store = committed({b"a": b"1"}, {b"b": b"2"}, {b"a": b"3"}, {b"b": None}, promised=1)
+    for shown in ({b"a": b"1"}, {b"a": b"3", b"b": b"2"}, {b"a": b"1", b"b": b"2"}, {b"a": b"3"}):
+        assert store.allows_each(shown) == 4
+    assert store.allows({b"a": b"3"}) == 4
+    assert store.allows_each({b"b": b"2"}) is None, "a was promised"
+    assert store.allows_each({b"a": b"2"}) is None
+
+
+def test_doubt_brings_back_what_was_not_promised() -> None:
+    store = committed({b"a": b"1"}, {b"b": b"2"}, promised=1)
+    assert store.now() == [{b"a": b"1", b"b": b"2"}]
+    store.doubt()
+    assert store.now() == [{b"a": b"1"}, {b"a": b"1", b"b": b"2"}]
+    store.begin({b"a": None})
+    store.end()
+    assert store.now() == [{}, {b"b": b"2"}]
+
+
 def test_a_copy_is_independent() -> None:
     store = committed({b"a": b"1"})
     other = store.copy()

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from chaoswal.check import Found, Judge, check
+from chaoswal.contracts import history_of
 from chaoswal.disk.crashes import Bound
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit
 from chaoswal.guilt import guilty
-from chaoswal.ops import Append, Operation, Reopen, Sync
-from chaoswal.oracle import History
+from chaoswal.ops import Append, Delete, Operation, Put, Reopen, Sync
 from chaoswal.replay import ready
 from chaoswal.run import record
 from chaoswal.shrink import crash_steps
@@ -35,7 +35,7 @@ PROGRAM: Sequence[Operation] = [
 def found(engine: str, operations: Sequence[Operation], profile: str) -> Found | None:
     """The first violation in all crash states of one run."""
     factory, traits = ready(EngineRef.parse(engine))
-    history = History(operations, traits)
+    history = history_of(operations, traits)
     run = record(factory, operations)
     return check(run, history, Judge(factory), PROFILES[profile], bound=Bound(random_states=2))
 
@@ -60,10 +60,10 @@ def test_a_planted_mistake(kind: str, profile: str) -> None:
 def test_dbm_dumb_loses_all_to_a_kill() -> None:
     """Between the rename of its directory to a backup, which it never reads, and the end of the new one."""
     kill = PROFILES["kill"]
-    program: Sequence[Operation] = [Append(size=1), Sync(), Sync()]
+    program: Sequence[Operation] = [Put(key=1, size=1), Sync(), Sync()]
     seen = found("dbm.dumb", program, "kill")
     assert seen
-    assert (seen.fault.kind, seen.observed and seen.observed.records) == (Violation.LOST, [])
+    assert (seen.fault.kind, seen.observed and seen.observed.items) == (Violation.LOST, ())
     blamed = guilty(EngineRef(name="dbm.dumb"), [*program, *crash_steps(seen, kill)], kill)
     assert blamed
     place = place_of(blamed.site)
@@ -72,13 +72,21 @@ def test_dbm_dumb_loses_all_to_a_kill() -> None:
         "_Database._commit",
         "self._os.rename(self._dirfile, self._bakfile)",
     )
-    assert blamed.words.startswith("not a missing sync: the disk is wrong from the rename of log.bak in dumb.py:")
+    assert blamed.words.startswith("not a missing sync: the disk is wrong from the rename of store.bak in dumb.py:")
 
 
 def test_dbm_dumb_does_not_sync() -> None:
-    seen = found("dbm.dumb", [Append(size=1), Sync()], "ext4-ordered")
+    seen = found("dbm.dumb", [Put(key=1, size=1), Sync()], "ext4-ordered")
     assert seen
     assert seen.fault.kind in (Violation.LOST, Violation.INVENTED)
+
+
+def test_dbm_dumb_writes_over_a_value() -> None:
+    """A smaller value goes where the larger one was, whose length is what a kill leaves in the directory."""
+    seen = found("dbm.dumb", [Put(key=1, size=2), Put(key=1, size=1)], "kill")
+    assert seen
+    assert seen.fault.kind is Violation.INVENTED
+    assert found("dbm.dumb", [Put(key=1, size=1), Delete(key=1), Put(key=2, size=600)], "kill") is None
 
 
 @pytest.mark.filterwarnings(
@@ -100,9 +108,9 @@ def test_persist_queue_does_not_sync(options: str) -> None:
 
 
 def test_explored_from_the_command_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "chaoswal", "explore", "dbm.dumb", "--states", "150", "--seed", "2"]
+    command = [sys.executable, "-m", "chaoswal", "explore", "dbm.dumb", "--states", "400", "--seed", "2"]
     command += ["--workers", "1", "--profile", "kill,ext4-ordered", "--corpus", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == Exit.VIOLATION, done.stderr
-    assert "lost: records 0 were promised and are missing" in done.stdout + done.stderr
+    assert "is missing; the one it was given was promised" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

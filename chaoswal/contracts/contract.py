@@ -1,0 +1,58 @@
+"""What differs from contract to contract: what is asked of an engine, how it is looked at, and who judges it."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from chaoswal.errors import UsageError
+from chaoswal.ops import Close, OpenAgain, Operation, Reopen, Sync, Wait
+from chaoswal.oracle import Ledger, Observed, Traits
+from chaoswal.text import word_of
+from chaoswal.verdict import Fault
+
+PROBE = b"probe|"
+"""The record, item or value put after a recovery to see whether the engine goes on."""
+
+OF_ALL: tuple[type[Operation], ...] = (Sync, Reopen, Close, OpenAgain, Wait)
+"""What is asked of engines of every contract."""
+
+
+class Programs(Protocol):
+    """Draws programs of one shape: what is drawn at its making is its rhythm."""
+
+    def __init__(self, seed: int, capabilities: frozenset[str], chance: random.Random) -> None: ...
+
+    def program(self, length: int) -> list[Operation]:
+        """So many operations."""
+
+    def scenario(self) -> list[Operation]:
+        """A few operations that lead to a rare place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """One contract: a row of the table ``CONTRACTS``. Engines go by names here, as adapters are found."""
+
+    name: str
+    ledger: Callable[[Sequence[Operation], Traits], Ledger]
+    observe: Callable[[Any, Observed], None]
+    """Fills in what an open engine shows, as far as it goes, should the engine raise."""
+    probe: Callable[[Any, Observed, Mapping[str, Any]], Fault | None]
+    """After a recovery that showed this an engine must go on: take more, and show it, to subscribers' handles too."""
+    optional: tuple[str, ...]
+    """The members that an adapter may have or not, and of which programs ask only where it has them."""
+    calls: Mapping[type[Operation], Callable[[Any, int, Any], object]] = field(default_factory=dict)
+    """How an engine is asked for the operations that are this contract's own, by their numbers in the program."""
+    programs: Callable[[int, frozenset[str], random.Random], Programs] | None = None
+    """What draws them; None: logs have ways of their own."""
+    sample: tuple[Operation, ...] = ()
+    """A few operations that leave something on the disk."""
+
+    def history(self, operations: Sequence[Operation], traits: Traits) -> Ledger:
+        """What is allowed before anything was done; UsageError where an operation is not one of this contract."""
+        for kind in {type(operation) for operation in operations} if self.calls else ():
+            if kind not in self.calls and kind not in OF_ALL:
+                known = ", ".join(sorted(map(word_of, (*self.calls, *OF_ALL))))
+                raise UsageError(f"an engine with the contract {self.name} knows no {word_of(kind)}: it knows {known}")
+        return self.ledger(operations, traits)

@@ -1,0 +1,213 @@
+"""Key-value stores: sound ones are left alone under every profile; of the others each mistake is found and named."""
+
+import random
+
+import pytest
+
+from chaoswal.contracts import contract_of, history_of, must_be_log
+from chaoswal.contracts.kv import KvPrograms
+from chaoswal.disk.profiles import PROFILES
+from chaoswal.engines.registry import EngineRef
+from chaoswal.errors import UsageError
+from chaoswal.hunt import Hunter
+from chaoswal.ops import Append, Close, Delete, Get, Operation, Put, PutBatch, Reopen, Sync, key_bytes, payload
+from chaoswal.oracle import ERROR, KvHistory, Observed, Traits
+from chaoswal.program import operations_of
+from chaoswal.shrink import Target, shrink
+from chaoswal.trace import Begin, End
+from chaoswal.verdict import Fault
+
+EACH = Traits(promise=frozenset({"put", "delete", "put_batch", "sync"}), contract="kv")
+ON_SYNC = Traits(promise=frozenset({"sync"}), contract="kv")
+SERVES = Traits(promise=frozenset({"sync"}), contract="kv", promise_reads=True)
+LOOSE = Traits(promise=frozenset({"sync"}), contract="kv", promise_order=False)
+SIZE = 4
+
+A, B = key_bytes(0), key_bytes(1)
+
+
+def value(op_index: int, place: int = 0) -> bytes:
+    return payload(op_index, place, SIZE)
+
+
+def put(key: int = 0) -> Put:
+    return Put(key=key, size=SIZE)
+
+
+def asked(*operations: Operation, traits: Traits = EACH, failed: int = -1) -> KvHistory:
+    """What is allowed after these, all of which went well but the one that failed, of an error below."""
+    history = history_of(list(operations), traits)
+    assert isinstance(history, KvHistory)
+    history.errors_allowed = failed >= 0
+    for op_index in range(len(operations)):
+        history.apply(Begin(op_index=op_index))
+        fault = history.apply(End(op_index=op_index, result=f"{ERROR}OSError: full" if op_index == failed else "None"))
+        assert fault is None
+    return history
+
+
+def kind(fault: Fault | None) -> str:
+    return fault.kind if fault else "fine"
+
+
+def seen(history: KvHistory, **items: bytes) -> str:
+    """What is said of a sight."""
+    pairs = tuple(sorted((key.encode(), value) for key, value in items.items()))
+    return kind(history.judge(Observed(items=pairs)))
+
+
+# -- the oracle ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_missing_or_old() -> None:
+    history = asked(put(), put(1), put())
+    assert seen(history, key0=value(2), key1=value(1)) == "fine"
+    assert seen(history, key0=value(2)) == "lost"
+    assert seen(history, key0=value(0), key1=value(1)) == "lost"
+    assert seen(history, key0=value(1), key1=value(1)) == "invented"
+    assert seen(history, key0=value(2), key1=value(1), key7=b"?") == "invented"
+
+
+def test_what_was_deleted_comes_back() -> None:
+    assert seen(asked(put(), Delete(key=0)), key0=value(0)) == "resurrected"
+    assert seen(asked(put(), Delete(key=0), traits=ON_SYNC), key0=value(0)) == "fine"
+    assert seen(asked(put(), Delete(key=0), Sync(), traits=ON_SYNC), key0=value(0)) == "resurrected"
+
+
+def test_what_an_earlier_recovery_cut_comes_back() -> None:
+    history = asked(put(), put(1), traits=ON_SYNC)
+    assert history.open(Observed(items=((A, value(0)),))) is None
+    assert seen(history, key0=value(0), key1=value(1)) == "resurrected"
+    assert seen(history) == "fine", "nothing was promised"
+
+
+def test_what_was_served_is_gone() -> None:
+    history = asked(put(), traits=SERVES)
+    assert history.open(Observed(items=((A, value(0)),))) is None
+    assert seen(history) == "phantom"
+    assert seen(asked(put(), traits=SERVES)) == "fine"
+
+
+def test_commits_in_their_order_or_key_by_key() -> None:
+    programs = (put(), Sync(), put(), put(1))
+    ordered, loose = asked(*programs, traits=ON_SYNC), asked(*programs, traits=LOOSE)
+    for history, expected in ((ordered, "hole"), (loose, "fine")):
+        assert seen(history, key0=value(0), key1=value(3)) == expected
+        assert seen(history, key0=value(2)) == "fine"
+        assert seen(history, key1=value(3)) == "lost"
+    assert loose.open(Observed(items=((A, value(0)), (B, value(3))))) is None
+
+
+def test_half_a_batch() -> None:
+    history = asked(PutBatch(pairs=((0, SIZE), (1, SIZE))), traits=ON_SYNC)
+    assert seen(history, key0=value(0, 0)) == "hole"
+    assert seen(history, key0=value(0, 0), key1=value(0, 1)) == "fine"
+    assert seen(history) == "fine"
+
+
+def test_a_key_twice() -> None:
+    assert kind(asked(put()).judge(Observed(items=((A, value(0)), (A, value(0)))))) == "duplicated"
+
+
+def test_a_failed_commit_happened_or_not() -> None:
+    history = asked(put(), PutBatch(pairs=((0, SIZE), (1, SIZE))), put(2), failed=1)
+    assert seen(history, key0=value(0), key2=value(2)) == "fine"
+    assert seen(history, key0=value(1, 0), key1=value(1, 1), key2=value(2)) == "fine"
+    assert seen(history, key0=value(0), key1=value(1, 1), key2=value(2)) == "hole"
+    assert seen(history, key0=value(0)) == "lost"
+
+
+def test_it_must_not_fail_for_nothing() -> None:
+    history = history_of([put(), Reopen()], EACH)
+    history.apply(Begin(op_index=0))
+    assert kind(history.apply(End(op_index=0, result=f"{ERROR}KeyError: 'a'"))) == "stuck"
+    assert kind(history.apply(End(op_index=1, result=f"{ERROR}KeyError: 'a'"))) == "unopenable"
+    assert kind(history.apply(End(op_index=1, result=f"{ERROR}StepLimit: 9"))) == "hung"
+
+
+@pytest.mark.parametrize(
+    ("operations", "result", "expected"),
+    [
+        ((put(), Get(key=0)), value(0), "fine"),
+        ((put(), Get(key=1)), None, "fine"),
+        ((put(), Get(key=0)), None, "lost"),
+        ((put(), put(), Get(key=0)), value(0), "lost"),
+        ((put(), Delete(key=0), Get(key=0)), value(0), "resurrected"),
+        ((put(), Get(key=0)), b"?", "invented"),
+    ],
+)
+def test_what_a_get_gives(operations: tuple[Operation, ...], result: bytes | None, expected: str) -> None:
+    history = history_of(list(operations), ON_SYNC)
+    last = len(operations) - 1
+    for op_index in range(last):
+        history.apply(Begin(op_index=op_index))
+        assert history.apply(End(op_index=op_index, result="None")) is None
+    history.apply(Begin(op_index=last))
+    assert kind(history.apply(End(op_index=last, result=repr(result)))) == expected
+
+
+def test_a_close_that_failed_leaves_in_doubt_what_was_not_promised() -> None:
+    history = asked(put(), Sync(), put(), Close(), traits=ON_SYNC, failed=3)
+    history.operations = [*history.operations, Get(key=0)]
+    for given in (value(0), value(2)):
+        history.apply(Begin(op_index=4))
+        assert history.apply(End(op_index=4, result=repr(given))) is None
+
+
+def test_operations_of_another_contract_are_refused() -> None:
+    with pytest.raises(UsageError, match="the contract kv knows no append: it knows close, delete, get"):
+        history_of([Append(size=1)], EACH)
+    with pytest.raises(UsageError, match="no contract 'tree'"):
+        contract_of(type("Tree", (), {"contract": "tree"}))
+    with pytest.raises(UsageError, match="the kill loop is for logs, and this engine's contract is kv"):
+        must_be_log(type("Store", (), {"contract": "kv"}), "the kill loop")
+
+
+# -- from end to end -------------------------------------------------------------------------------------------------
+
+
+def hunter(store: str, seed: int = 0, *, faults: tuple[str, ...] = ("crash",)) -> Hunter:
+    return Hunter(EngineRef(name=f"tests.contracts.stores:{store}"), list(PROFILES.values()), seed=seed, faults=faults)
+
+
+@pytest.mark.parametrize(("store", "states"), [("Store", 4000), ("LazyStore", 4000)])
+def test_sound(store: str, states: int) -> None:
+    asked, judged = hunter(store, faults=("crash", "io")), 0
+    for number in asked.numbers():
+        attempt = asked.attempt(number)
+        assert attempt.catch is None, attempt.catch
+        judged += attempt.coverage.judged
+        if judged > states:
+            break
+
+
+@pytest.mark.parametrize(
+    ("store", "kinds", "operations"),
+    [
+        ("NoSync", {"lost"}, 1),
+        ("ForgetsDeletes", {"resurrected"}, 2),
+        ("HalfBatch", {"hole"}, 1),
+        ("NoChecksum", {"unopenable"}, 3),
+        ("ServesOldValues", {"lost", "resurrected"}, 3),
+        ("CutsNothing", {"lost", "phantom"}, 2),
+    ],
+)
+def test_a_mistake_is_found_and_shrunk(store: str, kinds: set[str], operations: int) -> None:
+    asked = hunter(store)
+    catches = (asked.attempt(number).catch for number in range(60))
+    catch = next(catch for catch in catches if catch and catch.fault.kind in kinds)
+    shrunk = shrink(Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind), catch.steps)
+    assert shrunk
+    assert len(operations_of(shrunk.steps)) <= operations
+
+
+def test_no_faults_of_the_disk_are_asked_for_that_are_not_understood() -> None:
+    with pytest.raises(UsageError, match="leave rot out of --faults"):
+        hunter("Reporting", faults=("crash", "rot"))
+
+
+def test_programs_ask_only_for_what_there_is() -> None:
+    for seed in range(40):
+        programs = KvPrograms(seed, frozenset(), random.Random(seed))
+        drawn = [*programs.program(50), *(one for _ in range(20) for one in programs.scenario())]
+        assert not [one for one in drawn if isinstance(one, PutBatch | Get | Sync)]
