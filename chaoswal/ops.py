@@ -175,6 +175,23 @@ class Get:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueue:
+    """Put one item of ``size`` bytes at the end of a queue."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """Get the next item of a queue, if there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The consumer of a queue is done with all that it has got."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Together:
     """Perform the next ``count`` operations at once, each in a thread of its own, as far as they are ``CONCURRENT``.
 
@@ -212,6 +229,9 @@ Operation: TypeAlias = (
     | PutBatch
     | Delete
     | Get
+    | Enqueue
+    | Take
+    | Done
     | Together
 )
 OPERATIONS: tuple[type[Operation], ...] = (
@@ -240,6 +260,9 @@ OPERATIONS: tuple[type[Operation], ...] = (
     PutBatch,
     Delete,
     Get,
+    Enqueue,
+    Take,
+    Done,
     Together,
 )
 
@@ -268,9 +291,9 @@ def payload(op_index: int, place: int, size: int) -> bytes:
     return (label + hashlib.shake_128(label).digest(max(0, size - len(label))))[:size]
 
 
-def payloads(op_index: int, operation: Append | Batch) -> list[bytes]:
+def payloads(op_index: int, operation: Append | Batch | Enqueue) -> list[bytes]:
     """The payloads an operation appends, in order."""
-    sizes = (operation.size,) if isinstance(operation, Append) else operation.sizes
+    sizes = operation.sizes if isinstance(operation, Batch) else (operation.size,)
     return [payload(op_index, place, size) for place, size in enumerate(sizes)]
 
 

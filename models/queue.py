@@ -17,6 +17,7 @@ class Queue(Log):
     def __init__(self) -> None:
         super().__init__()
         self.taken = 0  # the position behind the last item that was handed out since it was opened
+        self._next = range(1)  # the positions of which one is next, were there an item at it
 
     def copy(self) -> "Queue":
         """An independent copy."""
@@ -26,12 +27,34 @@ class Queue(Log):
 
     def due(self) -> range:
         """The positions of which one may be handed out next; it is empty where there may be none."""
-        first = max(self.taken, self.removed)
-        return range(first, min(len(self.records), max(first, self.removable) + 1))
+        return range(self._next.start, min(len(self.records), self._next.stop))
+
+    def may_be_empty(self) -> bool:
+        """Whether it may be that there is nothing to hand out."""
+        return self._next.stop > self.length()
+
+    def passed(self, payload: bytes) -> int | None:
+        """The position at which this item may be handed out next, behind optional ones that then never happened.
+
+        None where it may not.
+        """
+        for start in self.due():
+            position = start
+            while position in self.optional and self.records[position] != payload:
+                position += 1
+            if position < len(self.records) and self.records[position] == payload:
+                self.forget(start, position)
+                return start
+        return None
 
     def take(self, position: int) -> None:
         """The item at this position was handed out."""
         self.taken = position + 1
+        self._next = range(position + 1, position + 2)
+
+    def may_take(self) -> None:
+        """Handing out an item has failed: whether it counts as handed out is not known."""
+        self._next = range(self._next.start, self._next.stop + 1)
 
     def begin_done(self) -> None:
         """The consumer says that it is done with all it has got."""
@@ -45,3 +68,9 @@ class Queue(Log):
     def reopen(self) -> None:
         """It was opened anew: what was handed out and not finished is due again."""
         self.taken = 0
+        self._next = range(self.removed, self.removable + 1)
+
+    def begin_at(self, position: int) -> None:
+        """It was opened anew, and showed that this is the position of the first item it has."""
+        self.taken = 0
+        self._next = range(position, position + 1)

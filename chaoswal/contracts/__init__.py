@@ -10,13 +10,14 @@ from typing import Any
 from chaoswal.contracts.contract import Contract
 from chaoswal.contracts.kv import KV
 from chaoswal.contracts.log import LOG
+from chaoswal.contracts.queue import QUEUE
 from chaoswal.errors import UsageError
 from chaoswal.ops import Operation
 from chaoswal.oracle import Ledger, Traits
 
-__all__ = ["CALLS", "CONTRACTS", "KV", "LOG", "Contract", "contract_of", "history_of", "must_be_log"]
+__all__ = ["CALLS", "CONTRACTS", "KV", "LOG", "QUEUE", "Contract", "contract_of", "history_of", "must_be_log"]
 
-CONTRACTS: Mapping[str, Contract] = {contract.name: contract for contract in (LOG, KV)}
+CONTRACTS: Mapping[str, Contract] = {contract.name: contract for contract in (LOG, QUEUE, KV)}
 
 CALLS: Mapping[type[Operation], Callable[[Any, int, Any], object]] = {
     kind: call for contract in CONTRACTS.values() for kind, call in contract.calls.items()

@@ -56,3 +56,8 @@ class Contract:
                 known = ", ".join(sorted(map(word_of, (*self.calls, *OF_ALL))))
                 raise UsageError(f"an engine with the contract {self.name} knows no {word_of(kind)}: it knows {known}")
         return self.ledger(operations, traits)
+
+
+def plain(value: Any) -> bytes:
+    """A value or an item as bytes; what is none shows as what it is, and so as never put."""
+    return value if type(value) is bytes else repr(value).encode()

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from chaoswal.contracts.contract import PROBE, Contract
+from chaoswal.contracts.contract import PROBE, Contract, plain
 from chaoswal.engines.adapter import KvEngine
 from chaoswal.ops import Close, Delete, Get, Operation, Put, PutBatch, Reopen, Sync, changes, key_bytes
 from chaoswal.oracle import KvHistory, Observed
@@ -29,11 +29,6 @@ def _delete(engine: KvEngine, _op_index: int, operation: Delete) -> None:
 def _get(engine: KvEngine, _op_index: int, operation: Get) -> bytes | None:
     value = engine.get(key_bytes(operation.key))
     return None if value is None else plain(value)
-
-
-def plain(value: Any) -> bytes:
-    """A value as bytes; what is none shows as what it is, and so as never put."""
-    return value if type(value) is bytes else repr(value).encode()
 
 
 def observe(engine: KvEngine, observed: Observed) -> None:

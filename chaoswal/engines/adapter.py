@@ -15,7 +15,7 @@ class MinimalEngine(Protocol):
     """The least an engine must offer."""
 
     contract: str
-    """``"log"`` here; what a key-value store offers is ``KvEngine``."""
+    """``"log"`` here; what others offer is told in ``QueueEngine`` and ``KvEngine``."""
 
     promise: str
     """The methods whose return promises that everything before it is durable, by name, with spaces between:
@@ -171,6 +171,41 @@ class LogEngine(MinimalEngine, Protocol):
 
     def next_sequence(self) -> int:
         """The sequence number the next record will get: never one that a promised record had."""
+
+
+class QueueEngine(Protocol):
+    """All that a queue with one consumer may offer of its own; ``ack`` and ``sync`` only if it has them.
+
+    Besides, what ``KvEngine`` may say of how it is run, opened and judged.
+    """
+
+    contract: str
+    """``"queue"``."""
+
+    promise: str
+    """As a log's: ``"put ack"``, ``"sync"``, …"""
+
+    at_most_once: bool
+    """True: what was handed out need not be handed out again after a restart, be it done with or not. Where ``get`` is
+    promised, it never is."""
+
+    def put(self, payload: bytes) -> None:
+        """Put one item at the end."""
+
+    def get(self) -> bytes | None:
+        """Hand out the next item; None where there is none."""
+
+    def items(self) -> Iterable[bytes]:
+        """Every item that would be handed out by an engine just opened, in order; nothing is handed out by that."""
+
+    def close(self) -> None:
+        """Close cleanly; what was handed out and not done with is handed out again."""
+
+    def ack(self) -> None:
+        """The consumer is done with all that was handed out since it was opened."""
+
+    def sync(self) -> None:
+        """Make everything done so far durable."""
 
 
 class KvEngine(Protocol):

@@ -8,6 +8,7 @@ steps: a quick one that says yes or no, and, after a no, a slow one that says wh
 from chaoswal.oracle.history import History, held_at
 from chaoswal.oracle.kv import KvHistory
 from chaoswal.oracle.ledger import Ledger
+from chaoswal.oracle.queue import QueueHistory
 from chaoswal.oracle.sight import ERROR, Observed, Traits, promise_word
 
-__all__ = ["ERROR", "History", "KvHistory", "Ledger", "Observed", "Traits", "held_at", "promise_word"]
+__all__ = ["ERROR", "History", "KvHistory", "Ledger", "Observed", "QueueHistory", "Traits", "held_at", "promise_word"]

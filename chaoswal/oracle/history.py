@@ -16,6 +16,7 @@ from chaoswal.ops import (
     Close,
     Deactivate,
     Defer,
+    Enqueue,
     Flush,
     Maintain,
     OpenAgain,
@@ -291,7 +292,7 @@ class History(Allowed):
             subscriber.held = []
 
     def _appended(
-        self, op_index: int, operation: Append | Batch, result: object, removable_before: int
+        self, op_index: int, operation: Append | Batch | Enqueue, result: object, removable_before: int
     ) -> Fault | None:
         count = len(payloads(op_index, operation))
         first = result if isinstance(result, int) else None
@@ -313,7 +314,7 @@ class History(Allowed):
             explanation=f"the record got sequence number {first}; the next free one was {expected}",
         )
 
-    def _landed(self, op_index: int, operation: Append | Batch, first: int | None) -> Fault | None:
+    def _landed(self, op_index: int, operation: Append | Batch | Enqueue, first: int | None) -> Fault | None:
         """One of several appends at once has returned: its number tells where it stands among them."""
         end = self.log.land(op_index, first)
         if end is None:

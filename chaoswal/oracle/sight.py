@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from chaoswal.engines.adapter import Record
-from chaoswal.ops import Append, Batch, OpenAgain, Operation, PutBatch, Read, Reopen, Unsubscribe
+from chaoswal.ops import Append, Batch, Done, Enqueue, OpenAgain, Operation, PutBatch, Read, Reopen, Take, Unsubscribe
 from chaoswal.verdict import Fault
 
 ERROR = "error "
@@ -66,6 +66,9 @@ _WORDS = {
     Append: "append",
     Batch: "append_batch",
     PutBatch: "put_batch",
+    Enqueue: "put",
+    Take: "get",
+    Done: "ack",
     Reopen: "close",
     OpenAgain: "open",
     Read: "read_outside",

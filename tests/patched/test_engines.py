@@ -14,7 +14,7 @@ from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit
 from chaoswal.guilt import guilty
-from chaoswal.ops import Append, Delete, Operation, Put, Reopen, Sync
+from chaoswal.ops import Append, Delete, Done, Enqueue, Operation, Put, Reopen, Sync, Take
 from chaoswal.replay import ready
 from chaoswal.run import record
 from chaoswal.shrink import crash_steps
@@ -94,8 +94,8 @@ def test_dbm_dumb_writes_over_a_value() -> None:
 )  # its destructors fail where it did not open
 @pytest.mark.parametrize("options", ["", " chunksize=1", " chunksize=3 autosave=no"])
 def test_persist_queue_does_not_sync(options: str) -> None:
-    """A kill takes nothing from it: whatever says so is a false alarm. A power cut does."""
-    engine, program = f"persist-queue{options}", [Append(size=size) for size in (1, 40, 700, 1)]
+    """While nothing is got a kill takes nothing from it: whatever says so is a false alarm. A power cut does."""
+    engine, program = f"persist-queue{options}", [Enqueue(size=size) for size in (1, 40, 700, 1)]
     assert found(engine, [*program, Reopen(), *program], "kill") is None
     seen = found(engine, program, "ext4-ordered")
     assert seen
@@ -105,6 +105,23 @@ def test_persist_queue_does_not_sync(options: str) -> None:
     )
     assert blamed
     assert blamed.site.startswith("queue.py:")
+
+
+def test_persist_queue_is_done_with_what_was_got_as_soon_as_more_is_put() -> None:
+    """Though its documentation says that without autosave this is only persisted when task_done is called."""
+    got: list[Operation] = [Enqueue(size=1), Enqueue(size=2), Take(), Done(), Take()]
+    engine = "persist-queue chunksize=1 autosave="
+    assert found(f"{engine}no", got, "kill") is None
+    assert found(f"{engine}yes", [*got, Enqueue(size=3)], "kill") is None
+    seen = found(f"{engine}no", [*got, Enqueue(size=3)], "kill")
+    assert seen
+    assert seen.fault.kind is Violation.LOST
+
+
+def test_persist_queue_hands_out_again_after_a_power_cut() -> None:
+    seen = found("persist-queue", [Enqueue(size=1), Take()], "prefix")
+    assert seen
+    assert seen.fault.kind in (Violation.LOST, Violation.RESURRECTED)
 
 
 def test_explored_from_the_command_line(tmp_path: Path) -> None:

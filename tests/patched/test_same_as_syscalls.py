@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chaoswal.contracts import contract_of
 from chaoswal.disk.disk import Disk
 from chaoswal.engines.registry import EngineRef
-from chaoswal.ops import Append, Operation, Put, Reopen, Sync
+from chaoswal.ops import Append, Done, Enqueue, Operation, Put, Reopen, Sync, Take
 from chaoswal.run import Run
 from chaoswal.runners import record
 from chaoswal.trace import Event
@@ -30,13 +30,25 @@ ENGINES = (
 SIZES = st.sampled_from((0, 1, 40, 600, 5_000, 9_000))
 OPERATIONS = st.one_of(SIZES.map(lambda size: Append(size=size)), st.just(Sync()), st.just(Reopen()))
 
+
+def for_store(operation: Operation) -> Operation:
+    """A value put under one of a few keys, for an append."""
+    return Put(key=operation.size % 7, size=operation.size) if isinstance(operation, Append) else operation
+
+
+def for_queue(operation: Operation) -> Operation:
+    """An item put, or now and then one got, for an append; and for a sync that its consumer is done."""
+    if isinstance(operation, Append):
+        return Enqueue(size=operation.size) if operation.size != 1 else Take()
+    return Done() if isinstance(operation, Sync) else operation
+
+
 AS_ASKED: dict[str, Callable[[Operation], Operation]] = {
     "log": lambda operation: operation,
-    "kv": lambda operation: (
-        Put(key=operation.size % 7, size=operation.size) if isinstance(operation, Append) else operation
-    ),
+    "queue": for_queue,
+    "kv": for_store,
 }
-"""What takes the place of an append, by contract."""
+"""What takes the place of an operation, by contract."""
 
 
 def both(engine: str, operations: list[Operation]) -> tuple[Run, Run]:

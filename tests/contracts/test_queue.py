@@ -1,0 +1,176 @@
+"""Queues: sound ones are left alone under every profile; of the others each mistake is found and named."""
+
+import random
+
+import pytest
+
+from chaoswal.contracts import history_of
+from chaoswal.contracts.queue import QueuePrograms
+from chaoswal.disk.profiles import PROFILES
+from chaoswal.engines.registry import EngineRef
+from chaoswal.hunt import Hunter
+from chaoswal.ops import Done, Enqueue, Operation, Reopen, Sync, Take, payload
+from chaoswal.oracle import ERROR, Observed, QueueHistory, Traits
+from chaoswal.program import operations_of
+from chaoswal.shrink import Target, shrink
+from chaoswal.trace import Begin, End
+from chaoswal.verdict import Fault
+
+EACH = Traits(promise=frozenset({"put", "ack"}), contract="queue")
+ON_SYNC = Traits(promise=frozenset({"sync"}), contract="queue")
+HANDS_OVER = Traits(promise=frozenset({"put"}), contract="queue", capabilities=frozenset({"at_most_once"}))
+HANDS_OVER_FOR_GOOD = Traits(promise=frozenset({"put", "get"}), contract="queue", capabilities=HANDS_OVER.capabilities)
+SIZE = 4
+
+PUT, TAKE, DONE, SYNC, REOPEN = Enqueue(size=SIZE), Take(), Done(), Sync(), Reopen()
+FAILED = f"{ERROR}OSError: full"
+
+
+def item(op_index: int) -> bytes:
+    return payload(op_index, 0, SIZE)
+
+
+def asked(*steps: Operation | tuple[Operation, object], traits: Traits = EACH) -> tuple[QueueHistory, Fault | None]:
+    """What is allowed after these, with their results where there are any, and what is wrong with the last result.
+
+    ``FAILED`` is that of one that failed, of an error below.
+    """
+    pairs = [step if isinstance(step, tuple) else (step, None) for step in steps]
+    history = history_of([operation for operation, _ in pairs], traits)
+    assert isinstance(history, QueueHistory)
+    history.errors_allowed = any(result == FAILED for _, result in pairs)
+    fault = None
+    for op_index, (_, result) in enumerate(pairs):
+        assert fault is None
+        history.apply(Begin(op_index=op_index))
+        fault = history.apply(End(op_index=op_index, result=FAILED if result == FAILED else repr(result)))
+    return history, fault
+
+
+def kind(fault: Fault | None) -> str:
+    return fault.kind if fault else "fine"
+
+
+def seen(*steps: Operation | tuple[Operation, object], shown: tuple[int, ...], traits: Traits = EACH) -> str:
+    """What is said of a recovered queue that shows these items, by the numbers of their operations."""
+    history, fault = asked(*steps, traits=traits)
+    assert fault is None
+    return kind(history.judge(Observed(records=[item(number) for number in shown])))
+
+
+# -- the oracle ------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_put() -> None:
+    assert seen(PUT, PUT, shown=(0, 1)) == "fine"
+    assert seen(PUT, PUT, shown=(0,)) == "lost"
+    assert seen(PUT, PUT, shown=(1,)) == "lost"
+    assert seen(PUT, PUT, shown=(1, 0)) == "reordered"
+    assert seen(PUT, PUT, shown=(0, 1, 7)) == "invented"
+    assert seen(PUT, PUT, shown=(0,), traits=ON_SYNC) == "fine"
+    assert seen(PUT, PUT, shown=(1,), traits=ON_SYNC) == "hole"
+    assert seen(PUT, PUT, SYNC, shown=(0,), traits=ON_SYNC) == "lost"
+
+
+def test_what_was_got_and_is_not_done_with_must_be_there() -> None:
+    got = (PUT, PUT, (TAKE, item(0)))
+    assert seen(*got, shown=(0, 1)) == "fine"
+    assert seen(*got, shown=(1,)) == "lost"
+    assert seen(*got, shown=(1,), traits=HANDS_OVER) == "fine"
+    assert seen(*got, shown=(0, 1), traits=HANDS_OVER) == "fine"
+    assert seen(*got, shown=(0, 1), traits=HANDS_OVER_FOR_GOOD) == "resurrected"
+
+
+def test_what_is_done_with_comes_back() -> None:
+    done = (PUT, PUT, (TAKE, item(0)), DONE)
+    assert seen(*done, shown=(1,)) == "fine"
+    assert seen(*done, shown=(0, 1)) == "resurrected"
+    assert seen(*done, shown=()) == "lost"
+    assert seen(*done, SYNC, shown=(0, 1), traits=ON_SYNC) == "resurrected"
+    assert seen(*done[:3], SYNC, DONE, shown=(0, 1), traits=ON_SYNC) == "fine"
+    assert seen(*done[:3], (DONE, FAILED), shown=(0, 1)) == "fine"
+    assert seen(*done[:3], (DONE, FAILED), shown=(1,)) == "fine"
+
+
+def test_equal_items_are_told_apart_by_those_behind_them() -> None:
+    history, _ = asked(Enqueue(size=0), Enqueue(size=0), PUT)
+    assert kind(history.judge(Observed(records=[b"", item(2)]))) == "lost"
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([PUT, (TAKE, item(0))], "fine"),
+        ([PUT, (TAKE, item(0)), (TAKE, None)], "fine"),
+        ([PUT, (TAKE, None)], "stuck"),
+        ([PUT, PUT, (TAKE, item(1))], "hole"),
+        ([PUT, PUT, (TAKE, item(0)), (TAKE, item(0))], "duplicated"),
+        ([PUT, (TAKE, b"?")], "invented"),
+        ([PUT, (TAKE, item(0)), REOPEN, (TAKE, item(0))], "fine"),
+        ([PUT, (TAKE, item(0)), DONE, REOPEN, (TAKE, item(0))], "resurrected"),
+        ([PUT, (TAKE, item(0)), DONE, REOPEN, (TAKE, None)], "fine"),
+        ([PUT, PUT, (TAKE, item(0)), REOPEN, (TAKE, item(1))], "hole"),
+        ([PUT, (PUT, FAILED), PUT, (TAKE, item(0)), (TAKE, item(1))], "fine"),
+        ([PUT, (PUT, FAILED), PUT, (TAKE, item(0)), (TAKE, item(2))], "fine"),
+        ([PUT, (PUT, FAILED), PUT, (TAKE, item(0)), (TAKE, item(2)), (TAKE, item(1))], "invented"),
+        ([PUT, PUT, (TAKE, FAILED), (TAKE, item(1))], "fine"),
+        ([PUT, PUT, (TAKE, FAILED), (TAKE, item(0))], "fine"),
+        ([PUT, PUT, PUT, (TAKE, FAILED), (TAKE, item(2))], "hole"),
+    ],
+)
+def test_what_is_handed_out(steps: list[Operation | tuple[Operation, object]], expected: str) -> None:
+    assert kind(asked(*steps)[1]) == expected
+
+
+def test_a_recovery_tells_what_comes_next() -> None:
+    history, _ = asked(PUT, PUT, (TAKE, item(0)), (DONE, FAILED), traits=EACH)
+    history.operations = [*history.operations, TAKE]
+    assert history.open(Observed(records=[item(1)])) is None
+    history.apply(Begin(op_index=4))
+    assert kind(history.copy().apply(End(op_index=4, result=repr(item(0))))) == "duplicated"
+    assert history.apply(End(op_index=4, result=repr(item(1)))) is None
+
+
+# -- from end to end -------------------------------------------------------------------------------------------------
+
+
+def hunter(queue: str, *, faults: tuple[str, ...] = ("crash",)) -> Hunter:
+    return Hunter(EngineRef(name=f"tests.contracts.queues:{queue}"), list(PROFILES.values()), faults=faults)
+
+
+@pytest.mark.parametrize("queue", ["Items", "Lazy", "HandsOver"])
+def test_sound(queue: str) -> None:
+    asked, judged = hunter(queue, faults=("crash", "io")), 0
+    for number in asked.numbers():
+        attempt = asked.attempt(number)
+        assert attempt.catch is None, attempt.catch
+        judged += attempt.coverage.judged
+        if judged > 4000:
+            break
+
+
+@pytest.mark.parametrize(
+    ("queue", "kind", "operations"),
+    [
+        ("NoSync", "lost", 1),
+        ("GivesAgain", "resurrected", 3),
+        ("ForgetsWhatItHandsOut", "lost", 2),
+        ("LastIn", "reordered", 2),
+        ("Repeats", "duplicated", 4),
+        ("Skips", "stuck", 2),
+    ],
+)
+def test_a_mistake_is_found_and_shrunk(queue: str, kind: str, operations: int) -> None:
+    asked = hunter(queue)
+    catches = (asked.attempt(number).catch for number in range(60))
+    catch = next(catch for catch in catches if catch and catch.fault.kind == kind)
+    shrunk = shrink(Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind), catch.steps)
+    assert shrunk
+    assert len(operations_of(shrunk.steps)) <= operations
+
+
+def test_programs_ask_only_for_what_there_is() -> None:
+    for seed in range(40):
+        programs = QueuePrograms(seed, frozenset(), random.Random(seed))
+        drawn = [*programs.program(50), *(one for _ in range(20) for one in programs.scenario())]
+        assert not [one for one in drawn if isinstance(one, Done | Sync)]
