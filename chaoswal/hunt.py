@@ -43,7 +43,7 @@ from chaoswal.engines.draws import draw_options, tables_of
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
 from chaoswal.leaks import leaks
-from chaoswal.ops import Ack, Append, Cleanup, Operation, Poll, Reopen, Rotate, Subscribe
+from chaoswal.ops import Ack, Append, Cleanup, Enqueue, Operation, Poll, Put, Reopen, Rotate, Subscribe
 from chaoswal.oracle import Traits
 from chaoswal.program import Step
 from chaoswal.reach import Reach
@@ -412,10 +412,10 @@ class _Explored:
     def _depth(self, played: Played) -> Depth | None:
         """How recoveries are crashed in their turn; of half of them, what comes is appended like what went before."""
         depth = self._hunter.depth
-        sizes = [one.size for one in played.history.operations if isinstance(one, Append)]
-        if depth is None or not sizes or self._chance("then").random() < 0.5:
+        writes = [one for one in played.history.operations if isinstance(one, Append | Enqueue | Put)]
+        if depth is None or not writes or self._chance("then").random() < 0.5:
             return depth
-        return replace(depth, then=(Append(size=sizes[-1]),))
+        return replace(depth, then=(writes[-1],))
 
     def _chance(self, what: str) -> random.Random:
         return random.Random(f"{what}:{self._hunter.seed}:{self._number}")

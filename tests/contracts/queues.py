@@ -1,78 +1,41 @@
-"""Queues, small enough to be checked by reading: a sound one, the others each with one well-known mistake."""
+"""Queues, small enough to be checked by reading: sound ones, the others each with one well-known mistake."""
 
-import struct
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from chaoswal.vfs.protocol import Vfs
-
-_HEAD = struct.Struct("<II")
-_COUNT = struct.Struct("<I")
+from tests.contracts.frames import Frames
 
 
 class Items:
-    """One file of checksummed frames: an item (``+``), or how many from the beginning are done with (``-``); sound."""
+    """A frame for each item (``+``), and for how many from the beginning are done with (``-``); sound."""
 
     contract = "queue"
     promise = "put ack sync"
     promise_reads = True
     takes_vfs = True
+    durable = True
 
     def __init__(self, root: str = "", *, vfs: Vfs, runtime: Any = None) -> None:
-        self.file = vfs.open("queue", write=True) if "queue" in vfs.list() else vfs.create("queue")
-        vfs.sync_directory()
+        self.frames = Frames(vfs, "queue")
         self.all: list[bytes] = []
-        self.done = self.end = 0
-        self.failed = False
-        for body in self.read():
+        self.done = 0
+        for body in self.frames.bodies:
             self.take_in(body)
-            self.end += _HEAD.size + len(body)
-        self.file.truncate(self.end)
-        self.file.sync()
         self.next = self.done
 
-    def read(self) -> Iterator[bytes]:
-        data, at = self.file.read(0, self.file.size()), 0
-        while at + _HEAD.size <= len(data):
-            length, checksum = _HEAD.unpack_from(data, at)
-            body = data[at + _HEAD.size : at + _HEAD.size + length]
-            if len(body) < length or checksum != zlib.crc32(body, at + 1):
-                return
-            yield body
-            at += _HEAD.size + length
-
     def take_in(self, body: bytes) -> None:
-        if body[:1] == b"+":
+        if body.startswith(b"+"):
             self.all.append(body[1:])
         else:
-            (self.done,) = _COUNT.unpack(body[1:])
+            self.done = int(body[1:])
 
-    def append(self, body: bytes, *, durable: bool = True) -> None:
-        frame = _HEAD.pack(len(body), zlib.crc32(body, self.end + 1)) + body
-        with self.whole():
-            if self.file.write(self.end, frame) != len(frame):
-                raise OSError("the disk took only a part of it")
-            if durable:
-                self.flush()
-        self.end += len(frame)
+    def append(self, body: bytes, *, durable: bool) -> None:
+        self.frames.append(body, durable=durable)
         self.take_in(body)
 
-    @contextmanager
-    def whole(self) -> Iterator[None]:
-        """What fails here fails for good: nobody knows how far it came."""
-        if self.failed:
-            raise OSError("an earlier operation failed")
-        self.failed = True
-        yield
-        self.failed = False
-
-    def flush(self) -> None:
-        self.file.sync(data_only=True)
-
     def put(self, payload: bytes) -> None:
-        self.append(b"+" + payload)
+        self.append(b"+" + payload, durable=self.durable)
 
     def get(self) -> bytes | None:
         if self.next == len(self.all):
@@ -81,17 +44,16 @@ class Items:
         return self.all[self.next - 1]
 
     def ack(self) -> None:
-        self.append(b"-" + _COUNT.pack(self.next))
+        self.append(b"-%d" % self.next, durable=self.durable)
 
     def items(self) -> Iterator[bytes]:
         return iter(self.all[self.done :])
 
     def sync(self) -> None:
-        with self.whole():
-            self.flush()
+        self.frames.sync()
 
     def close(self) -> None:
-        self.file.close()
+        self.frames.file.close()
 
 
 class Lazy(Items):
@@ -99,9 +61,7 @@ class Lazy(Items):
 
     promise = "sync"
     promise_reads = False
-
-    def append(self, body: bytes, *, durable: bool = False) -> None:
-        super().append(body, durable=durable)
+    durable = False
 
 
 class HandsOver(Items):
@@ -120,15 +80,14 @@ class HandsOver(Items):
 class NoSync(Items):
     """Acknowledges before the bytes are durable."""
 
-    def flush(self) -> None:
-        pass
+    durable = False
 
 
 class GivesAgain(Items):
     """Does not sync what its consumer is done with: it is handed out again."""
 
     def ack(self) -> None:
-        self.append(b"-" + _COUNT.pack(self.next), durable=False)
+        self.append(b"-%d" % self.next, durable=False)
 
 
 class ForgetsWhatItHandsOut(HandsOver):
@@ -139,7 +98,7 @@ class ForgetsWhatItHandsOut(HandsOver):
 
 
 class LastIn(Items):
-    """Hands out the last item first, when it has been opened anew."""
+    """Shows the last item first."""
 
     def items(self) -> Iterator[bytes]:
         return reversed(self.all[self.done :])

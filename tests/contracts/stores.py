@@ -1,51 +1,29 @@
 """Key-value stores, small enough to be checked by reading: a sound one, the others each with one well-known mistake."""
 
 import json
-import struct
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 from chaoswal.vfs.protocol import Vfs
-
-_HEAD = struct.Struct("<II")
+from tests.contracts.frames import Believing, Frames, InPlace
 
 Changes = Mapping[bytes, bytes | None]
 
 
 class Store:
-    """One file of checksummed commits; sound."""
+    """A frame for each commit; sound."""
 
     contract = "kv"
     promise = "put delete put_batch sync"
     promise_reads = True
     takes_vfs = True
+    frames_class = Frames
 
     def __init__(self, root: str = "", *, vfs: Vfs, runtime: Any = None) -> None:
-        self.file = vfs.open("store", write=True) if "store" in vfs.list() else vfs.create("store")
-        vfs.sync_directory()
+        self.frames = self.frames_class(vfs, "store")
         self.state: dict[bytes, bytes] = {}
-        self.end = 0
-        self.failed = False
-        self.recover()
-
-    def recover(self) -> None:
-        for changes, size in self.read():
-            self.apply(changes)
-            self.end += size
-        self.file.truncate(self.end)
-        self.file.sync()
-
-    def read(self) -> Iterator[tuple[Changes, int]]:
-        data, at = self.file.read(0, self.file.size()), 0
-        while at + _HEAD.size <= len(data):
-            length, checksum = _HEAD.unpack_from(data, at)
-            body = data[at + _HEAD.size : at + _HEAD.size + length]
-            if len(body) < length or checksum != zlib.crc32(body, at + 1):
-                return
-            yield decoded(body), _HEAD.size + length
-            at += _HEAD.size + length
+        for body in self.frames.bodies:
+            self.apply(decoded(body))
 
     def apply(self, changes: Changes) -> None:
         for key, value in changes.items():
@@ -55,27 +33,8 @@ class Store:
                 self.state[key] = value
 
     def commit(self, changes: Changes, *, durable: bool = True) -> None:
-        body = json.dumps({k.hex(): v if v is None else v.hex() for k, v in changes.items()}).encode()
-        frame = _HEAD.pack(len(body), zlib.crc32(body, self.end + 1)) + body
-        with self.whole():
-            if self.file.write(self.end, frame) != len(frame):
-                raise OSError("the disk took only a part of it")
-            if durable:
-                self.flush()
-        self.end += len(frame)
+        self.frames.append(encoded(changes), durable=durable)
         self.apply(changes)
-
-    @contextmanager
-    def whole(self) -> Iterator[None]:
-        """What fails here fails for good: nobody knows how far it came."""
-        if self.failed:
-            raise OSError("an earlier operation failed")
-        self.failed = True
-        yield
-        self.failed = False
-
-    def flush(self) -> None:
-        self.file.sync(data_only=True)
 
     def put(self, key: bytes, value: bytes) -> None:
         self.commit({key: value})
@@ -93,15 +52,19 @@ class Store:
         return iter(self.state.items())
 
     def sync(self) -> None:
-        with self.whole():
-            self.flush()
+        self.frames.sync()
 
     def close(self) -> None:
-        self.file.close()
+        self.frames.file.close()
+
+
+def encoded(changes: Changes) -> bytes:
+    """The changes of one commit as bytes."""
+    return json.dumps({k.hex(): v if v is None else v.hex() for k, v in changes.items()}).encode()
 
 
 def decoded(body: bytes) -> Changes:
-    """The changes of one commit."""
+    """And back."""
     pairs = json.loads(body).items()
     return {bytes.fromhex(key): None if value is None else bytes.fromhex(value) for key, value in pairs}
 
@@ -116,11 +79,16 @@ class LazyStore(Store):
         super().commit(changes, durable=durable)
 
 
-class NoSync(Store):
+class Reporting(Store):
+    """Says that it reports damage; sound."""
+
+    reports = ("CorruptStore",)
+
+
+class NoSync(LazyStore):
     """Acknowledges before the bytes are durable."""
 
-    def flush(self) -> None:
-        pass
+    promise = Store.promise
 
 
 class ForgetsDeletes(Store):
@@ -139,37 +107,27 @@ class HalfBatch(Store):
 
 
 class NoChecksum(Store):
-    """Believes whatever the disk gives back, as far as it can be read at all."""
+    """Believes whatever the disk gives back, if it is long enough."""
 
-    def read(self) -> Iterator[tuple[Changes, int]]:
-        data, at = self.file.read(0, self.file.size()), 0
-        while at + _HEAD.size <= len(data):
-            length, _ = _HEAD.unpack_from(data, at)
-            body = data[at + _HEAD.size : at + _HEAD.size + length]
-            yield decoded(body or b"{}"), _HEAD.size + len(body)
-            at += _HEAD.size + length
+    frames_class = Believing
 
 
 class ServesOldValues(Store):
-    """What was put last is not what is got."""
+    """What was put first is what is got."""
+
+    def __init__(self, root: str = "", *, vfs: Vfs, runtime: Any = None) -> None:
+        self.first: dict[bytes, bytes] = {}
+        super().__init__(vfs=vfs)
+
+    def apply(self, changes: Changes) -> None:
+        super().apply(changes)
+        self.first = {**self.state, **self.first}
 
     def get(self, key: bytes) -> bytes | None:
-        for changes, _ in self.read():
-            if changes.get(key) is not None:
-                return changes[key]
-        return None
+        return self.first.get(key)
 
 
-class CutsNothing(Store):
-    """Leaves the torn end of the file, behind which the next commits are not found."""
+class ServesTheCache(Store):
+    """Shows what is in the file when it is opened, without making it durable."""
 
-    def recover(self) -> None:
-        for changes, _ in self.read():
-            self.apply(changes)
-        self.end = self.file.size()
-
-
-class Reporting(Store):
-    """Says that it reports damage; sound."""
-
-    reports = ("CorruptStore",)
+    frames_class = InPlace

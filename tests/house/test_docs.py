@@ -67,11 +67,8 @@ def test_every_kind_of_violation_is_explained() -> None:
 def test_the_guide_tells_of_every_member_an_adapter_may_have() -> None:
     text = (ROOT / ENGINE_GUIDE).read_text(encoding="utf-8")
     told = re.findall(r"^\| `(\w+).*` \| ", text, re.MULTILINE)
-    named = {
-        name
-        for kind in (MinimalEngine, LogEngine, QueueEngine, KvEngine)
-        for name in (*vars(kind), *kind.__annotations__)
-    }
+    kinds = MinimalEngine, LogEngine, QueueEngine, KvEngine
+    named = {name for kind in kinds for name in (*vars(kind), *kind.__annotations__)}
     members = {name for name in named if not name.startswith("_")}
     assert sorted(set(told) - {"vfs", "runtime", "__init__"}) == sorted(members)
 
