@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from chaoswal.contracts import contract_of, history_of, must_be_log
+from chaoswal.contracts import history_of
 from chaoswal.contracts.kv import KvPrograms
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import UsageError
 from chaoswal.hunt import Hunter
-from chaoswal.ops import Append, Close, Delete, Get, Operation, Put, PutBatch, Reopen, Sync, key_bytes, payload
+from chaoswal.ops import Close, Delete, Get, Operation, Put, PutBatch, Reopen, Sync, key_bytes, payload
 from chaoswal.oracle import ERROR, KvHistory, Observed, Traits
 from chaoswal.program import operations_of
 from chaoswal.shrink import Target, shrink
@@ -152,15 +152,6 @@ def test_a_close_that_failed_leaves_in_doubt_what_was_not_promised() -> None:
     for given in (value(0), value(2)):
         history.apply(Begin(op_index=4))
         assert history.apply(End(op_index=4, result=repr(given))) is None
-
-
-def test_operations_of_another_contract_are_refused() -> None:
-    with pytest.raises(UsageError, match="the contract kv knows no append: it knows close, delete, get"):
-        history_of([Append(size=1)], EACH)
-    with pytest.raises(UsageError, match="no contract 'tree'"):
-        contract_of(type("Tree", (), {"contract": "tree"}))
-    with pytest.raises(UsageError, match="the kill loop is for logs, and this engine's contract is kv"):
-        must_be_log(type("Store", (), {"contract": "kv"}), "the kill loop")
 
 
 # -- from end to end -------------------------------------------------------------------------------------------------
