@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from chaoswal.cli import main
+from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.registry import REGISTERED, EngineRef
-from chaoswal.workload import observe_log
 
-OWN = ("wal", "dbm.dumb", "sqlite")
-MODULES = {"leveldb": "plyvel", "rocksdb": "rocksdict", "persist-queue": "persistqueue"}
+OWN = ("wal", "dbm.dumb", "sqlite", "persist-queue")
+MODULES = {"leveldb": "plyvel", "rocksdb": "rocksdict"}
 STORES = [name for name in REGISTERED if name not in OWN]
 OPTIONS = {"lmdb": ["sync=no"], "leveldb": ["sync=no"], "rocksdb": ["sync=no"], "huey": ["fsync=no"]}
 
@@ -24,10 +24,14 @@ def name(request: pytest.FixtureRequest) -> str:
     return found
 
 
+def payloads(opened: LogEngine) -> list[bytes]:
+    return [item[1] if isinstance(item, tuple) else item for item in opened.records()]
+
+
 def shown(engine: EngineRef, directory: Path) -> list[bytes]:
     opened = engine.factory().open_directory(str(directory))
     try:
-        return observe_log(opened).records
+        return payloads(opened)
     finally:
         opened.close()
 
@@ -42,7 +46,7 @@ def test_what_is_appended_is_read_and_is_there_after_reopening(name: str, tmp_pa
         records += [b"x", b"y"]
         opened.append_batch(records[-2:])
     opened.sync()
-    assert observe_log(opened).records == records
+    assert payloads(opened) == records
     opened.close()
     assert shown(engine, tmp_path) == records
 
