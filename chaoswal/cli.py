@@ -21,6 +21,7 @@ COMMANDS = {
     "lint": ("chaoswal.commands.lint", "list what looks like a mistake in one run, and try the crash for it"),
     "replay": ("chaoswal.commands.replay", "replay findings of the corpus: FIXED, FAILED, STALE or ERROR"),
     "show": ("chaoswal.commands.show", "tell one finding event by event; put its crashed disk into a directory"),
+    "enact": ("chaoswal.commands.enact", "make the calls of one finding on real file systems, and cut the power"),
     "inspect": ("chaoswal.commands.inspect", "list every file of a log and verify every checksum"),
     "tail": ("chaoswal.commands.tail", "show the last records of a log, and follow it"),
     "doctor": ("chaoswal.commands.doctor", "say what is wrong with a log and what recovery would do, without doing it"),

@@ -120,7 +120,7 @@ def conclude(played: Played, profile: Profile, judge: Judge) -> Played:
     if fault:
         played.found = Found(fault=fault, crashes=())
     elif played.crash:
-        played.found = _judge_last(crashed(run.start, run.events, played.crash, profile), history, judge, played.crash)
+        played.found = judge_last(crashed(run.start, run.events, played.crash, profile), history, judge, played.crash)
     return played
 
 
@@ -249,7 +249,8 @@ def pass_through(run: Run, history: Ledger, end: int) -> Fault | None:
     return None
 
 
-def _judge_last(disk: Disk, history: Ledger, judge: Judge, crash: Crash) -> Found | None:
+def judge_last(disk: Disk, history: Ledger, judge: Judge, crash: Crash) -> Found | None:
+    """What is wrong with what the engine shows on the disk that this crash has left, if anything is."""
     view = disk.view
     sight = judge.sight(view.key, lambda: view, tuple(history.subscribers))
     fault = history.judge(sight.observed) or sight.fault

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from tests.calibration import loopfs
+from chaoswal.realfs import loopfs
 from tests.calibration.programs import Files, acts
 
 AT_ONCE = ("now", "copy", "flushed", "torn")

@@ -19,7 +19,7 @@ from chaoswal.disk.profiles import Kind, Profile
 from chaoswal.disk.volume import Volume
 from chaoswal.limits import SECTOR_BYTES
 from chaoswal.trace import SyncEnd
-from tests.calibration import loopfs
+from chaoswal.realfs import loopfs
 from tests.disk.traces import Trace
 
 Program = Sequence[str]
@@ -69,8 +69,6 @@ def perform(root: Path, line_index: int, line: str) -> None:
             loopfs.commit(root)
         case "tick", []:
             _await_new_timestamp(root)
-        case "writeback", []:
-            loopfs.write_back(full)
         case "mkdir", []:
             full.mkdir()
         case "rename", [to]:
@@ -98,6 +96,8 @@ def _change_file(path: Path, line_index: int, word: str, numbers: list[int]) -> 
                 os.fsync(descriptor)
             case "fdatasync", []:
                 os.fdatasync(descriptor)
+            case "writeback", []:
+                loopfs.write_back(descriptor)
             case _:
                 raise ValueError(f"{word} {path} {numbers}")
     finally:

@@ -12,9 +12,10 @@ import pytest
 
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.disk.volume import Volume
-from tests.calibration import facts, loopfs
+from chaoswal.realfs import loopfs
+from tests.calibration import facts
 from tests.calibration.facts import FACTS, Fact, written
-from tests.calibration.loopfs import EXT4, FILE_SYSTEMS, FileSystem, LoopFs
+from chaoswal.realfs.loopfs import EXT4, FILE_SYSTEMS, FileSystem, LoopFs
 from tests.calibration.programs import NUDGES, Files, Program, acts, allows, drawn, volume_after
 
 pytestmark = pytest.mark.root
@@ -177,7 +178,7 @@ def test_what_a_killed_process_left_is_swept() -> None:
 
 KILLED = """
 import os, signal
-from tests.calibration import loopfs
+from chaoswal.realfs import loopfs
 with loopfs.loop_file_system(loopfs.EXT4) as file_system:
     file_system.after_crash([lambda root: os.kill(os.getpid(), signal.SIGKILL)], "now")
 """

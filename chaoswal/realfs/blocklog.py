@@ -43,7 +43,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def start(image: Path, log: Path, at: Path) -> "subprocess.Popen[bytes]":
     """Serve ``image`` at the path ``at`` (an empty file) until it is unmounted; returns when it can be used."""
-    server = subprocess.Popen([sys.executable, __file__, str(image), str(log), str(at)])
+    words = [sys.executable, __file__, str(image), str(log), str(at)]
+    server = subprocess.Popen(words, start_new_session=True)  # whoever interrupts us must not take the disk away
     while at.stat().st_dev == log.stat().st_dev and server.poll() is None:
         time.sleep(0.002)
     if server.poll() is not None:

@@ -17,7 +17,8 @@ Ways to lose the power, where the file system knows them:
     inside     the same, while the last thing was being done: after some of its requests, drawn by a seed
 
 Everything is made below one directory whose name starts with ``PREFIX`` and this process' number, and is unmounted and
-removed in ``finally``. What a killed process left is swept by the next one, which knows it by a number that is dead.
+removed in ``finally``, where no signal interrupts. What a killed process left is swept by the next one, which knows it
+by a number that is dead.
 """
 
 import contextlib
@@ -33,9 +34,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.calibration import blocklog
+from chaoswal.processes import signals_held
+from chaoswal.realfs import blocklog
 
-PREFIX = "chaoswal-calibration-"
+PREFIX = "chaoswal-realfs-"
 SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
 FLAGS = {"logflush": 1, "now": 2}
 START_COMMIT, AWAIT_COMMIT = 0x80089418, 0x40089416  # BTRFS_IOC_START_SYNC and _WAIT_SYNC: no data is written back
@@ -59,6 +61,9 @@ class FileSystem:
     """That of the disk model which must cover it."""
     mkfs: tuple[str, ...]
     options: str
+    """Those of mount(8): nothing is committed that nobody asks for, for minutes."""
+    hasty: str
+    """The same, but that metadata is committed each second, where the file system knows such an option."""
     image_bytes: int
     crashes: tuple[str, ...]
     atom_bytes: int = 512
@@ -70,6 +75,7 @@ EXT4 = FileSystem(
     profile="ext4-ordered",
     mkfs=("mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4", "-E", "lazy_itable_init=0,lazy_journal_init=0"),
     options="loop,commit=300",
+    hasty="loop,commit=1",
     image_bytes=16 << 20,
     crashes=("now", "copy", "logflush", "flushed", "torn", "inside"),
 )
@@ -78,6 +84,7 @@ XFS = FileSystem(
     profile="xfs",
     mkfs=("mkfs.xfs", "-q", "-f"),
     options="loop",
+    hasty="loop",
     image_bytes=16 << 20,
     crashes=("now", "copy", "logflush", "flushed", "torn", "inside"),
 )
@@ -86,6 +93,7 @@ BTRFS = FileSystem(
     profile="btrfs",
     mkfs=("mkfs.btrfs", "-q", "-f", "-m", "single", "-d", "single"),
     options="loop,commit=300",
+    hasty="loop,commit=1",
     image_bytes=128 << 20,
     crashes=("copy", "flushed", "torn", "inside"),
     atom_bytes=4096,  # it has one superblock that counts: half of it, and nothing can be mounted
@@ -116,22 +124,39 @@ class LoopFs:
         _copy(self._template, self._image)
         self.server = blocklog.start(self._image, self._log, self._device)
 
-    def after_crash(self, acts: Sequence[Act], crash: str, seed: int = 0) -> dict[str, bytes | None]:
-        """What a fresh file system shows after all this was done in it and the power was lost."""
+    def after_crash(
+        self,
+        acts: Sequence[Act],
+        crash: str,
+        seed: int = 0,
+        *,
+        share: float = 0.5,
+        hasty: bool = False,
+        release: Callable[[], None] = lambda: None,
+    ) -> dict[str, bytes | None]:
+        """What a fresh file system shows after all this was done in it and the power was lost.
+
+        ``share``: which part survives of what is drawn by the seed. ``hasty``: mounted with the options of that name.
+        ``release`` closes what the acts hold open; it is called when
+        the power is gone, or something failed.
+        """
         chance = random.Random(seed)
-        requests = self._requests(acts, crash, chance)
+        requests = self._requests(acts, crash, chance, self.kind.hasty if hasty else self.kind.options, release)
         _copy(self._template, self._left)
         with self._left.open("r+b") as left:
-            for offset, data in blocklog.surviving(requests, _choice(crash, chance), self.kind.atom_bytes):
+            for offset, data in blocklog.surviving(requests, _choice(crash, chance, share), self.kind.atom_bytes):
                 os.pwrite(left.fileno(), data, offset)
-        with self._mounted(self._left):
+        with self._mounted(self._left, self.kind.options):
             return shown(self._mount_point)
 
-    def _requests(self, acts: Sequence[Act], crash: str, chance: random.Random) -> list[blocklog.Request]:
+    def _requests(
+        self, acts: Sequence[Act], crash: str, chance: random.Random, options: str, release: Callable[[], None]
+    ) -> list[blocklog.Request]:
         """What the disk was asked for up to the crash."""
         _copy(self._template, self._image)
         os.truncate(self._log, 0)
-        with self._mounted(self._device):
+        with self._mounted(self._device, options), contextlib.ExitStack() as held:
+            held.callback(release)
             before = 0
             for act in acts:
                 before = self._log.stat().st_size
@@ -146,18 +171,19 @@ class LoopFs:
         return done + last[: chance.randrange(len(last) + 1) if crash == "inside" else None]
 
     @contextlib.contextmanager
-    def _mounted(self, image: Path) -> Iterator[None]:
-        _run("mount", "-t", self.kind.name, "-o", self.kind.options, str(image), str(self._mount_point))
+    def _mounted(self, image: Path, options: str) -> Iterator[None]:
+        _run("mount", "-t", self.kind.name, "-o", options, str(image), str(self._mount_point))
         try:
             yield
         finally:
-            _run("umount", str(self._mount_point))
+            with signals_held():
+                _run("umount", str(self._mount_point))
 
 
-def _choice(crash: str, chance: random.Random) -> Callable[[], bool]:
+def _choice(crash: str, chance: random.Random, share: float) -> Callable[[], bool]:
     """Whether a sector survives that was written after the last flush."""
     if crash in ("torn", "inside"):
-        return lambda: chance.random() < 0.5
+        return lambda: chance.random() < share
     return lambda: crash != "flushed"
 
 
@@ -177,13 +203,12 @@ def shut_down(root: Path, flag: int) -> None:
         fcntl.ioctl(descriptor, SHUTDOWN, struct.pack("I", flag))
 
 
-def write_back(path: Path) -> None:
+def write_back(descriptor: int) -> None:
     """Write a file's dirty pages and wait for them; commits no metadata and flushes no cache."""
-    with _opened(path, os.O_RDONLY) as descriptor:
-        wait_write_wait = 7
-        length = ctypes.c_int64(0)
-        if _libc.sync_file_range(descriptor, ctypes.c_int64(0), length, wait_write_wait) != 0:
-            raise OSError(ctypes.get_errno(), "sync_file_range", str(path))
+    wait_write_wait = 7
+    length = ctypes.c_int64(0)
+    if _libc.sync_file_range(descriptor, ctypes.c_int64(0), length, wait_write_wait) != 0:
+        raise OSError(ctypes.get_errno(), "sync_file_range")
 
 
 def commit(root: Path) -> None:
@@ -217,10 +242,12 @@ def loop_file_system(kind: FileSystem) -> Iterator[LoopFs]:
         try:
             yield made
         finally:
-            _unmount(scratch)
-            made.server.wait()
+            with signals_held():
+                _unmount(scratch)
+                made.server.wait()
     finally:
-        _remove(scratch)
+        with signals_held():
+            _remove(scratch)
 
 
 def sweep() -> None:
@@ -254,7 +281,9 @@ def _remove(scratch: Path) -> None:
 
 def _unmount(scratch: Path) -> None:
     for name in ("mount", "device"):  # a loop device goes with the mount: `mount -o loop` sets autoclear
-        subprocess.run(["umount", "--lazy", str(scratch / name)], check=False, capture_output=True)
+        subprocess.run(
+            ["umount", "--lazy", str(scratch / name)], check=False, capture_output=True, start_new_session=True
+        )
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -274,4 +303,6 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **_SMALL_XFS})
+    """Run a program to its end, out of the reach of whoever interrupts us at the terminal."""
+    environment = {**os.environ, **_SMALL_XFS}
+    subprocess.run(command, check=True, capture_output=True, text=True, env=environment, start_new_session=True)

@@ -1,0 +1,243 @@
+"""Enacting: the calls of a finding made on real file systems, the power cut where it says, and what is left judged.
+
+Theory of operation
+-------------------
+A finding is played on the simulated disk up to its last crash. That gives the disk on which its last run began, the
+calls of that run up to the crash, and what was promised by then. The disk is laid into a fresh image of a real file
+system and synced; what a kill had left pending, and the calls of the run, are made there one by one (``realfs.calls``);
+the power is cut (``realfs.loopfs``); what a fresh mount shows is opened with the engine and judged by the oracle, as any
+other image is. So no engine needs to know of it, and any crash point can be reached, be it in the midst of a commit of
+an engine in C. The crashes before the last are taken as the finding has them.
+
+What is lost is for the file system to say, not for us. But a power cut directly behind a call finds little of what
+was not synced, and a file system at work writes by itself: its log every few seconds, dirty pages sooner or later. So
+each crash is tried in three ways:
+
+    at once     nothing is written that the calls do not ask for
+    moved on    somewhere on the way, and at the end at first, dirty pages of some files are written, the metadata is
+                committed, or first one and then the other
+    waited      some seconds pass before the power is cut, metadata being committed each second where the file system
+                knows such an option
+
+None of these makes anything less durable than was promised, so a violation that is seen is one. One that is not seen
+may be seen at the next try: nothing is refuted.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from subprocess import CalledProcessError
+
+from chaoswal.anchors import crash_of
+from chaoswal.check import Judge
+from chaoswal.corpus import Finding
+from chaoswal.disk.crashes import Crash
+from chaoswal.disk.disk import Disk
+from chaoswal.disk.image import Image
+from chaoswal.disk.profiles import PROFILES
+from chaoswal.errors import Inconclusive, UsageError
+from chaoswal.oracle import History
+from chaoswal.realfs import loopfs
+from chaoswal.realfs.calls import Calls, is_made
+from chaoswal.realfs.loopfs import Act, FileSystem, LoopFs, loop_file_system
+from chaoswal.replay import Played, judge_last, looking, pass_through, play_to_last_run, ready
+from chaoswal.trace import Event, SyncEnd
+from chaoswal.verdict import Fault
+
+CUTS = {
+    "now": "shutdown",
+    "copy": "image copied",
+    "logflush": "shutdown, log flushed",
+    "flushed": "disk cache lost",
+    "torn": "disk cache torn",
+}
+"""The crashes of ``loopfs`` that are tried, in this order, and what people call them."""
+
+WAITED = ("now", "copy")
+"""Those that are tried after a wait, where the file system knows them."""
+
+
+class When(StrEnum):
+    """What the file system did by itself before the power was cut."""
+
+    AT_ONCE = "at once"
+    MOVED_ON = "moved on"
+    WAITED = "waited"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What the file system does by itself behind so many calls."""
+
+    behind: int
+    share: float = 0.0
+    """How many of the files are written back."""
+    commits: bool = False
+    """Whether the metadata is committed then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One way to cut the power."""
+
+    cut: str
+    """A key of ``CUTS``."""
+    when: When
+    move: Move | None = None
+    survives: float = 0.5
+    """Of a torn cache: the share of its sectors that had reached the disk."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """What came of one way."""
+
+    way: Way
+    mounted: bool = True
+    """Whether what was left could be mounted: where it could not, nothing is known."""
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enacted:
+    """What came of one file system."""
+
+    file_system: FileSystem
+    tries: tuple[Try, ...] = ()
+    skipped: str = ""
+    """Why there are none."""
+
+    @property
+    def seen(self) -> list[Fault]:
+        """The violations that were seen."""
+        return [one.fault for one in self.tries if one.fault]
+
+
+class Scene:
+    """A finding played up to its last crash, to be enacted any number of times."""
+
+    def __init__(self, finding: Finding) -> None:
+        """UsageError where it does not end in a power cut; Inconclusive where it cannot be played or enacted."""
+        profile = PROFILES[finding.profile]
+        factory, traits = ready(finding.engine)
+        self.finding = finding
+        self.judge = Judge(looking(factory, finding.steps))
+        played = play_to_last_run(factory, traits, finding.steps, profile)
+        crash = None
+        if played.step and not played.stale:
+            crash = crash_of(played.run, played.step, profile)
+        self._crash = _enactable(played, crash)
+        self._history: History = played.history
+        self._image: Image = played.run.start.image
+        before = played.run.events[: self._crash.point]
+        if pass_through(played.run, self._history, self._crash.point):
+            raise UsageError("this finding is wrong before the power is cut: there is nothing to enact")
+        self.calls = _calls([*played.run.start.events, *before])
+
+    def judged(self, left: Image) -> Fault | None:
+        """What is wrong with what the engine shows on this image, if anything is."""
+        found = judge_last(Disk(image=left), self._history, self.judge, self._crash)
+        return found.fault if found else None
+
+    def after(self, file_system: LoopFs, way: Way, wait_seconds: float) -> Image:
+        """What a real file system holds after the calls and the power cut."""
+        calls = Calls(self._image)
+        acts = _acts(calls, self.calls, way, wait_seconds)
+        hasty = way.when is When.WAITED
+        files = file_system.after_crash(acts, way.cut, way.seed, share=way.survives, hasty=hasty, release=calls.close)
+        return Image.of_files(files)
+
+
+def _enactable(played: Played, crash: Crash | None) -> Crash:
+    if played.found or (played.step is None and not played.stale):
+        raise UsageError("this finding does not end in a crash: there is nothing to enact")
+    if crash is None:
+        raise Inconclusive("the anchor of its crash is gone: see what `chaoswal replay` says of this finding")
+    if not crash.power:
+        raise UsageError("a kill leaves every file system as it is: there is nothing to enact, see `chaoswal kill-loop`")
+    return crash
+
+
+def _calls(events: Sequence[Event]) -> tuple[Event, ...]:
+    if any(isinstance(event, SyncEnd) and not event.ok for event in events):
+        raise Inconclusive("a sync fails in this finding, and a real one cannot be made to fail: it is not enacted")
+    return tuple(event for event in events if is_made(event, events))
+
+
+def _acts(calls: Calls, events: Sequence[Event], way: Way, wait_seconds: float) -> list[Act]:
+    """What is done to the mounted file system, in order."""
+    acts: list[Act] = [calls.lay, *(partial(calls.make, event=event) for event in events)]
+    if way.move:
+        acts[way.move.behind + 1 : way.move.behind + 1] = _moving(calls, way.move, random.Random(way.seed))
+    if way.when is When.WAITED:
+        acts.append(lambda _: time.sleep(wait_seconds))
+    return acts
+
+
+def _moving(calls: Calls, move: Move, chance: random.Random) -> list[Act]:
+    def write_back(_: Path) -> None:
+        calls.write_back(lambda: chance.random() < move.share)
+
+    return [write_back, *([loopfs.commit] if move.commits else [])]
+
+
+def ways(crashes: Sequence[str], calls: int, tries: int, seed: int, *, waits: bool) -> list[Way]:
+    """The ways to try on a file system that knows these crashes: so many, and besides those that take a wait.
+
+    Each cut at once; then with all that the file system can do by itself at the end; then what the seed draws.
+    """
+    cuts = [cut for cut in CUTS if cut in crashes]
+    found = [Way(cut=cut, when=When.AT_ONCE, seed=seed) for cut in cuts]
+    for share in (0.0, 1.0):
+        last = Move(behind=calls, share=share, commits=True)
+        found += [Way(cut=cut, when=When.MOVED_ON, move=last, seed=seed) for cut in cuts]
+    found = found[:tries]
+    found += [_drawn(cuts, calls, random.Random(f"enact:{seed}:{number}")) for number in range(len(found), tries)]
+    return found + [Way(cut=cut, when=When.WAITED, seed=seed) for cut in WAITED if waits and cut in crashes]
+
+
+def _drawn(cuts: Sequence[str], calls: int, chance: random.Random) -> Way:
+    behind, share, commits = chance.randint(0, calls), chance.choice((0.0, 0.5, 1.0)), chance.random() < 0.7
+    return Way(
+        cut=chance.choice(cuts),
+        when=When.MOVED_ON,
+        move=Move(behind=behind, share=share, commits=commits),
+        survives=chance.choice((0.1, 0.5, 0.9, 0.98)),
+        seed=chance.randrange(1 << 30),
+    )
+
+
+def enact(
+    scene: Scene,
+    kind: FileSystem,
+    *,
+    tries: int,
+    seed: int = 0,
+    wait_seconds: float = 0.0,
+    tell: Callable[[Try], None] = lambda _: None,
+) -> Enacted:
+    """Enact a finding on one file system; ``tell`` hears of each try."""
+    reason = loopfs.why_not(kind)
+    if reason:
+        return Enacted(file_system=kind, skipped=reason)
+    done = []
+    with loop_file_system(kind) as file_system:
+        for way in ways(kind.crashes, len(scene.calls), tries, seed, waits=wait_seconds > 0):
+            done.append(_tried(scene, file_system, way, wait_seconds))
+            tell(done[-1])
+    return Enacted(file_system=kind, tries=tuple(done))
+
+
+def _tried(scene: Scene, file_system: LoopFs, way: Way, wait_seconds: float) -> Try:
+    try:
+        left = scene.after(file_system, way, wait_seconds)
+    except CalledProcessError:
+        return Try(way=way, mounted=False)
+    except OSError as error:
+        raise Inconclusive(f"a call of this finding fails on {file_system.kind.name}: {error}") from error
+    return Try(way=way, fault=scene.judged(left))
