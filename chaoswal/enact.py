@@ -4,17 +4,17 @@ Theory of operation
 -------------------
 A finding is played on the simulated disk up to its last crash. That gives the disk on which its last run began, the
 calls of that run up to the crash, and what was promised by then. The disk is laid into a fresh image of a real file
-system and synced; what a kill had left pending, and the calls of the run, are made there one by one (``realfs.calls``);
-the power is cut (``realfs.loopfs``); what a fresh mount shows is opened with the engine and judged by the oracle, as any
-other image is. So no engine needs to know of it, and any crash point can be reached, be it in the midst of a commit of
-an engine in C. The crashes before the last are taken as the finding has them.
+system and synced; what a kill had left pending, and the calls of the run, are made there one by one
+(``realfs.calls``); the power is cut (``realfs.loopfs``); what a fresh mount shows is opened with the engine and judged
+by the oracle, as any other image is. So no engine needs to know of it, and any crash point can be reached, be it in the
+midst of a commit of an engine in C. The crashes before the last are taken as the finding has them.
 
 What is lost is for the file system to say, not for us. But a power cut directly behind a call finds little of what
 was not synced, and a file system at work writes by itself: its log every few seconds, dirty pages sooner or later. So
 each crash is tried in three ways:
 
     at once     nothing is written that the calls do not ask for
-    moved on    somewhere on the way, and at the end at first, dirty pages of some files are written, the metadata is
+    moved on    at the end, or at up to three places on the way, some dirty pages are written, the metadata is
                 committed, or first one and then the other
     waited      some seconds pass before the power is cut, metadata being committed each second where the file system
                 knows such an option
@@ -75,9 +75,18 @@ class Move:
 
     behind: int
     share: float = 0.0
-    """How many of the files are written back."""
+    """How many of the dirty pages are written back."""
     commits: bool = False
     """Whether the metadata is committed then."""
+
+    def __str__(self) -> str:
+        pages = [f"{_SHARES[self.share]} of the dirty pages"] if self.share else []
+        done = pages + (["the metadata"] if self.commits else [])
+        return f"behind call {self.behind} {' and '.join(done) or 'nothing'}"
+
+
+_SHARES = {0.0: "none", 0.5: "half", 1.0: "all"}
+"""How many dirty pages may be written back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +96,15 @@ class Way:
     cut: str
     """A key of ``CUTS``."""
     when: When
-    move: Move | None = None
+    moves: tuple[Move, ...] = ()
+    """In order."""
     survives: float = 0.5
     """Of a torn cache: the share of its sectors that had reached the disk."""
     seed: int = 0
+
+    def __str__(self) -> str:
+        moves = ", ".join(map(str, self.moves))
+        return f"{CUTS[self.cut]}, {self.when}" + (f": {moves}" if moves else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +173,9 @@ def _enactable(played: Played, crash: Crash | None) -> Crash:
     if crash is None:
         raise Inconclusive("the anchor of its crash is gone: see what `chaoswal replay` says of this finding")
     if not crash.power:
-        raise UsageError("a kill leaves every file system as it is: there is nothing to enact, see `chaoswal kill-loop`")
+        raise UsageError(
+            "a kill leaves every file system as it is: there is nothing to enact, see `chaoswal kill-loop`"
+        )
     return crash
 
 
@@ -172,8 +188,9 @@ def _calls(events: Sequence[Event]) -> tuple[Event, ...]:
 def _acts(calls: Calls, events: Sequence[Event], way: Way, wait_seconds: float) -> list[Act]:
     """What is done to the mounted file system, in order."""
     acts: list[Act] = [calls.lay, *(partial(calls.make, event=event) for event in events)]
-    if way.move:
-        acts[way.move.behind + 1 : way.move.behind + 1] = _moving(calls, way.move, random.Random(way.seed))
+    chance = random.Random(way.seed)
+    for move in reversed(way.moves):
+        acts[move.behind + 1 : move.behind + 1] = _moving(calls, move, chance)
     if way.when is When.WAITED:
         acts.append(lambda _: time.sleep(wait_seconds))
     return acts
@@ -195,18 +212,21 @@ def ways(crashes: Sequence[str], calls: int, tries: int, seed: int, *, waits: bo
     found = [Way(cut=cut, when=When.AT_ONCE, seed=seed) for cut in cuts]
     for share in (0.0, 1.0):
         last = Move(behind=calls, share=share, commits=True)
-        found += [Way(cut=cut, when=When.MOVED_ON, move=last, seed=seed) for cut in cuts]
+        found += [Way(cut=cut, when=When.MOVED_ON, moves=(last,), seed=seed) for cut in cuts]
     found = found[:tries]
     found += [_drawn(cuts, calls, random.Random(f"enact:{seed}:{number}")) for number in range(len(found), tries)]
     return found + [Way(cut=cut, when=When.WAITED, seed=seed) for cut in WAITED if waits and cut in crashes]
 
 
 def _drawn(cuts: Sequence[str], calls: int, chance: random.Random) -> Way:
-    behind, share, commits = chance.randint(0, calls), chance.choice((0.0, 0.5, 1.0)), chance.random() < 0.7
+    """Dirty pages written early, and perhaps others, or the same again, later: in the end at the latest."""
+    places = sorted(chance.choice((calls, chance.randint(0, calls))) for _ in range(chance.choice((1, 1, 2, 3))))
     return Way(
         cut=chance.choice(cuts),
         when=When.MOVED_ON,
-        move=Move(behind=behind, share=share, commits=commits),
+        moves=tuple(
+            Move(behind=place, share=chance.choice(list(_SHARES)), commits=chance.random() < 0.6) for place in places
+        ),
         survives=chance.choice((0.1, 0.5, 0.9, 0.98)),
         seed=chance.randrange(1 << 30),
     )

@@ -17,7 +17,7 @@ from chaoswal.processes import interruptible
 from chaoswal.realfs.loopfs import FILE_SYSTEMS
 from chaoswal.report.enact import render, summary
 
-TRIES, WAIT_SECONDS = 30, 3
+TRIES, WAIT_SECONDS = 60, 3
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  chaoswal enact a91f3c --fs ext4,xfs --tries 200 --wait 0\n"
         "  chaoswal enact a91f3c -o bug=            the planted bug taken out\n\n"
         "Needs root, loop devices, FUSE, and mkfs of each file system; what is missing is said, and that file system\n"
-        "skipped. Images are in memory or in the directory for temporary files, and everything is unmounted at the end.\n\n"
+        "skipped. Images are in memory or where temporary files are, and everything is unmounted at the end.\n\n"
         "exit code: 0 never, 1 seen, 2 usage, 4 not seen (which refutes nothing) or not enacted"
     )
     parser.add_argument("id", metavar="FINDING", help="the id or name of a finding, or its file")

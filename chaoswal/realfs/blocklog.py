@@ -36,6 +36,7 @@ _INIT, _GETATTR, _SETATTR, _OPEN, _READ, _WRITE, _RELEASE, _FSYNC, _FLUSH, _FORG
     26, 3, 4, 14, 15, 16, 18, 20, 25, 2, 36,
 )  # fmt: skip
 _WRITE_BYTES = 1 << 20
+_END_SECONDS = 20.0
 _DIRECT = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -50,6 +51,15 @@ def start(image: Path, log: Path, at: Path) -> "subprocess.Popen[bytes]":
     if server.poll() is not None:
         raise OSError(f"the block log ended with {server.returncode}")
     return server
+
+
+def end(server: "subprocess.Popen[bytes]") -> None:
+    """Wait for the end of a server whose file was unmounted; one that does not come to it is made to."""
+    try:
+        server.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def requests(log: bytes) -> Iterator[Request]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from chaoswal.disk.directory import lay
 from chaoswal.disk.disk import apply_name
 from chaoswal.disk.image import Image, reachable
+from chaoswal.limits import PAGE_BYTES
 from chaoswal.realfs.loopfs import write_back
 from chaoswal.trace import (
     NOWHERE,
@@ -78,10 +79,14 @@ class Calls:
                 raise ValueError(f"{type(event).__name__} is no call")
 
     def write_back(self, chosen: Callable[[], bool]) -> None:
-        """Write the dirty pages of files, each as it is chosen, and wait for them: what the kernel does after a while."""
+        """Write pages of the files, each as it is chosen, if it is dirty, and wait for them.
+
+        As the kernel does by itself, sooner or later, in an order of its own.
+        """
         for inode in sorted(self._held):
-            if chosen():
-                write_back(self._held[inode])
+            for offset in range(0, os.fstat(self._held[inode]).st_size, PAGE_BYTES):
+                if chosen():
+                    write_back(self._held[inode], offset, PAGE_BYTES)
 
     def close(self) -> None:
         """Close every file."""
@@ -97,7 +102,8 @@ class Calls:
                 at.mkdir()
                 self._directories.add(event.inode)
             case Link():
-                os.link(f"/proc/self/fd/{self._descriptor(root, event.inode)}", at)
+                held = self._descriptor(root, event.inode)
+                os.link(f"/proc/self/fd/{held}", at, src_dir_fd=held)  # without, Python would link to the symbolic link
             case Rename():
                 if event.inode not in self._directories:
                     self._descriptor(root, event.inode)

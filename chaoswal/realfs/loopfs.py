@@ -176,8 +176,7 @@ class LoopFs:
         try:
             yield
         finally:
-            with signals_held():
-                _run("umount", str(self._mount_point))
+            _run("umount", str(self._mount_point))
 
 
 def _choice(crash: str, chance: random.Random, share: float) -> Callable[[], bool]:
@@ -203,11 +202,10 @@ def shut_down(root: Path, flag: int) -> None:
         fcntl.ioctl(descriptor, SHUTDOWN, struct.pack("I", flag))
 
 
-def write_back(descriptor: int) -> None:
-    """Write a file's dirty pages and wait for them; commits no metadata and flushes no cache."""
+def write_back(descriptor: int, offset: int = 0, length: int = 0) -> None:
+    """Write dirty pages of a file, 0: up to its end, and wait for them; commits no metadata and flushes no cache."""
     wait_write_wait = 7
-    length = ctypes.c_int64(0)
-    if _libc.sync_file_range(descriptor, ctypes.c_int64(0), length, wait_write_wait) != 0:
+    if _libc.sync_file_range(descriptor, ctypes.c_int64(offset), ctypes.c_int64(length), wait_write_wait) != 0:
         raise OSError(ctypes.get_errno(), "sync_file_range")
 
 
@@ -238,13 +236,14 @@ def loop_file_system(kind: FileSystem) -> Iterator[LoopFs]:
     sweep()
     scratch = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=SCRATCH))
     try:
-        made = LoopFs(kind, scratch)
+        with signals_held():
+            made = LoopFs(kind, scratch)
         try:
             yield made
         finally:
             with signals_held():
                 _unmount(scratch)
-                made.server.wait()
+                blocklog.end(made.server)
     finally:
         with signals_held():
             _remove(scratch)
@@ -303,6 +302,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _run(*command: str) -> None:
-    """Run a program to its end, out of the reach of whoever interrupts us at the terminal."""
+    """Run a program to its end, whoever interrupts: a mount that is left half done may still come to be."""
     environment = {**os.environ, **_SMALL_XFS}
-    subprocess.run(command, check=True, capture_output=True, text=True, env=environment, start_new_session=True)
+    with signals_held():
+        subprocess.run(command, check=True, capture_output=True, text=True, env=environment, start_new_session=True)

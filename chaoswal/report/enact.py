@@ -23,12 +23,19 @@ def render(scene: Scene, enacted: Sequence[Enacted]) -> str:
         if one.skipped:
             rows.append((one.file_system.name, f"skipped: {one.skipped}", "", "", "", ""))
         for row in _rows(one):
-            what = ", ".join(f"{kind} {times}" for kind, times in row["kinds"].items())
+            told = {**row["kinds"], **({"not mounted": row["not_mounted"]} if row["not_mounted"] else {})}
+            what = ", ".join(f"{kind} {times}" for kind, times in told.items())
             rows.append((one.file_system.name, row["cut"], row["when"], row["tries"], row["seen"], what))
     table = tabulate(rows, _HEADS, tablefmt="plain", disable_numparse=True)
-    examples = [f"  e.g. {one.file_system.name}: {one.seen[0].explanation}" for one in enacted if one.seen]
+    examples = [f"  e.g. {_example(one)}" for one in enacted if one.seen]
     asked = f"{len(scene.calls)} calls of {scene.finding.engine}, expected: {scene.finding.expect}"
     return "\n".join([asked, table, f"{verdict(enacted)}  {evidence(scene.finding, enacted)}", *examples])
+
+
+def _example(one: Enacted) -> str:
+    """The first try that showed a violation."""
+    way, fault = next((each.way, each.fault) for each in one.tries if each.fault)
+    return f"{one.file_system.name}, {way}\n       {fault.kind}: {fault.explanation}"
 
 
 def verdict(enacted: Sequence[Enacted]) -> Verdict:
@@ -47,9 +54,11 @@ def evidence(finding: Finding, enacted: Sequence[Enacted]) -> str:
 
 
 def _name(one: Enacted, finding: Finding) -> str:
-    """The file system; and as what it was seen there, where that is not what the finding says."""
+    """The file system; how its disk was weaker than it, and as what it was seen, where the finding says another."""
     kinds = {fault.kind for fault in one.seen}
-    return one.file_system.name if finding.expect in kinds else f"{one.file_system.name} as {', '.join(sorted(kinds))}"
+    cuts = {each.way.cut for each in one.tries if each.fault}
+    disk = "" if cuts - {"torn"} else " with a disk cache lost in part"
+    return f"{one.file_system.name}{disk}" + ("" if finding.expect in kinds else f" as {', '.join(sorted(kinds))}")
 
 
 def _rows(one: Enacted) -> list[dict[str, Any]]:

@@ -18,8 +18,8 @@ from chaoswal.disk.image import EMPTY, Image
 from chaoswal.disk.profiles import Kind, Profile
 from chaoswal.disk.volume import Volume
 from chaoswal.limits import SECTOR_BYTES
-from chaoswal.trace import SyncEnd
 from chaoswal.realfs import loopfs
+from chaoswal.trace import SyncEnd
 from tests.disk.traces import Trace
 
 Program = Sequence[str]

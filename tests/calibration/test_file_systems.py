@@ -13,9 +13,9 @@ import pytest
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.disk.volume import Volume
 from chaoswal.realfs import loopfs
+from chaoswal.realfs.loopfs import EXT4, FILE_SYSTEMS, FileSystem, LoopFs
 from tests.calibration import facts
 from tests.calibration.facts import FACTS, Fact, written
-from chaoswal.realfs.loopfs import EXT4, FILE_SYSTEMS, FileSystem, LoopFs
 from tests.calibration.programs import NUDGES, Files, Program, acts, allows, drawn, volume_after
 
 pytestmark = pytest.mark.root
