@@ -82,11 +82,14 @@ class Move:
     def __str__(self) -> str:
         pages = [f"{_SHARES[self.share]} of the dirty pages"] if self.share else []
         done = pages + (["the metadata"] if self.commits else [])
-        return f"behind call {self.behind} {' and '.join(done) or 'nothing'}"
+        return f"behind call {self.behind} {' and '.join(done)}"
 
 
-_SHARES = {0.0: "none", 0.5: "half", 1.0: "all"}
-"""How many dirty pages may be written back."""
+_SHARES = {0.5: "half", 1.0: "all"}
+"""How many dirty pages may be written back, if any are."""
+
+_MOVES = [(0.0, True), *((share, commits) for share in _SHARES for commits in (False, True))]
+"""What may be done by one move: its share, and whether it commits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,12 +224,11 @@ def ways(crashes: Sequence[str], calls: int, tries: int, seed: int, *, waits: bo
 def _drawn(cuts: Sequence[str], calls: int, chance: random.Random) -> Way:
     """Dirty pages written early, and perhaps others, or the same again, later: in the end at the latest."""
     places = sorted(chance.choice((calls, chance.randint(0, calls))) for _ in range(chance.choice((1, 1, 2, 3))))
+    drawn = [(place, chance.choice(_MOVES)) for place in places]
     return Way(
         cut=chance.choice(cuts),
         when=When.MOVED_ON,
-        moves=tuple(
-            Move(behind=place, share=chance.choice(list(_SHARES)), commits=chance.random() < 0.6) for place in places
-        ),
+        moves=tuple(Move(behind=place, share=share, commits=commits) for place, (share, commits) in drawn),
         survives=chance.choice((0.1, 0.5, 0.9, 0.98)),
         seed=chance.randrange(1 << 30),
     )
@@ -256,7 +258,9 @@ def enact(
 def _tried(scene: Scene, file_system: LoopFs, way: Way, wait_seconds: float) -> Try:
     try:
         left = scene.after(file_system, way, wait_seconds)
-    except CalledProcessError:
+    except CalledProcessError as error:
+        if error.cmd[0] != "mount":
+            raise Inconclusive(loopfs.failed(error)) from error
         return Try(way=way, mounted=False)
     except OSError as error:
         raise Inconclusive(f"a call of this finding fails on {file_system.kind.name}: {error}") from error

@@ -269,8 +269,13 @@ def why_not(kind: FileSystem) -> str | None:
     except OSError as error:
         return str(error)
     except subprocess.CalledProcessError as error:
-        return f"{' '.join(error.cmd)}: {error.stderr.strip()}"
+        return failed(error)
     return None
+
+
+def failed(error: subprocess.CalledProcessError) -> str:
+    """What a program that failed was asked for, and what it said."""
+    return f"{' '.join(error.cmd)}: {error.stderr.strip()}"
 
 
 def _remove(scratch: Path) -> None:

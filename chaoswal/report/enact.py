@@ -47,10 +47,15 @@ def evidence(finding: Finding, enacted: Sequence[Enacted]) -> str:
     """Where it was seen, and where it was looked for in vain, in one line."""
     tried = [one for one in enacted if not one.skipped]
     seen = [_name(one, finding) for one in tried if one.seen]
-    others = [f"{one.file_system.name} in {len(one.tries)} tries" for one in tried if not one.seen]
+    others = [f"{one.file_system.name} in {_looked(one)} tries" for one in tried if not one.seen]
     parts = [f"seen on real {', '.join(seen)} (Linux {os.uname().release})"] if seen else []
     parts += [f"not seen on real {', '.join(others)}, which does not refute it"] if others else []
     return "; ".join(parts) or "not enacted: every file system was skipped"
+
+
+def _looked(one: Enacted) -> int:
+    """How many tries left something that could be mounted."""
+    return sum(each.mounted for each in one.tries)
 
 
 def _name(one: Enacted, finding: Finding) -> str:
