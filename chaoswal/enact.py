@@ -265,3 +265,9 @@ def _tried(scene: Scene, file_system: LoopFs, way: Way, wait_seconds: float) -> 
     except OSError as error:
         raise Inconclusive(f"a call of this finding fails on {file_system.kind.name}: {error}") from error
     return Try(way=way, fault=scene.judged(left))
+
+
+def enact_everywhere(finding: Finding, *, tries: int, seed: int) -> list[Enacted]:
+    """Enact a finding on every file system, without waiting; a ChaoswalError as ``Scene`` and ``enact`` raise it."""
+    scene = Scene(finding)
+    return [enact(scene, kind, tries=tries, seed=seed) for kind in loopfs.FILE_SYSTEMS]

@@ -212,6 +212,18 @@ def test_a_planted_bug_is_seen_and_the_sound_engine_is_not(
 
 @pytest.mark.root
 @pytest.mark.slow
+def test_an_exploration_enacts_what_it_finds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    on(EXT4)
+    words = ["explore", "wal", "-o", "bug=no-sync-before-ack", "--states", "3000", "--seed", "1", "--enact", "--json"]
+    assert main([*words, "--profile", "ext4-ordered", "--corpus", str(tmp_path)]) == Exit.VIOLATION
+    captured = capsys.readouterr()
+    assert "seen on real ext4" in captured.err
+    found = json.loads(captured.out)["findings"]
+    assert any("ext4" in one["seen_on"] for one in found)
+
+
+@pytest.mark.root
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FILE_SYSTEMS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("name", ["no-sync-before-ack", "rename-before-sync", "no-dir-sync-after-new-wal"])
 def test_the_sound_engine_is_never_seen(kind: FileSystem, name: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,17 +15,21 @@ from chaoswal.campaign import Campaign, Explorer
 from chaoswal.check import Depth
 from chaoswal.disk.crashes import Bound
 from chaoswal.disk.profiles import PROFILES, Profile
+from chaoswal.enact import enact_everywhere
 from chaoswal.engines.registry import EngineRef
-from chaoswal.errors import UsageError
+from chaoswal.errors import ChaoswalError, UsageError
 from chaoswal.explain import explain
 from chaoswal.hunt import BOUND, CRASH, DEPTH, FAULTS, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Notice, Started
 from chaoswal.processes import interruptible
 from chaoswal.report import explore as report
+from chaoswal.report.enact import evidence
 from chaoswal.report.finding import render
 from chaoswal.report.terminal import Terminal
 
 BUDGET_SECONDS = 60.0
+ENACTED = 20
+"""So many times a finding is tried on each real file system."""
 CORPUS = Path("corpus")
 
 _EPILOG = """examples:
@@ -67,6 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=words.count, metavar="N", help="processes (default: one a core)")
     parser.add_argument("--strict", action="store_true", help="a warning is a violation too")
     parser.add_argument("--corpus", type=Path, default=CORPUS, metavar="DIR", help=f"for findings (default: {CORPUS})")
+    parser.add_argument("--enact", action="store_true", help="try each finding on real file systems, as `enact` does")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
@@ -74,7 +79,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Explore; the exit code."""
     campaign = _plan(arguments)
     with interruptible():
-        return Explorer(campaign, _listener(as_json=arguments.json)).run()
+        return Explorer(campaign, _listener(as_json=arguments.json, enacting=arguments.enact)).run()
 
 
 def _plan(arguments: argparse.Namespace) -> Campaign:
@@ -143,12 +148,23 @@ def _command(arguments: argparse.Namespace, seed: int) -> str:
     line += ["--states", str(arguments.states)] if arguments.states else []
     line += ["--budget", f"{arguments.budget:g}"] if arguments.budget else []
     line += ["--strict"] if arguments.strict else []
+    line += ["--enact"] if arguments.enact else []
     return shlex.join(line)
 
 
-def _listener(*, as_json: bool) -> Listener:
+def _enacted(finding: corpus.Finding) -> tuple[str, list[str]]:
+    """What comes of trying it on real file systems, in one line, and those it was seen on."""
+    try:
+        enacted = enact_everywhere(finding, tries=ENACTED, seed=finding.seed)
+    except ChaoswalError as error:
+        return f"not enacted: {error}", []
+    return evidence(finding, enacted), [one.file_system.name for one in enacted if one.seen]
+
+
+def _listener(*, as_json: bool, enacting: bool) -> Listener:
     """Whoever listens to an exploration on this terminal."""
     terminal = Terminal(sys.stderr)
+    seen_on: dict[str, list[str]] = {}
 
     def listen(notice: Notice) -> None:
         match notice:
@@ -161,9 +177,15 @@ def _listener(*, as_json: bool) -> Listener:
             case Found(file=file):
                 finding = corpus.load(Path(file))
                 terminal.say(render(finding, explain(finding), Path(file)))
+                if enacting:
+                    said, seen_on[notice.id] = _enacted(finding)
+                    terminal.say(f"  {said}\n")
             case ExploreFinished():
                 terminal.say(report.finished(notice))
                 if as_json:
-                    print(json.dumps(report.summary(notice)))
+                    told = report.summary(notice)
+                    for found in told["findings"]:
+                        found["seen_on"] = seen_on.get(found["id"], [])
+                    print(json.dumps(told))
 
     return listen
