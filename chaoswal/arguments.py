@@ -41,3 +41,15 @@ def listed(option: str, words: str, known: Collection[str]) -> tuple[str, ...]:
     if not found or not set(asked) <= set(known):
         raise UsageError(f"{option} {words}: expected some of {', '.join(known)}, with commas between")
     return found
+
+
+def allow_commands(parser: argparse.ArgumentParser, word: str) -> None:
+    """The option ``--allow-commands``, which sets ``command`` to this word."""
+    parser.add_argument(
+        "--allow-commands",
+        dest="command",
+        action="store_const",
+        const=word,
+        default="",
+        help="run the programs that findings name as their engine (cmd:…)",
+    )

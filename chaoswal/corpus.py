@@ -13,7 +13,8 @@ stand where it comes from, in one or both of these lines, in this order::
     shrunk from 48 operations in 913 states
 
 A line that begins with ``#`` is a comment. The parser is strict, a file runs no code, and an engine goes by its
-registered name or its path only.
+registered name or its path. One that is a command (``cmd:…``) would be run: whoever loads the file has to say that it
+may.
 """
 
 import os
@@ -30,6 +31,8 @@ from chaoswal.text import digest
 from chaoswal.verdict import Violation
 
 MAGIC = "chaoswal-finding 1"
+ANY = "cmd:…"
+"""Any command may be run that a file names as its engine."""
 SUFFIX = ".chaos"
 _HEADER = re.compile(
     r"engine (?P<engine>.+?) {4}profile (?P<profile>\S+) {4}expect (?P<expect>\S+)"
@@ -157,16 +160,28 @@ def _steps(lines: Sequence[tuple[int, str]], name: str) -> Iterable[Step]:
             raise UsageError(f"{name}, line {number}: {error}") from error
 
 
-def load(path: Path) -> Finding:
-    """Read one file; UsageError where it is not there or not a finding."""
-    return loads(_read(path), str(path))
+def load(path: Path, *, command: str = "") -> Finding:
+    """Read one file; UsageError where it is not there, not a finding, or names another command than this to be run."""
+    return _allowed(loads(_read(path), str(path)), path, command)
 
 
-def load_program(path: Path) -> tuple[EngineRef | None, list[Step]]:
-    """The program of a finding, without the crashes at its end, and its engine; or the steps of a file of steps."""
+def _allowed(finding: Finding, path: Path, command: str) -> Finding:
+    if finding.engine.is_program and command not in (ANY, finding.engine.name):
+        raise UsageError(
+            f"{path}: its engine is the command {finding.engine.name!r}, which a file alone is not to run: if you "
+            "trust it, say --allow-commands"
+        )
+    return finding
+
+
+def load_program(path: Path, *, command: str = "") -> tuple[EngineRef | None, list[Step]]:
+    """The program of a finding, without the crashes at its end, and its engine; or the steps of a file of steps.
+
+    ``command`` as in ``load``.
+    """
     content = _read(path)
     if content.startswith(MAGIC):
-        finding = loads(content, str(path))
+        finding = _allowed(loads(content, str(path)), path, command)
         return finding.engine, without_last_crashes(finding.steps)
     lines = [(number, line.strip()) for number, line in enumerate(content.splitlines(), start=1)]
     steps = list(_steps([(number, line) for number, line in lines if line and not line.startswith("#")], str(path)))
@@ -240,7 +255,7 @@ def files(paths: Sequence[Path]) -> list[Path]:
 
 def _id_of(path: Path) -> str:
     try:
-        return load(path).id
+        return load(path, command=ANY).id  # nothing is run
     except UsageError:
         return ""  # a file that is no finding has no id, and must not hide those behind it
 

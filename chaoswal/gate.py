@@ -158,7 +158,7 @@ class Gate:
 
     def _replayed(self, path: Path) -> Iterator[Found]:
         """The finding in a file, if it is there (again)."""
-        finding = corpus.load(path)
+        finding = corpus.load(path, command=self._plan.engine.name)
         options = {key: value for key, value in finding.engine.options if key != BUG}
         if self._plan.planted and finding.engine.name == self._plan.engine.name:
             options[BUG] = self._plan.planted
@@ -190,6 +190,8 @@ class Gate:
         plan, last = self._plan, _Last(self._listen)
         if not sys.platform.startswith("linux"):
             return Judged(what="nothing: it needs Linux", verdict=Verdict.UNKNOWN, reasons=("no kill loop here",))
+        if plan.engine.is_program:
+            return Judged(what="nothing: kills of a program are judged where it is explored")
         factory = plan.engine.factory()
         contract = contract_of(factory.kind)
         if contract is not LOG:

@@ -23,7 +23,7 @@ from functools import cache, lru_cache
 from chaoswal.disk.directory import lay, load, without
 from chaoswal.disk.image import Image
 from chaoswal.engines.registry import Factory
-from chaoswal.errors import UsageError
+from chaoswal.errors import StepLimit, UsageError
 from chaoswal.oracle import Observed, Traits
 from chaoswal.record.working import factory_of
 from chaoswal.tmpfs import fresh_directory
@@ -69,7 +69,7 @@ def tell(engine: str, root: str) -> Iterator[Traits]:
     """The same as a job, in an empty directory."""
     try:
         yield traits_of(factory_of(engine).open_directory(root))
-    except Exception as error:
+    except (Exception, StepLimit) as error:
         raise UsageError(f"cannot open {engine}: {error}") from error
 
 
@@ -124,7 +124,7 @@ def show(engine: str, image: Image, root: str, names: Sequence[str], probing: bo
     else:
         made = without(load(root), getattr(factory.kind, "scratch", ()))
         yield Recovered(observed=observed, image=made if made.key != image.key else None)
-    with suppress(Exception):  # it has been judged, and what it leaves is thrown away
+    with suppress(Exception, StepLimit):  # it has been judged, and what it leaves is thrown away
         driver.close()
 
 

@@ -18,6 +18,14 @@ def die_with(parent: int) -> None:
         die()
 
 
+def ending(code: int) -> str:
+    """How a process ended, by its exit code, which is negative where that was a signal."""
+    if code >= 0:
+        return f"exited with {code}"
+    known = -code in set(signal.Signals)
+    return f"was ended by {signal.Signals(-code).name if known else f'signal {-code}'}"
+
+
 def die() -> None:
     """The real thing: no handler, no flush, no return."""
     os.kill(os.getpid(), signal.SIGKILL)

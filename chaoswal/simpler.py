@@ -155,8 +155,11 @@ def _sizes(step: Append | Batch) -> tuple[int, ...]:
 
 
 def simpler_options(engine: EngineRef) -> Iterator[EngineRef]:
-    """The engine without its options but a planted bug; without one of them; with a smaller number for one."""
-    options = dict(engine.options)
+    """The engine without its options but a planted bug; without one of them; with a smaller number for one.
+
+    Those of a program say what it promises and how it is run: without them it is another engine.
+    """
+    options = {} if engine.is_program else dict(engine.options)
     chosen = [key for key in options if key != BUG]
     if len(chosen) > 1:
         yield _without(engine, chosen)

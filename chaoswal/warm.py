@@ -32,7 +32,7 @@ from typing import Any, NoReturn, TypeAlias
 from multiprocess.connection import Connection, Pipe, wait
 
 from chaoswal.errors import ChaoswalError, Exit, HarnessFault
-from chaoswal.processes import deafen, die_with
+from chaoswal.processes import deafen, die_with, ending
 
 Job: TypeAlias = Callable[..., Iterable[Any]]
 
@@ -241,8 +241,7 @@ class _Child:
         self._items.close()
         os.close(self._death)
         self._pid = 0
-        code = os.waitstatus_to_exitcode(status)
-        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        return ending(os.waitstatus_to_exitcode(status))
 
 
 def _work(jobs: Connection, output: int, server: int, others: Iterable[Connection]) -> NoReturn:

@@ -359,7 +359,7 @@ def test_no_such_finding(word: str, tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_our_own_fault_is_told_as_such(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(path: Path, options: EngineRef) -> None:
+    def broken(path: Path, options: EngineRef, command: str) -> None:
         raise HarnessFault("an invariant does not hold")
 
     monkeypatch.setattr(replay_command, "replay_file", broken)
@@ -370,7 +370,7 @@ def test_our_own_fault_is_told_as_such(
 def test_a_bug_of_ours_is_no_violation(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(path: Path, options: EngineRef) -> None:
+    def broken(path: Path, options: EngineRef, command: str) -> None:
         raise ZeroDivisionError("by nothing")
 
     monkeypatch.setattr(replay_command, "replay_file", broken)
@@ -381,7 +381,7 @@ def test_a_bug_of_ours_is_no_violation(
 
 
 def test_interrupted(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(path: Path, options: EngineRef) -> None:
+    def stopped(path: Path, options: EngineRef, command: str) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(replay_command, "replay_file", stopped)

@@ -36,6 +36,7 @@ _EPILOG = """examples:
   chaoswal explore                                 the builtin log, for a minute, on all cores
   chaoswal explore wal -o bug=no-checksum          the same with a planted bug
   chaoswal explore my_engine.py:Engine --budget 5m
+  chaoswal explore 'cmd:./mylog {dir}'             a program in any language, which speaks JSON lines
   chaoswal explore --faults crash,io,rot,leak --strict
   chaoswal explore --states 1_000_000 --seed 7     the same states and findings on every machine
   chaoswal explore --program FILE --bound 2        every state within two deviations of one program, or of a finding
@@ -56,7 +57,9 @@ exit code: 0 clean, 1 violation, 2 usage, 3 internal error, 4 inconclusive, 5 no
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.epilog = _EPILOG
-    parser.add_argument("engine", metavar="ENGINE", nargs="?", help="a name, or path/to/file.py:Class (default: wal)")
+    parser.add_argument(
+        "engine", metavar="ENGINE", nargs="?", help="a name, path/to/file.py:Class, or cmd:PROGRAM (default: wal)"
+    )
     parser.add_argument("-o", dest="options", metavar="KEY=VALUE", action="append", default=[], help="engine option")
     parser.add_argument("--profile", default=",".join(PROFILES), metavar="LIST", help="file systems (default: all)")
     parser.add_argument("--faults", default=CRASH, metavar="LIST", help=f"{', '.join(FAULTS)} (default: {CRASH})")
@@ -69,6 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--states", type=words.count, metavar="N", help="so many judged states instead")
     parser.add_argument("--seed", type=words.whole, metavar="N", help="what is drawn follows from it (default: random)")
     parser.add_argument("--workers", type=words.count, metavar="N", help="processes (default: one a core)")
+    words.allow_commands(parser, corpus.ANY)
     parser.add_argument("--strict", action="store_true", help="a warning is a violation too")
     parser.add_argument("--corpus", type=Path, default=CORPUS, metavar="DIR", help=f"for findings (default: {CORPUS})")
     parser.add_argument("--enact", action="store_true", help="try each finding on real file systems, as `enact` does")
@@ -124,7 +128,7 @@ def _hunter(arguments: argparse.Namespace, seed: int) -> Hunter:
 def _given(arguments: argparse.Namespace, seed: int) -> Given:
     """The program of a file: a finding's without its last crashes, or plain steps."""
     path: Path = arguments.program
-    engine, steps = corpus.load_program(path)
+    engine, steps = corpus.load_program(path, command=arguments.command or arguments.engine or "")
     if arguments.engine or engine is None:
         engine = EngineRef.of(arguments.engine or "wal", arguments.options)
     return Given(
@@ -144,6 +148,7 @@ def _command(arguments: argparse.Namespace, seed: int) -> str:
     line += ["--seed", str(seed), "--bound", str(arguments.bound), "--depth", str(arguments.depth)]
     line += ["--profile", arguments.profile] if arguments.profile != ",".join(PROFILES) else []
     line += ["--program", str(arguments.program)] if arguments.program else []
+    line += ["--allow-commands"] if arguments.command else []
     line += ["--faults", arguments.faults] if arguments.faults != CRASH else []
     line += ["--states", str(arguments.states)] if arguments.states else []
     line += ["--budget", f"{arguments.budget:g}"] if arguments.budget else []
@@ -175,7 +180,7 @@ def _listener(*, as_json: bool, enacting: bool) -> Listener:
             case Found(file=""):
                 terminal.say(f"FAIL  {notice.kind}: {notice.explanation}")
             case Found(file=file):
-                finding = corpus.load(Path(file))
+                finding = corpus.load(Path(file), command=corpus.ANY)  # it has just been run
                 terminal.say(render(finding, explain(finding), Path(file)))
                 if enacting:
                     said, seen_on[notice.id] = _enacted(finding)

@@ -50,7 +50,9 @@ _FILES: Mapping[str, Callable[[Finished, Mapping[str, str]], str]] = {
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.epilog = _EPILOG
-    parser.add_argument("engine", metavar="ENGINE", nargs="?", help="a name, or path/to/file.py:Class (default: wal)")
+    parser.add_argument(
+        "engine", metavar="ENGINE", nargs="?", help="a name, path/to/file.py:Class, or cmd:PROGRAM (default: wal)"
+    )
     parser.add_argument("-o", dest="options", metavar="KEY=VALUE", action="append", default=[], help="engine option")
     parser.add_argument("--budget", type=words.seconds, default=BUDGET_SECONDS, metavar="TIME", help="in all (5m)")
     parser.add_argument("--faults", metavar="LIST", help=f"{', '.join(FAULTS)} (default: all that the engine promises)")

@@ -74,6 +74,8 @@ def execute(arguments: argparse.Namespace) -> int:
 def _plan(arguments: argparse.Namespace) -> Campaign:
     """The campaign, or a UsageError that says what is wrong with it."""
     engine = EngineRef.of(arguments.engine, arguments.options)
+    if engine.is_program:
+        raise UsageError(f"{engine.name}: kills of a program are judged by explore, which sees what was written when")
     factory = engine.factory()
     faults = _faults(arguments.faults, arguments.profile, factory)
     cycles = arguments.cycles or (None if arguments.duration else CYCLES_DEFAULT)

@@ -28,7 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "note: the engine's recovery may well live with it.\n\n"
         "exit code: 0 nothing, or notes only, 1 something is confirmed, 2 usage"
     )
-    parser.add_argument("engine", metavar="ENGINE", nargs="?", default="wal", help="a name, or path/to/file.py:Class")
+    parser.add_argument(
+        "engine", metavar="ENGINE", nargs="?", default="wal", help="a name, path/to/file.py:Class, or cmd:PROGRAM"
+    )
     parser.add_argument("-o", dest="options", metavar="KEY=VALUE", action="append", default=[], help="engine option")
     parser.add_argument(
         "--profile",

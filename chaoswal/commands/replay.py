@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from chaoswal import arguments as words
 from chaoswal import corpus
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import BUG, EngineRef
@@ -66,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         const="-",
         help="write the one finding named as a test for pytest, to be fixed (without FILE: to standard output)",
     )
+    words.allow_commands(parser, corpus.ANY)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
@@ -76,7 +78,7 @@ def execute(arguments: argparse.Namespace) -> int:
     options = EngineRef.of("option", arguments.options)
     if arguments.emit_test:
         return _emit_test(found, options, arguments.emit_test)
-    results = [replay_file(path, options) for path in found]
+    results = [replay_file(path, options, arguments.command) for path in found]
     if arguments.json:
         print(json.dumps(_summary(results, time.monotonic() - started)))
     else:
@@ -100,7 +102,7 @@ def _emit_test(paths: list[Path], options: EngineRef, target: str) -> int:
     """Write one finding as a test."""
     if len(paths) != 1:
         raise UsageError(f"--emit-test takes one finding; named are {len(paths)}")
-    finding = corpus.load(paths[0])
+    finding = corpus.load(paths[0], command=corpus.ANY)  # it is written down, not run
     text = corpus.as_test(replace(finding, engine=changed(finding.engine, options)))
     if target == "-":
         print(text, end="")
@@ -115,11 +117,11 @@ def _emit_test(paths: list[Path], options: EngineRef, target: str) -> int:
     return Exit.CLEAN
 
 
-def replay_file(path: Path, options: EngineRef) -> Result:
+def replay_file(path: Path, options: EngineRef, command: str = "") -> Result:
     """Replay one file with these engine options set; what cannot be played is an ERROR of its own."""
     planted = False
     try:
-        finding = corpus.load(path)
+        finding = corpus.load(path, command=command)
         engine = changed(finding.engine, options)
         planted = BUG in dict(engine.options)
         status, played = replay(engine, finding.steps, PROFILES[finding.profile])

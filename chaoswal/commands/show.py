@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from chaoswal import arguments as words
 from chaoswal import corpus
 from chaoswal.disk.directory import save
 from chaoswal.disk.image import Image
@@ -19,13 +20,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("id", metavar="ID", help="the id or name of a finding, or its file")
     parser.add_argument("--corpus", type=Path, default=Path("corpus"), help="where ids are looked up (default: corpus)")
+    words.allow_commands(parser, corpus.ANY)
     parser.add_argument("--disk", type=Path, metavar="DIR", help="write the disk as the crash left it")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Show; the exit code."""
     path = corpus.find(arguments.id, arguments.corpus)
-    finding = corpus.load(path)
+    finding = corpus.load(path, command=arguments.command)
     explanation = explain(finding)
     if arguments.disk:
         if explanation.disk is None:

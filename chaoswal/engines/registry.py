@@ -1,4 +1,4 @@
-"""Engines by name: ``wal``, ``sqlite``, ``path/to/file.py:Class`` or ``package.module:Class``, with options.
+"""Engines by name: ``wal``, ``path/to/file.py:Class``, ``package.module:Class`` or ``cmd:COMMAND``, with options.
 
 An ``EngineRef`` is plain text (``wal sync=explicit bug=no-checksum``), so that it travels to worker processes and
 into corpus files; loading it is a step of its own.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from chaoswal.engines.adapter import LogEngine
+from chaoswal.engines.command import program
 from chaoswal.errors import HarnessFault, UsageError
 from chaoswal.patched.opening import open_patched
 from chaoswal.vfs.memory import MemoryVfs
@@ -39,6 +40,9 @@ REGISTERED = {
 
 BUG = "bug"
 """The option that plants a bug of the zoo in the builtin engine."""
+
+PROGRAM = "cmd:"
+"""How the name of an engine begins that is a program; the rest is its command."""
 
 RECORDER = "recorder"
 """The option that says how an engine that takes no ``vfs`` is run; without, its adapter does (``recorder``)."""
@@ -81,10 +85,15 @@ class EngineRef:
         """The same engine with these options set."""
         return EngineRef(name=self.name, options=tuple({**dict(self.options), **options}.items()))
 
+    @property
+    def is_program(self) -> bool:
+        """Whether it is a command, which whoever opens it runs."""
+        return self.name.startswith(PROGRAM)
+
     def factory(self) -> "Factory":
         """The class behind the name, ready to be opened; UsageError where there is none."""
         options = dict(self.options)
-        kind = _load(self.name)
+        kind = program(self.name.removeprefix(PROGRAM), options) if self.is_program else _load(self.name)
         if BUG in options:
             kind = _with_bug(self.name, options.pop(BUG))
         return Factory(kind=kind, options=options, name=str(self), recorder=_recorder(kind, options))
@@ -167,7 +176,8 @@ def _load(name: str) -> Callable[..., Any]:
     if not colon:
         known = ", ".join(REGISTERED)
         raise UsageError(
-            f"unknown engine {name!r}; there are {known}, or path/to/file.py:Class, or package.module:Class"
+            f"unknown engine {name!r}; there are {known}, or path/to/file.py:Class, or package.module:Class, or "
+            f"'{PROGRAM}COMMAND {{dir}}' for a program in any language"
         )
     module = _load_file(Path(place)) if place.endswith(".py") else _import(place)
     kind = getattr(module, attribute, None)

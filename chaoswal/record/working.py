@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.errors import StepLimit
 from chaoswal.ops import OPERATIONS, Operation, Wait
-from chaoswal.oracle import Observed, promise_word
+from chaoswal.oracle import ERROR, Observed, promise_word
 from chaoswal.record.marks import BEGIN, END, HOLDS, OPENED, Entry, mark
 from chaoswal.text import parse
 from chaoswal.workload import Driver, look
@@ -86,4 +87,7 @@ def _performed(driver: Driver, op_index: int, operation: Operation) -> str:
     if isinstance(operation, Wait):
         time.sleep(operation.milliseconds / 1000)
         return repr(None)
-    return driver.perform(op_index, operation)
+    try:
+        return driver.perform(op_index, operation)
+    except StepLimit as error:
+        return f"{ERROR}{type(error).__name__}: {error}"

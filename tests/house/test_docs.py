@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +111,25 @@ def test_example_engine_recovers(example: str, tmp_path: Path) -> None:
     engine = factory.open_directory(str(root))
     assert engine.records() == [b"one", b"", b"three"]
     engine.close()
+
+
+def commands_of_programs() -> list[str]:
+    """The commands by which the guide explores programs."""
+    return re.findall(
+        r"^    python -m chaoswal (explore 'cmd:.+)$", (ROOT / ENGINE_GUIDE).read_text("utf-8"), re.MULTILINE
+    )
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("command", commands_of_programs())
+def test_programs_of_the_guide_are_what_it_says(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    words = shlex.split(command.replace("cmd:python ", f"cmd:{sys.executable} "))
+    few = ["--states", "10", "--profile", "prefix", "--seed", "1", "--workers", "1", "--corpus", str(tmp_path)]
+    code = main([*words, *few])
+    assert code == (Exit.VIOLATION if "no-sync" in command else Exit.CLEAN), capsys.readouterr().err
 
 
 def kill_loop(engine: str, *words: str) -> tuple[int, Any]:
