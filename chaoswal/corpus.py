@@ -203,7 +203,7 @@ def save(finding: Finding, directory: Path, name: str = "") -> Path:
     """Write a finding into a directory, made if need be; the path of its file. Written whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{name or finding.id}{SUFFIX}"
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")  # another process may be at the same finding
     temporary.write_text(dumps(finding), encoding="utf-8")
     temporary.replace(path)
     return path

@@ -113,11 +113,11 @@ def test_example_engine_recovers(example: str, tmp_path: Path) -> None:
     engine.close()
 
 
-def commands_of_programs() -> list[str]:
-    """The commands by which the guide explores programs."""
-    return re.findall(
-        r"^    python -m chaoswal (explore 'cmd:.+)$", (ROOT / ENGINE_GUIDE).read_text("utf-8"), re.MULTILINE
-    )
+def commands_of_programs() -> list[Any]:
+    """The commands by which the guide explores programs; those in Python take longer."""
+    text = (ROOT / ENGINE_GUIDE).read_text(encoding="utf-8")
+    found = re.findall(r"^    python -m chaoswal (explore 'cmd:.+)$", text, re.MULTILINE)
+    return [pytest.param(one, marks=[pytest.mark.slow] if "python" in one else []) for one in found]
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
