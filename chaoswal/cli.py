@@ -30,6 +30,7 @@ COMMANDS = {
         "hunt every planted bug: all must be found, and none in the sound engine",
     ),
     "bench": ("chaoswal.commands.bench", "measure the checker, as ratios within one run"),
+    "new": ("chaoswal.commands.new", "begin an engine of your own: an adapter that works, its test, a workflow for CI"),
 }
 """Each command's module, which has ``configure(parser)`` and ``execute(arguments)``, and what it is for."""
 

@@ -149,7 +149,7 @@ class Scene:
         if played.step and not played.stale:
             crash = crash_of(played.run, played.step, profile)
         self._crash = _enactable(played, crash)
-        self._history: History = played.history
+        self._history: Ledger = played.history
         self._image: Image = played.run.start.image
         before = played.run.events[: self._crash.point]
         if pass_through(played.run, self._history, self._crash.point):

@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,6 +38,9 @@ REGISTERED = {
     "duckdb": "chaoswal.engines.duckdb:DuckdbEngine",
 }
 """The engines that ship."""
+
+GROUP = "chaoswal.engines"
+"""The entry points by which an installed package makes engines of its own known by name."""
 
 BUG = "bug"
 """The option that plants a bug of the zoo in the builtin engine."""
@@ -171,10 +175,10 @@ def _with_bug(name: str, bug: str) -> Callable[..., Any]:
 
 
 def _load(name: str) -> Callable[..., Any]:
-    target = REGISTERED.get(name, name)
+    target = REGISTERED.get(name) or _installed(name) or name
     place, colon, attribute = target.rpartition(":")
     if not colon:
-        known = ", ".join(REGISTERED)
+        known = ", ".join([*REGISTERED, *sorted(entry_points(group=GROUP).names - REGISTERED.keys())])
         raise UsageError(
             f"unknown engine {name!r}; there are {known}, or path/to/file.py:Class, or package.module:Class, or "
             f"'{PROGRAM}COMMAND {{dir}}' for a program in any language"
@@ -184,6 +188,14 @@ def _load(name: str) -> Callable[..., Any]:
     if not callable(kind):
         raise UsageError(f"{place} has no class {attribute!r}")
     return cast("Callable[..., Any]", kind)
+
+
+def _installed(name: str) -> str:
+    """What a package that is installed says is behind a name; the empty string where none does."""
+    targets = {point.value for point in entry_points(group=GROUP, name=name)}
+    if len(targets) > 1:
+        raise UsageError(f"the engine {name!r} is ambiguous: installed packages name {', '.join(sorted(targets))}")
+    return next(iter(targets), "")
 
 
 def _import(module: str) -> Any:
