@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from chaoswal import testing
 from chaoswal.cli import main
+from chaoswal.engines import bugs
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit, UsageError
 from tests.house.rules import ROOT
@@ -16,6 +18,7 @@ pytest_plugins = "pytester"
 GUIDE = (ROOT / "docs/writing-an-engine.md").read_text(encoding="utf-8")
 BEGIN, TEST, EXPLORE = (shlex.split(line) for line in re.findall(r"^    python -m (.+)$", GUIDE, re.MULTILINE)[:3])
 PROMISE, FINDING = re.findall(r"^    (os\.fsync.+|FAILED .+)$", GUIDE, re.MULTILINE)
+LOADED = testing, bugs  # by now: what is first loaded in a run of pytester's is forgotten after it, and loaded twice
 FIXED = ["--seed", "1", "--workers", "1"]
 
 
@@ -26,7 +29,7 @@ def test_the_first_five_minutes_of_the_guide(
     assert main(BEGIN[1:]) == Exit.CLEAN
     plugin = ("-p", "no:chaoswal", "-p", "chaoswal.pytest_plugin", "-p", "no:benchmark")
     assert TEST[0] == "pytest"
-    pytester.runpytest_inprocess(*plugin, *TEST[1:]).assert_outcomes(passed=9, skipped=2)
+    pytester.runpytest_inprocess(*plugin, *TEST[1:], "--chaoswal-states", "30").assert_outcomes(passed=9, skipped=2)
     assert main([*EXPLORE[1:], "--states", "200", *FIXED]) == Exit.CLEAN
     mylog = pytester.path / "mylog.py"
     text = mylog.read_text(encoding="utf-8")
@@ -38,6 +41,12 @@ def test_the_first_five_minutes_of_the_guide(
     assert FINDING in told
     assert "mylog.py:" in told
     pytester.runpytest_inprocess(*plugin, *TEST[1:], "-k", "prefix").assert_outcomes(failed=1)
+
+
+def test_what_is_written_bears_errors_too(capsys: pytest.CaptureFixture[str]) -> None:
+    engine = "chaoswal.engines.smallest:Engine"
+    words = ["explore", engine, "--faults", "io", "--profile", "ext4-ordered", "--strict", "--states", "2000", *FIXED]
+    assert main(words) == Exit.CLEAN, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", ["mylog.py", "test_mylog.py", ".github/workflows/mylog.yml"])

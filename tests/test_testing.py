@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from chaoswal import testing
+from chaoswal.engines import bugs
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import UsageError
 from tests.house.nosync import Engine as NoSync
@@ -16,6 +17,7 @@ pytest_plugins = "pytester"
 (MYLOG,) = re.findall(
     r"^```python\n(.+?)^```", (ROOT / "docs/writing-an-engine.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
 )
+LOADED = testing, bugs  # by now: what is first loaded in a run of pytester's is forgotten after it, and loaded twice
 PLUGIN = ("-p", "no:chaoswal", "-p", "chaoswal.pytest_plugin", "-p", "no:cacheprovider", "-p", "no:benchmark", "-rs")
 """The plugin by its module, wherever it is installed or not."""
 
