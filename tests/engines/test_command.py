@@ -18,7 +18,7 @@ from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.engines.talk import ProgramError
 from chaoswal.errors import Exit, StepLimit, UsageError
 from chaoswal.hunt import Attempt, Given
-from chaoswal.ops import Append, Sync
+from chaoswal.ops import Ack, Append, Defer, Flush, Operation, Poll, Subscribe, Sync
 from chaoswal.record.working import _performed
 from chaoswal.runners import promises
 from chaoswal.verdict import Violation
@@ -290,6 +290,74 @@ def test_the_examples_are_sound_and_their_missing_sync_is_found(example: EngineR
 def test_an_operation_that_hangs_has_failed(tmp_path: Path, opened: Opens) -> None:
     driver = Driver(lambda: opened(telling("sleep 100", deadline="0.2")))
     assert _performed(driver, 0, Append(size=3)) == "error StepLimit: sh did not answer within 0.2 s"
+
+
+DURABLE = """
+import base64, json, os, sys
+root, hasty = sys.argv[1], "hasty" in sys.argv
+given = {}
+
+def lines(name):
+    path = os.path.join(root, name)
+    return open(path).read().split() if os.path.exists(path) else []
+
+def keep(name, words, syncs=True):
+    path = os.path.join(root, name)
+    with open(path + ".new", "w") as file:
+        file.write(" ".join(words))
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(path + ".new", path)
+    if syncs:
+        directory = os.open(root, os.O_RDONLY)
+        os.fsync(directory)
+        os.close(directory)
+
+records, acked = lines("log"), {}
+for line in sys.stdin:
+    said = json.loads(line)
+    name = "of-" + said.get("name", "")
+    match said["op"]:
+        case "open":
+            answer = {"promise": "append", "offers": ["subscribe"]}
+        case "append":
+            records.append("=" + said["payload"])
+            keep("log", records)
+            answer = len(records) - 1
+        case "records":
+            answer = [record[1:] for record in records]
+        case "subscribe":
+            acked[name] = set(map(int, lines(name)))
+            given[name] = 0
+            answer = keep(name, map(str, sorted(acked[name])))
+        case "poll":
+            left = [n for n in range(given[name], len(records)) if n not in acked[name]][: said["count"]]
+            given[name] = left[-1] + 1 if left else given[name]
+            answer = [[n, records[n][1:]] for n in left]
+        case "ack":
+            answer = acked[name].add(said["sequence"])
+        case "flush":
+            answer = keep(name, map(str, sorted(acked[name])), syncs=not hasty)
+        case _:
+            answer = None
+    print(json.dumps({"ok": answer}), flush=True)
+"""
+
+
+@pytest.mark.slow
+@traced
+def test_subscribers_of_a_program_are_judged(tmp_path: Path) -> None:
+    script = tmp_path / "durable.py"
+    script.write_text(DURABLE, encoding="utf-8")
+    doing: list[Operation] = [Subscribe(name="s"), Append(size=5), Append(size=9), Poll(name="s", count=2)]
+    doing += [Ack(name="s", places=(0,)), Flush(name="s"), Defer(name="s", places=(0,)), Poll(name="s", count=1)]
+    engine = EngineRef(name=f"cmd:{sys.executable} -SI {script} {{dir}} {{mood}}")
+    attempt = Given(engine.with_options(mood="calm"), doing, [PROFILES["prefix"]]).attempt(0)
+    assert attempt.catch is None
+    assert attempt.coverage.judged >= 10
+    catch = Given(engine.with_options(mood="hasty"), doing, [PROFILES["prefix"]]).attempt(0).catch
+    assert catch is not None
+    assert catch.fault.kind is Violation.CURSOR_LOST
 
 
 @traced
