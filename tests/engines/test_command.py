@@ -221,7 +221,7 @@ def test_a_program_that_does_not_end_well_has_not_closed(opened: Opens) -> None:
         log.close()
 
 
-@pytest.mark.parametrize("run", ["sleep 100", "exec >&-; sleep 100"])
+@pytest.mark.parametrize("run", ["exec sleep 100", "exec >&-; exec sleep 100"])
 def test_a_program_that_hangs_is_killed(opened: Opens, run: str) -> None:
     log = opened(telling(run, deadline="0.2"))
     with pytest.raises(StepLimit):
@@ -229,7 +229,7 @@ def test_a_program_that_hangs_is_killed(opened: Opens, run: str) -> None:
 
 
 def test_a_program_that_reads_nothing_is_killed(opened: Opens) -> None:
-    log = opened(telling("sleep 100", deadline="0.2", promise="sync"))
+    log = opened(telling("exec sleep 100", deadline="0.2", promise="sync"))
     with pytest.raises(StepLimit, match="sh did not answer within"):
         log.append(b"x" * 1_000_000)
 
@@ -244,7 +244,7 @@ def test_what_is_printed_and_is_no_record_is_nothing_that_was_appended(opened: O
     [
         ("exit 5", Violation.UNOPENABLE, "recovery raised ProgramError: sh exited with 5"),
         ("kill -9 $$", Violation.UNOPENABLE, "recovery raised ProgramError: sh was ended by SIGKILL"),
-        ("sleep 100", Violation.HUNG, "sh did not answer within 0.2 s"),
+        ("exec sleep 100", Violation.HUNG, "sh did not answer within 0.2 s"),
     ],
 )
 def test_recovery_that_misbehaves_is_a_finding(check: str, kind: Violation, explanation: str) -> None:
@@ -288,7 +288,7 @@ def test_the_examples_are_sound_and_their_missing_sync_is_found(example: EngineR
 
 
 def test_an_operation_that_hangs_has_failed(tmp_path: Path, opened: Opens) -> None:
-    driver = Driver(lambda: opened(telling("sleep 100", deadline="0.2")))
+    driver = Driver(lambda: opened(telling("exec sleep 100", deadline="0.2")))
     assert _performed(driver, 0, Append(size=3)) == "error StepLimit: sh did not answer within 0.2 s"
 
 
