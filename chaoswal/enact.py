@@ -40,7 +40,7 @@ from chaoswal.disk.disk import Disk
 from chaoswal.disk.image import Image
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.errors import Inconclusive, UsageError
-from chaoswal.oracle import History
+from chaoswal.oracle import Ledger
 from chaoswal.realfs import loopfs
 from chaoswal.realfs.calls import Calls, is_made
 from chaoswal.realfs.loopfs import Act, FileSystem, LoopFs, loop_file_system
