@@ -161,15 +161,18 @@ def _steps(lines: Sequence[tuple[int, str]], name: str) -> Iterable[Step]:
 
 
 def load(path: Path, *, command: str = "") -> Finding:
-    """Read one file; UsageError where it is not there, not a finding, or names another command than this to be run."""
+    """Read one file; UsageError where it is not there, not a finding, or names another command than this to be run.
+
+    ``command``: an engine with its options, or ``ANY``.
+    """
     return _allowed(loads(_read(path), str(path)), path, command)
 
 
 def _allowed(finding: Finding, path: Path, command: str) -> Finding:
-    if finding.engine.is_program and command not in (ANY, finding.engine.name):
+    if finding.engine.is_program and command not in (ANY, str(finding.engine)):
         raise UsageError(
             f"{path}: its engine is the command {finding.engine.name!r}, which a file alone is not to run: if you "
-            "trust it, say --allow-commands"
+            "trust it, replay it with --allow-commands"
         )
     return finding
 

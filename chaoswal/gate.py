@@ -158,7 +158,7 @@ class Gate:
 
     def _replayed(self, path: Path) -> Iterator[Found]:
         """The finding in a file, if it is there (again)."""
-        finding = corpus.load(path, command=self._plan.engine.name)
+        finding = corpus.load(path, command=str(self._plan.engine))
         options = {key: value for key, value in finding.engine.options if key != BUG}
         if self._plan.planted and finding.engine.name == self._plan.engine.name:
             options[BUG] = self._plan.planted

@@ -128,7 +128,7 @@ def _hunter(arguments: argparse.Namespace, seed: int) -> Hunter:
 def _given(arguments: argparse.Namespace, seed: int) -> Given:
     """The program of a file: a finding's without its last crashes, or plain steps."""
     path: Path = arguments.program
-    engine, steps = corpus.load_program(path, command=arguments.command or arguments.engine or "")
+    engine, steps = corpus.load_program(path, command=corpus.ANY if arguments.engine else arguments.command)
     if arguments.engine or engine is None:
         engine = EngineRef.of(arguments.engine or "wal", arguments.options)
     return Given(

@@ -379,10 +379,10 @@ def test_a_finding_runs_its_command_only_if_it_is_told_to(
     assert main(["replay", found["file"], "--allow-commands", "--json"]) == Exit.VIOLATION
     assert json.loads(capsys.readouterr().out)["files"][0]["status"] == "FAILED"
     assert main(["replay", found["file"], "--emit-test", str(tmp_path / "test_it.py")]) == Exit.CLEAN
-    finding = corpus.load(Path(found["file"]), command=name)
+    finding = corpus.load(Path(found["file"]), command=str(EngineRef.of(name, [words[2]])))
     assert EngineRef.parse(str(finding.engine)) == finding.engine
     with pytest.raises(UsageError):
-        corpus.load(Path(found["file"]), command="cmd:another {dir}")
+        corpus.load(Path(found["file"]), command=name)  # with the same, and another to check it
 
 
 def test_names_of_files_that_hold_nothing_durable() -> None:
