@@ -75,7 +75,7 @@ def test_what_is_kept_may_be_used_again(command: Command, place: Path) -> None:
 def test_a_finding_is_told_kept_and_replayed(command: Command, place: Path) -> None:
     done = command(f"{TOYS}:NoSync", "--faults", "power", "--dir", str(place), "--json", "--seed", "3")
     assert done.returncode == 1, done.stderr
-    (found,) = json.loads(done.stdout)["findings"]
+    found, *_ = json.loads(done.stdout)["findings"]  # each of the workers may have come to one
     assert "FAIL  " in done.stderr
     assert "reproduce   python -m chaoswal replay" in done.stderr
     assert (Path(found["kept"]) / "before").is_dir()
