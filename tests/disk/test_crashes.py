@@ -193,3 +193,22 @@ def test_keep_is_after_every_event() -> None:
     volume = Volume(TRACES["write"].disk, POSIX)
     (chain,) = volume.chains.values()
     assert plan(1, {chain: KEEP}, None).losses == ()
+
+
+def test_a_plan_says_where_it_struck() -> None:
+    assert plan(7, {}, None) == Crash(point=7, power=True)
+
+
+def test_nothing_is_torn_or_drawn_beyond_the_bound() -> None:
+    one = Trace().write("old", 0, b"ab")
+    two = Trace().write("old", 0, b"ab").write("other", 0, b"xy")
+    for trace, drawn in ((one, 0), (two, 5)):
+        bare, more = (listed(trace, POSIX, Bound(deviations=1, torn_writes=0, random_states=n)) for n in (0, 5))
+        assert more[: len(bare)] == bare
+        assert len(more) - len(bare) == drawn
+        assert not [word for word in more if "torn" in word]
+
+
+def test_a_long_write_is_interrupted_after_its_first_page_half_way_and_before_its_last() -> None:
+    long = Write(inode=1, offset=0, data=bytes(10 * 4096), site="")
+    assert in_flight(long) == [4096, 5 * 4096, 9 * 4096]

@@ -268,3 +268,12 @@ def test_an_append_drops_no_more_than_it_must() -> None:
     assert kind(fault) == "early-cleanup"
     kept = right([(BIG, 0), (BIG, (1, 0))], FITS_ONE)
     assert kind(kept.judge(Observed(records=[Y], next_position=2))) == "hole", "it said that nothing is gone"
+
+
+def test_an_append_is_refused_only_where_the_budget_is_spent() -> None:
+    full = replace(limited(budget_bytes=900), refusals=frozenset({"Full"}))
+    refused: Step = (BIG, f"{ERROR}Full: no")
+    assert kind(told([refused], full)[1]) == "stuck"
+    history = right([(BIG, 0), refused, (Append(size=0), 1)], full)
+    for shown, expected in (([X, b""], "fine"), ([X, Y], "invented"), ([X], "lost")):
+        assert kind(history.judge(Observed(records=shown))) == expected
