@@ -16,6 +16,7 @@ from chaoswal.ops import (
     OpenAgain,
     Operation,
     Poll,
+    Read,
     Reopen,
     Rotate,
     Subscribe,
@@ -103,6 +104,20 @@ def _numbers(scene: Scene) -> Operations:
     ]
 
 
+def _batch(scene: Scene) -> Operations:
+    """A batch of about as much as a small WAL holds, behind something."""
+    if not scene.has("append_batch"):
+        return _rotation(scene)
+    return [*scene.appends(), Batch(sizes=(100,) * scene.chance.randint(2, 4)), *scene.appends()]
+
+
+def _reading(scene: Scene) -> Operations:
+    """Somebody reads beside the writer, before and after there is more to read."""
+    if not scene.has("read_outside"):
+        return _rotation(scene)
+    return [*scene.appends(), Read(), *scene.appends(), *scene.rotates(), Read()]
+
+
 def _maintain(scene: Scene) -> Operations:
     if not scene.has("maintain", "subscribe"):
         return _cleanup(scene)
@@ -133,6 +148,8 @@ SCENARIOS: Mapping[str, Callable[[Scene], Operations]] = {
     "inactive": _inactive,
     "leave": _leave,
     "numbers": _numbers,
+    "batch": _batch,
+    "reading": _reading,
 }
 """Each with what leads to it; for an engine that does not have it, to one that it has."""
 

@@ -104,7 +104,7 @@ class ReadsZeros(Codec):
         return super().plausible(header, sequence, room)
 
 
-@bug("batch-split-by-rotation", kinds="hole", profiles=ANY, site="WalFile.write")
+@bug("batch-split-by-rotation", kinds="hole", profiles=ANY, site="WalFile.write", options="wal_bytes=300")
 class SplitsBatches(Log):
     """A batch that does not fit the WAL is begun in it and ended in the next: SlateDB #762, across several SSTs."""
 

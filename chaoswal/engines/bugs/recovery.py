@@ -55,7 +55,13 @@ class AppendsBehindGarbage(Resumes):
         return self.resume(file, tail, tail.window.size)
 
 
-@bug("truncation-not-synced", kinds="resurrected", profiles="posix", site="TruncatesOnly.settle_tail")
+@bug(
+    "truncation-not-synced",
+    kinds="resurrected",
+    profiles="posix",
+    site="TruncatesOnly.settle_tail",
+    options="sync=explicit",
+)
 class TruncatesOnly(Resumes):
     """The torn tail is cut, the cut is not durable, and what stood behind comes back: cqlite #399."""
 

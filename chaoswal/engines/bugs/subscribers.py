@@ -67,7 +67,7 @@ class ForgetsInactive(Log):
         return self._cleaner.finished(self._segments, [feed.flushed.position for feed in feeds])
 
 
-@bug("cleanup-before-progress-durable", kinds="unopenable", profiles=ANY)
+@bug("cleanup-before-progress-durable", kinds="unopenable cursor-lost", profiles=ANY)
 class CleansFirst(Log):
     """Records are deleted while the progress that allows it is in memory only: known of the logs studied."""
 
