@@ -51,7 +51,7 @@ def test_what_passes_is_silent() -> None:
 
 def test_unknown_on_the_command_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "chaoswal", "explore", "tests.patched.toys:Later", "-o", "recorder=patched"]
-    command += ["--states", "50", "--workers", "1", "--json", "--corpus", str(tmp_path)]
+    command += ["--states", "50", "--seed", "1", "--workers", "1", "--json", "--corpus", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     told = json.loads(done.stdout)
     assert (done.returncode, told["verdict"]) == (Exit.INCONCLUSIVE, "UNKNOWN"), done.stderr
