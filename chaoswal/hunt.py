@@ -103,6 +103,9 @@ SHAPES: Mapping[Shape, int] = {
 SHORT = Shape(name="short", lengths=(1, 2, 3, 4), lives=(1, 1, 2), small=True)
 """That of the first programs, which all begin with an append: most of what is wrong shows in one."""
 
+SIZES = (30, 100, 300, 0, 5_000)
+"""Of the records that go before the others: among them nothing, and more than a page."""
+
 TURNS = (CRASH, IO, ROT, IO)
 """The order in which programs meet these."""
 
@@ -110,7 +113,10 @@ SCENARIO = Shape(name="scenario", lengths=(1,), lives=(1, 1, 2), scenarios=True,
 """That of the programs among the first ones that are a scenario each, in turn."""
 
 SHARES = (0.1, 0.3, 0.6)
-"""So many of the options are drawn in a program: much of what is wrong shows only where few things come together."""
+"""So many of the options are drawn in a program: much of what is wrong shows only where few things come together.
+
+A scenario leads to its place by itself, and takes few.
+"""
 
 FIRST, FIRST_SHAPES = 24, (SHORT, SCENARIO, SHORT, SCENARIO, PLAIN, SCENARIO)
 """So many programs of each kind of fault are of these shapes, by turns."""
@@ -196,7 +202,8 @@ class Hunter:
     def configured(self, number: int) -> EngineRef:
         """The engine with the options that go with a number: a share of those that the user has not fixed."""
         chance = random.Random(f"options:{self.seed}:{number}")
-        drawn = draw_options(chance, self._tables, dict(self.engine.options), share=chance.choice(SHARES))
+        shares = SHARES[:1] if self.shape(number) is SCENARIO else SHARES
+        drawn = draw_options(chance, self._tables, dict(self.engine.options), share=chance.choice(shares))
         engine = self.engine.with_options(**dict(drawn))
         return engine if _opens(engine) else self.engine
 
@@ -260,7 +267,7 @@ class Hunter:
         if programs:
             return self._lives_of(programs(rhythm, traits.capabilities, chance), shape, chance)
         generator = Generator(rhythm, traits.capabilities, waits=self._simulated, chance=chance)
-        size = chance.choice((30, 100, 300))
+        size = chance.choice(SIZES)
         count = chance.choice(shape.lives)
         lengths = [chance.choice(shape.lengths) for _ in range(count if self._many_lives else 1)]
         if shape.plain:

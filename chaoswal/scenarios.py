@@ -131,6 +131,16 @@ def _progress(scene: Scene) -> Operations:
     return [*scene.appends(), *finished(names), *(Flush(name=name) for name in names)]
 
 
+def _claims(scene: Scene) -> Operations:
+    """Somebody was given records, and has not said to be done with them."""
+    if not scene.has("subscribe"):
+        return _rotation(scene)
+    names = scene.some()
+    there = [Subscribe(name=name) for name in names]
+    given = [Poll(name=name, count=MANY) for name in names]
+    return [*there, *scene.appends(), *given, *(Flush(name=name) for name in names)]
+
+
 def _rotation(scene: Scene) -> Operations:
     return [*scene.appends(), *scene.rotates(), *scene.appends(), *scene.rotates()]
 
@@ -150,6 +160,7 @@ SCENARIOS: Mapping[str, Callable[[Scene], Operations]] = {
     "numbers": _numbers,
     "batch": _batch,
     "reading": _reading,
+    "claims": _claims,
 }
 """Each with what leads to it; for an engine that does not have it, to one that it has."""
 
@@ -169,4 +180,4 @@ def _last(scene: Scene) -> Operations:
     """Now and then the engine is closed, or somebody else tries to open it."""
     if scene.chance.random() < 0.3:
         return [Close()]
-    return [OpenAgain()] if scene.has("lock_errors") and scene.chance.random() < 0.2 else []
+    return [OpenAgain()] if scene.has("lock_errors") and scene.chance.random() < 0.4 else []

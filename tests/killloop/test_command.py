@@ -34,10 +34,20 @@ _USAGE = [
 
 
 @pytest.mark.parametrize(("words", "expected"), _USAGE, ids=[" ".join(words)[:24] for words, _ in _USAGE])
-def test_bad_input_is_one_clear_message(command: Command, words: list[str], expected: str) -> None:
-    done = command(*words)
+def test_bad_input_is_one_clear_message(capsys: pytest.CaptureFixture[str], words: list[str], expected: str) -> None:
+    try:
+        code = main(["kill-loop", *words])
+    except SystemExit as end:
+        code = int(end.code or 0)
+    told = capsys.readouterr()
+    assert code == Exit.USAGE
+    assert expected in told.err
+    assert told.out == ""
+
+
+def test_a_mistake_is_told_without_a_traceback(command: Command) -> None:
+    done = command("nope")
     assert done.returncode == 2
-    assert expected in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 

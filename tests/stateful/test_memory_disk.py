@@ -21,7 +21,7 @@ LETS_GO = {
 """What lets records go, keeps them out, or moves subscribers on."""
 
 LIFE = settings(
-    max_examples=100,
+    max_examples=80,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,

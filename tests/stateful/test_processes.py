@@ -150,7 +150,7 @@ class ProcessMachine(RuleBasedStateMachine):
 
 
 LIFE = settings(
-    max_examples=25,
+    max_examples=15,
     stateful_step_count=12,
     deadline=None,
     derandomize=True,

@@ -20,12 +20,12 @@ QUICK = (
     "unlink-old-before-new-durable",
     "header-not-synced",
     "no-checksum",
-    "torn-large-frame-accepted",
+    "checksum-not-seeded",
     "serves-what-is-not-yet-durable",
     "crash-in-recovery-loses-the-wal",
     "short-write-ignored",
     "recovers-to-a-different-state-the-second-time",
-    "claim-not-released-after-crash",
+    "progress-not-synced",
 )
 """Bugs of each group that are caught and shrunk in no time."""
 
