@@ -7,10 +7,14 @@
     power-cut in operation 2 after rename of segment-#.seg nth 1 lose rename of segment-#.seg nth 1
 
 The first line names the format, the second the finding, each other line is a step of the program. Between them may
-stand where it comes from, in one or both of these lines, in this order::
+stand where it comes from and what else speaks for it, in some of these lines, in this order::
 
     profiles prefix ext4-ordered posix
     shrunk from 48 operations in 913 states
+    theirs tantivy 0.27.0 not yet reported
+    evidence allowed by prefix, ext4-ordered, posix · seen on real ext4, xfs (Linux 6.18.44)
+
+``theirs`` is written by a person: the finding is in software of others, and stands until they mend it.
 
 A line that begins with ``#`` is a comment. The parser is strict, a file runs no code, and an engine goes by its
 registered name or its path. One that is a command (``cmd:…``) would be run: whoever loads the file has to say that it
@@ -19,13 +23,16 @@ may.
 
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
+from chaoswal import evidence
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import UsageError
+from chaoswal.evidence import Evidence, Theirs
 from chaoswal.program import Step, parse_step, step_line, without_last_crashes
 from chaoswal.text import digest
 from chaoswal.verdict import Violation
@@ -39,9 +46,12 @@ _HEADER = re.compile(
     r" {4}found (?P<found>\d{4}-\d\d-\d\d) seed (?P<seed>\d+)"
 )
 
-
 _PROFILES = re.compile(r"profiles (?P<names>\S+(?: \S+)*)")
 _ORIGIN = re.compile(r"shrunk from (?P<operations>\d+) operations in (?P<states>\d+) states(?: and (?P<ms>\d+) ms)?")
+_THEIRS = re.compile(r"theirs (?P<text>.+)")
+_EVIDENCE = re.compile(r"evidence (?P<text>.+)")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +82,20 @@ class Finding:
     profiles: tuple[str, ...] = ()
     """All it happens under, strongest first; empty where only its own was tried."""
     origin: Origin | None = None
+    theirs: Theirs | None = None
+    """Whose software it is in, where it is others'."""
+    evidence: Evidence | None = None
+    """None: nothing was noted."""
+
+    @property
+    def seen_under(self) -> tuple[str, ...]:
+        """The profiles it is known to happen under, strongest first."""
+        return self.profiles or (self.profile,)
+
+    @property
+    def evidence_words(self) -> str:
+        """Its evidence in one line; empty where there is none."""
+        return evidence.words(self.evidence, self.seen_under) if self.evidence else ""
 
     @property
     def id(self) -> str:
@@ -88,9 +112,14 @@ def dumps(finding: Finding) -> str:
         f"expect {finding.expect}",
         f"found {finding.found} seed {finding.seed}",
     )
-    profiles = [f"profiles {' '.join(finding.profiles)}"] if finding.profiles else []
-    origin = [str(finding.origin)] if finding.origin else []
-    return "\n".join([MAGIC, "    ".join(fields), *profiles, *origin, *map(step_line, finding.steps), ""])
+    notes = {
+        "profiles": " ".join(finding.profiles),
+        "shrunk": str(finding.origin or "").removeprefix("shrunk "),
+        "theirs": str(finding.theirs or ""),
+        "evidence": finding.evidence_words,
+    }
+    told = [f"{word} {text}" for word, text in notes.items() if text]
+    return "\n".join([MAGIC, "    ".join(fields), *told, *map(step_line, finding.steps), ""])
 
 
 def loads(content: str, name: str) -> Finding:
@@ -106,14 +135,18 @@ def loads(content: str, name: str) -> Finding:
     if header["expect"] not in list(Violation):
         raise UsageError(f"{name}: unknown kind of violation {header['expect']!r}; there are: {', '.join(Violation)}")
     rest = lines[2:]
+    profiles, origin = _profiles(rest, name), _origin(rest)
+    under = profiles or (header["profile"],)
     return Finding(
         engine=_engine(header["engine"], f"{name}, line {lines[1][0]}"),
         profile=header["profile"],
         expect=Violation(header["expect"]),
         found=header["found"],
         seed=int(header["seed"]),
-        profiles=_profiles(rest, name),
-        origin=_origin(rest),
+        profiles=profiles,
+        origin=origin,
+        theirs=_noted(rest, _THEIRS, Theirs.parse, name),
+        evidence=_noted(rest, _EVIDENCE, lambda text: evidence.parse(text, under), name),
         steps=tuple(_steps(rest, name)),
     )
 
@@ -143,6 +176,15 @@ def _origin(rest: list[tuple[int, str]]) -> Origin | None:
     return match and Origin(
         operations=int(match["operations"]), states=int(match["states"]), milliseconds=int(match["ms"] or 0)
     )
+
+
+def _noted(rest: list[tuple[int, str]], form: re.Pattern[str], read: Callable[[str], T], name: str) -> T | None:
+    number = rest[0][0] if rest else 0
+    match = _taken(rest, form)
+    try:
+        return read(match["text"]) if match else None
+    except ValueError as error:
+        raise UsageError(f"{name}, line {number}: {error}") from error
 
 
 def _engine(words: str, where: str) -> EngineRef:
@@ -206,10 +248,25 @@ def save(finding: Finding, directory: Path, name: str = "") -> Path:
     """Write a finding into a directory, made if need be; the path of its file. Written whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{name or finding.id}{SUFFIX}"
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")  # another process may be at the same finding
-    temporary.write_text(dumps(finding), encoding="utf-8")
-    temporary.replace(path)
+    _write(path, dumps(finding))
     return path
+
+
+def _write(path: Path, content: str) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")  # another process may be at the same finding
+    temporary.write_text(content, encoding="utf-8")
+    temporary.replace(path)
+
+
+def note(path: Path, found: Evidence) -> None:
+    """Write the evidence of a finding into its file, in the place of what stands there; its comments stay."""
+    content = _read(path)
+    finding = replace(loads(content, str(path)), evidence=found)
+    head = len(dumps(replace(finding, steps=())).splitlines()) - 1
+    lines = [line for line in content.splitlines() if not _EVIDENCE.fullmatch(line)]
+    places = [place for place, line in enumerate(lines) if line and not line.startswith("#")]
+    lines.insert(places[head - 1] + 1, f"evidence {finding.evidence_words}")
+    _write(path, "\n".join([*lines, ""]))
 
 
 _TEST = '''\

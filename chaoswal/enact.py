@@ -23,9 +23,11 @@ None of these makes anything less durable than was promised, so a violation that
 may be seen at the next try: nothing is refuted.
 """
 
+import os
 import random
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -40,13 +42,14 @@ from chaoswal.disk.disk import Disk
 from chaoswal.disk.image import Image
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.errors import Inconclusive, UsageError
+from chaoswal.evidence import Sighting, in_order
 from chaoswal.oracle import Ledger
 from chaoswal.realfs import loopfs
 from chaoswal.realfs.calls import Calls, is_made
 from chaoswal.realfs.loopfs import Act, FileSystem, LoopFs, loop_file_system
 from chaoswal.replay import Played, judge_last, looking, pass_through, play_to_last_run, ready
 from chaoswal.trace import Event, SyncEnd
-from chaoswal.verdict import Fault
+from chaoswal.verdict import Fault, Violation
 
 CUTS = {
     "now": "shutdown",
@@ -133,6 +136,23 @@ class Enacted:
     def seen(self) -> list[Fault]:
         """The violations that were seen."""
         return [one.fault for one in self.tries if one.fault]
+
+    def sighting(self, expect: Violation) -> Sighting:
+        """What the file of a finding of this kind is to say of it."""
+        kinds = {fault.kind for fault in self.seen}
+        cuts = {each.way.cut for each in self.tries if each.fault}
+        return Sighting(
+            file_system=self.file_system.name,
+            linux=_linux(),
+            kinds=() if expect in kinds else tuple(sorted(kinds)),
+            weak=cuts == {"torn"},
+            missed=None if kinds else sum(each.mounted for each in self.tries),
+        )
+
+
+def _linux() -> str:
+    """The version of the kernel, without what whoever built it put behind it."""
+    return "".join(re.findall(r"^[\d.]*\d", os.uname().release)) or "unknown"
 
 
 class Scene:
@@ -265,6 +285,11 @@ def _tried(scene: Scene, file_system: LoopFs, way: Way, wait_seconds: float) -> 
     except OSError as error:
         raise Inconclusive(f"a call of this finding fails on {file_system.kind.name}: {error}") from error
     return Try(way=way, fault=scene.judged(left))
+
+
+def sightings(finding: Finding, enacted: Iterable[Enacted]) -> tuple[Sighting, ...]:
+    """What the file of a finding is to say of these file systems; nothing of those that were skipped."""
+    return in_order(one.sighting(finding.expect) for one in enacted if not one.skipped)
 
 
 def enact_everywhere(finding: Finding, *, tries: int, seed: int) -> list[Enacted]:

@@ -1,7 +1,8 @@
 """From a catch to a finding: shrunk, with the profiles it happens under, its severity, and the call to blame.
 
-A finding is an *error* where a kill, a prefix of the events, or a named file system is enough; a *warning* where only
-``posix`` allows it, or where nothing had been promised yet when the crash came (the window at creation).
+A finding is an *error* where a kill, a prefix of the events, or a named file system is enough, or where a real
+one showed it; a *warning* where only ``posix`` allows it, or where nothing had been promised yet when the crash came
+(the window at creation).
 """
 
 import datetime as dt
@@ -12,6 +13,7 @@ from chaoswal import corpus
 from chaoswal.contracts import contract_of
 from chaoswal.disk.profiles import POSIX, PROFILES
 from chaoswal.errors import HarnessFault
+from chaoswal.evidence import Evidence
 from chaoswal.guilt import fingerprint, guilty
 from chaoswal.hunt import Catch
 from chaoswal.notices import Found
@@ -37,7 +39,8 @@ def looks(catch: Catch) -> str:
     crash = catch.steps[-1] if catch.steps else None
     where = f"{crash.after.call} of {crash.after.role}" if isinstance(crash, CrashStep) else ""
     lost = sorted({f"{loss.anchor.call} of {loss.anchor.role}" for loss in getattr(crash, "losses", ())})
-    return f"{catch.fault.kind} after {where} lose {lost}"
+    opening = "opening: " if isinstance(crash, CrashStep) and not crash.operation else ""
+    return f"{opening}{catch.fault.kind} after {where} lose {lost}"
 
 
 def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
@@ -57,6 +60,7 @@ def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
         steps=small.steps,
         profiles=small.profiles,
         origin=corpus.Origin(operations=len(operations_of(catch.steps)), states=small.states),
+        evidence=Evidence(creating=small.at_creation),
     )
     return Concluded(finding=finding, found=told(finding, small.fault, early=small.at_creation))
 
@@ -65,17 +69,16 @@ def told(finding: corpus.Finding, fault: Fault, *, early: bool) -> Found:
     """The notice of a finding that shows this; ``early``: nothing had been promised when its crash came."""
     guilt = guilty(finding.engine, finding.steps, PROFILES[finding.profile])
     contract = contract_of(finding.engine.factory().kind).name
-    profiles = finding.profiles or (finding.profile,)
     return Found(
         id=finding.id,
         kind=fault.kind,
         explanation=fault.explanation,
         profile=finding.profile,
-        profiles=profiles,
+        profiles=finding.seen_under,
         site=guilt.site if guilt else "",
         function=guilt.function if guilt else "",
         guilt=guilt.words if guilt else "",
-        severity=severity(profiles, early=early),
+        severity=severity(finding.seen_under, early=early, seen=bool(finding.evidence and finding.evidence.seen_on)),
         fingerprint=fingerprint(contract, fault.kind, guilt) if guilt else finding.id,
         operations=tuple(step_line(step) for step in finding.steps if not isinstance(step, CrashStep)),
         deviations=tuple(step_line(step) for step in finding.steps if isinstance(step, CrashStep)),
@@ -101,6 +104,6 @@ def _leak(catch: Catch, seed: int) -> Concluded:
     return Concluded(finding=None, found=found)
 
 
-def severity(profiles: Sequence[str], *, early: bool) -> str:
-    """How bad it is."""
-    return WARNING if early or set(profiles) == {POSIX.name} else ERROR
+def severity(profiles: Sequence[str], *, early: bool, seen: bool = False) -> str:
+    """How bad it is; ``seen``: on a real file system."""
+    return WARNING if early or (set(profiles) == {POSIX.name} and not seen) else ERROR

@@ -144,21 +144,27 @@ class Gate:
         return Judged(what="1 planted bug, not seen", verdict=Verdict.UNKNOWN, reasons=(BLIND,))
 
     def _corpus(self) -> Judged:
-        judged = Judged(what=f"{len(self._plan.corpus)} findings replayed")
+        judged = Judged(what="")
         broken: list[str] = []
+        theirs = 0
         for number, path in enumerate(self._plan.corpus, start=1):
             try:
-                judged.findings += self._replayed(path)
+                finding = corpus.load(path, command=str(self._plan.engine))
+                if finding.theirs:
+                    theirs += 1
+                else:
+                    judged.findings += self._replayed(path, finding)
             except ChaoswalError as error:
                 broken.append(f"{path}: {error}")
             self._listen(Replayed(done=number, of=len(self._plan.corpus)))
+        judged.what = f"{len(self._plan.corpus) - theirs} findings replayed"
+        judged.what += f", {theirs} in software of others left to `replay`" if theirs else ""
         if broken:
             judged.verdict, judged.reasons = Verdict.UNKNOWN, tuple(broken)
         return _failing(judged)
 
-    def _replayed(self, path: Path) -> Iterator[Found]:
+    def _replayed(self, path: Path, finding: corpus.Finding) -> Iterator[Found]:
         """The finding in a file, if it is there (again)."""
-        finding = corpus.load(path, command=str(self._plan.engine))
         options = {key: value for key, value in finding.engine.options if key != BUG}
         if self._plan.planted and finding.engine.name == self._plan.engine.name:
             options[BUG] = self._plan.planted

@@ -61,8 +61,11 @@ class Guilt:
 
 
 def fingerprint(contract: str, kind: Violation, guilt: Guilt) -> str:
-    """Six hexadecimal digits that all findings of one cause share, whatever their seeds and line numbers."""
-    words = shlex.join([contract, kind, guilt.site.rpartition(":")[0], guilt.function])
+    """Six hexadecimal digits that all findings of one cause share, whatever their seeds and line numbers.
+
+    Of a call in another process no function is known: what is said of it has to do.
+    """
+    words = shlex.join([contract, kind, guilt.site.rpartition(":")[0], guilt.function or guilt.words])
     return digest(words)
 
 

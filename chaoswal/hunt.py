@@ -43,7 +43,7 @@ from chaoswal.engines.draws import draw_options, tables_of
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
 from chaoswal.leaks import leaks
-from chaoswal.ops import Ack, Append, Cleanup, Enqueue, Operation, Poll, Put, Reopen, Rotate, Subscribe
+from chaoswal.ops import Ack, Append, Cleanup, Enqueue, Operation, Poll, Put, Reopen, Rotate, Subscribe, Sync
 from chaoswal.oracle import Traits
 from chaoswal.program import Step
 from chaoswal.reach import Reach
@@ -276,7 +276,11 @@ class Hunter:
             first = self._turn(number) // 2 if shape is SCENARIO else None
             return [scenarios.drawn(traits.capabilities, chance, length, first) for length in lengths]
         drawn = [list(_restarting(_life(generator, chance, length), shape.reopen_every)) for length in lengths]
-        return [[Append(size=size), *life] for life in drawn] if shape is SHORT else drawn
+        return [[Append(size=size), *life, *self._asked(traits)] for life in drawn] if shape is SHORT else drawn
+
+    def _asked(self, traits: Traits) -> list[Operation]:
+        """What ends a short program where a sync alone promises something, and programs are few."""
+        return [Sync()] if not self._simulated and "sync" in traits.promise and "append" not in traits.promise else []
 
     def _lives_of(self, programs: Programs, shape: Shape, chance: random.Random) -> list[list[Operation]]:
         """The lives of a program whose operations are those of another contract."""

@@ -39,6 +39,7 @@ class Status(StrEnum):
     FAILED = "FAILED"
     STALE = "STALE"
     ERROR = "ERROR"
+    SKIPPED = "SKIPPED"
 
 
 @dataclass(slots=True, kw_only=True)

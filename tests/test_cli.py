@@ -192,16 +192,23 @@ def test_a_planted_bug_must_fail_and_without_it_be_fixed(tmp_path: Path, capsys:
     )
     corpus.save(plain, tmp_path)
     code, out, _ = run(capsys, "replay", tmp_path, "--json")
-    assert (code, json.loads(out)["files"][0]["planted"]) == (Exit.VIOLATION, True)
+    assert (code, json.loads(out)["files"][0]["whose"]) == (Exit.VIOLATION, "planted")
     code, out, _ = run(capsys, "replay", tmp_path, "-o", "bug=", "--json")
-    assert (code, json.loads(out)["files"][0]["planted"]) == (Exit.CLEAN, False)
+    assert (code, json.loads(out)["files"][0]["whose"]) == (Exit.CLEAN, "")
 
 
-def test_a_planted_bug_that_passes_is_no_pass() -> None:
-    for planted in (True, False):
-        for status in ("FIXED", "FAILED", "STALE", "ERROR"):
-            result = replay_command.Result(path=Path("x"), status=Status(status), detail="", planted=planted)
-            assert result.good == (status == "FAILED" if planted else status in ("FIXED", "STALE"))
+@pytest.mark.parametrize(
+    ("whose", "good"),
+    [
+        ("", "FIXED STALE"),
+        ("planted", "FAILED"),
+        ("theirs", "FAILED SKIPPED"),
+        ("theirs, another version", "FIXED FAILED STALE SKIPPED"),
+    ],
+)
+def test_what_may_come_of_a_finding(whose: str, good: str) -> None:
+    results = [replay_command.Result(path=Path("x"), status=status, detail="", whose=whose) for status in Status]
+    assert {result.status for result in results if result.good} == set(good.split())
 
 
 # -- emitted tests --------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import os
 import queue
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from chaoswal import corpus
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import UsageError
+from chaoswal.evidence import Evidence, Sighting, Theirs, in_order, level
 from chaoswal.ops import Append, Sync
 from chaoswal.verdict import Violation
 from tests.test_program import STEPS
@@ -26,6 +28,25 @@ PLAIN_REFS = st.builds(
     options=st.lists(st.tuples(st.sampled_from(["bug", "k"]), st.sampled_from(["", "x y", "1"])), max_size=2).map(
         tuple
     ),
+)
+NAMES = st.sampled_from(["ext4", "xfs", "btrfs"])
+KINDS = st.lists(st.sampled_from([str(kind) for kind in Violation]), max_size=2).map(tuple)
+SEEN = st.builds(
+    Sighting, file_system=NAMES, linux=st.sampled_from(["6.1", "6.18.44"]), kinds=KINDS, weak=st.booleans()
+)
+MISSED = st.builds(Sighting, file_system=NAMES, linux=st.just("6.18.44"), missed=st.integers(0, 99))
+EVIDENCE = st.builds(
+    Evidence,
+    sightings=st.lists(SEEN | MISSED, max_size=3, unique_by=lambda one: one.file_system).map(in_order),
+    creating=st.booleans(),
+)
+LINKS = st.lists(st.sampled_from(["https://example.org/1", "https://example.org/2"]), min_size=1, max_size=2).map(tuple)
+THEIRS = st.builds(Theirs, package=st.just("some-queue"), version=st.just("1.1.0")) | st.builds(
+    Theirs,
+    package=st.just("a"),
+    version=st.just("2"),
+    told=st.sampled_from(["reported", "documented"]),
+    links=LINKS,
 )
 FINDINGS = st.builds(
     corpus.Finding,
@@ -43,6 +64,8 @@ FINDINGS = st.builds(
         states=st.integers(0, 1 << 40),
         milliseconds=st.integers(0, 1 << 40),
     ),
+    theirs=st.none() | THEIRS,
+    evidence=st.none() | EVIDENCE,
 )
 
 
@@ -132,6 +155,62 @@ def test_where_a_finding_comes_from() -> None:
     assert str(corpus.Origin(operations=4, states=9)) == "shrunk from 4 operations in 9 states"
 
 
+NOTED = TEXT.replace(
+    "append 61",
+    "theirs some-queue 1.1.0 reported https://example.org/7\n"
+    "evidence allowed by ext4-ordered · seen on real ext4, xfs as hole (Linux 6.18.44)"
+    " · not seen on real btrfs in 20 tries (Linux 6.18.44) · while creating\nappend 61",
+)
+
+
+def test_what_speaks_for_a_finding() -> None:
+    whole = corpus.loads(NOTED, "name")
+    assert corpus.dumps(whole) == NOTED
+    assert whole.theirs == Theirs(
+        package="some-queue", version="1.1.0", told="reported", links=("https://example.org/7",)
+    )
+    assert whole.evidence is not None
+    assert whole.evidence.seen_on == ["ext4", "xfs"]
+    assert whole.evidence.creating
+    assert whole.id == FINDING.id, "what speaks for it does not change what it is"
+
+
+@pytest.mark.parametrize(
+    ("profiles", "words"),
+    [
+        (["kill", "prefix", "posix"], "a kill is enough"),
+        (["xfs", "ext4-ordered", "posix"], "allowed by xfs, ext4-ordered, posix"),
+        (["posix"], "allowed by POSIX only"),
+    ],
+)
+def test_how_much_of_a_disaster_it_takes(profiles: list[str], words: str) -> None:
+    assert level(profiles) == words
+
+
+def test_what_was_seen_once_stays_seen() -> None:
+    seen = Sighting(file_system="ext4", linux="6.1")
+    missed = [Sighting(file_system=name, linux="6.2", missed=9) for name in ("ext4", "xfs")]
+    both = Evidence(sightings=(seen,)).and_also(missed)
+    assert both.sightings == (seen, missed[1])
+    later = Sighting(file_system="xfs", linux="6.3")
+    assert both.and_also([later]).seen_on == ["ext4", "xfs"]
+
+
+def test_evidence_is_noted_in_the_file_and_comments_stay(tmp_path: Path) -> None:
+    path = tmp_path / "a.chaos"
+    path.write_text("# first\n" + NOTED.replace("append 61", "# then\nappend 61"), encoding="utf-8")
+    found = corpus.load(path).evidence
+    assert found is not None
+    corpus.note(path, found.and_also([Sighting(file_system="btrfs", linux="6.18.44")]))
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# first\n")
+    assert "\n# then\nappend 61\n" in text
+    assert "evidence allowed by ext4-ordered · seen on real ext4, xfs as hole, btrfs (Linux 6.18.44) · while" in text
+    bare = corpus.save(FINDING, tmp_path, "bare")
+    corpus.note(bare, Evidence())
+    assert corpus.load(bare) == replace(FINDING, evidence=Evidence())
+
+
 def test_the_id_follows_from_what_matters() -> None:
     assert len(FINDING.id) == 6
     again = corpus.loads(TEXT.replace("2026-11-20 seed 8271", "2027-01-01 seed 1"), "name")
@@ -163,6 +242,12 @@ def test_the_id_follows_from_what_matters() -> None:
         (TEXT + "profiles posix\n", "a.chaos, line 5: unknown word 'profiles'"),
         (TEXT.replace("append 61", "profiles ntfs"), "a.chaos: unknown profile 'ntfs'"),
         (TEXT.replace("append 61", "profiles  posix"), "a.chaos, line 3: unknown word 'profiles'"),
+        (NOTED.replace("allowed by ext4-ordered", "a kill is enough"), "line 4: by its profiles it must begin with"),
+        (NOTED.replace("seen on real ext4", "seen on ext4"), "a.chaos, line 4: cannot read 'seen on ext4"),
+        (NOTED.replace(" as hole", " hole"), "a.chaos, line 4: cannot read 'xfs hole': expected a file system"),
+        (NOTED.replace("btrfs in 20 tries", "btrfs"), "line 4: cannot read 'btrfs': expected a file system and 'in N"),
+        (NOTED.replace("reported https", "reported http"), "a.chaos, line 3: expected PACKAGE VERSION, then"),
+        (NOTED.replace("1.1.0 ", ""), "a.chaos, line 3: expected PACKAGE VERSION, then"),
         (TEXT.replace("append 61", "shrunk from 4 operations"), "a.chaos, line 3: unknown word 'shrunk'"),
         ("# c\n" + TEXT + "append\n", "a.chaos, line 6: cannot read 'append'"),
         (TEXT + "kill now\n", "a.chaos, line 5: cannot read the crash 'kill now'"),

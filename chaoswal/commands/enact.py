@@ -10,9 +10,10 @@ from pathlib import Path
 from chaoswal import corpus
 from chaoswal.arguments import count, listed, whole
 from chaoswal.commands.replay import CORPUS, changed
-from chaoswal.enact import Enacted, Scene, Try, enact
+from chaoswal.enact import Enacted, Scene, Try, enact, sightings
 from chaoswal.engines.registry import EngineRef
-from chaoswal.errors import Exit
+from chaoswal.errors import Exit, UsageError
+from chaoswal.evidence import Evidence
 from chaoswal.processes import interruptible
 from chaoswal.realfs.loopfs import FILE_SYSTEMS
 from chaoswal.report.enact import render, summary
@@ -26,7 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n  chaoswal enact corpus/zoo/no-sync-before-ack.chaos\n"
         "  chaoswal enact a91f3c --fs ext4,xfs --tries 200 --wait 0\n"
-        "  chaoswal enact a91f3c -o bug=            the planted bug taken out\n\n"
+        "  chaoswal enact a91f3c -o bug=            the planted bug taken out\n"
+        "  chaoswal enact a91f3c --save             and note what came of it in the finding's file\n\n"
         "Needs root, loop devices, FUSE, and mkfs of each file system; what is missing is said, and that file system\n"
         "skipped. Images are in memory or where temporary files are, and everything is unmounted at the end.\n\n"
         "exit code: 0 never, 1 seen, 2 usage, 4 not seen (which refutes nothing) or not enacted"
@@ -50,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="set an option of the engine; KEY= takes it away",
     )
+    parser.add_argument("--save", action="store_true", help="note what came of it in the finding's file, as evidence")
     parser.add_argument("--corpus", type=Path, default=CORPUS, metavar="DIR", help=f"where ids are ({CORPUS})")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
@@ -57,6 +60,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Enact; the exit code."""
     started = time.monotonic()
+    if arguments.save and arguments.options:
+        raise UsageError("--save notes what is true of the finding as it is: it does not go with -o")
     names = listed("--fs", arguments.names, [kind.name for kind in FILE_SYSTEMS])
     path = corpus.find(arguments.id, arguments.corpus)
     finding = corpus.load(path)
@@ -64,6 +69,8 @@ def execute(arguments: argparse.Namespace) -> int:
     scene = Scene(replace(finding, engine=engine))
     with interruptible():
         enacted = [_enact(scene, name, arguments) for name in names]
+    if arguments.save:
+        corpus.note(path, (finding.evidence or Evidence()).and_also(sightings(finding, enacted)))
     if arguments.json:
         print(json.dumps(summary(scene, enacted, path, arguments.seed, time.monotonic() - started)))
     else:

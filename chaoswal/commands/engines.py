@@ -1,7 +1,6 @@
 """``engines``: the engines that ship, with the version installed, what they promise, and how they are run."""
 
 import argparse
-import importlib.metadata
 import json
 from typing import Any
 
@@ -40,20 +39,12 @@ def describe(name: str) -> dict[str, str]:
     """What there is to say of an engine by its default options; its package need not be there."""
     factory = EngineRef(name=name).factory()
     kind: Any = factory.kind
-    package = getattr(kind, "package", "")
     return {
         "name": name,
-        "package": package or "Python" if not factory.takes_vfs else "chaoswal",
-        "version": _version(package),
+        "package": factory.package or "Python" if not factory.takes_vfs else "chaoswal",
+        "version": ABSENT if factory.absent else factory.version,
         "contract": kind.contract,
         "promise": kind.promise,
         "run": "simulated disk" if factory.simulated else "under strace",
         "documented": getattr(kind, "documented", ""),
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package) if package else ""
-    except importlib.metadata.PackageNotFoundError:
-        return ABSENT

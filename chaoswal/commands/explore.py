@@ -15,9 +15,10 @@ from chaoswal.campaign import Campaign, Explorer
 from chaoswal.check import Depth
 from chaoswal.disk.crashes import Bound
 from chaoswal.disk.profiles import PROFILES, Profile
-from chaoswal.enact import enact_everywhere
+from chaoswal.enact import enact_everywhere, sightings
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import ChaoswalError, UsageError
+from chaoswal.evidence import Evidence
 from chaoswal.explain import explain
 from chaoswal.hunt import BOUND, CRASH, DEPTH, FAULTS, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Notice, Started
@@ -157,12 +158,13 @@ def _command(arguments: argparse.Namespace, seed: int) -> str:
     return shlex.join(line)
 
 
-def _enacted(finding: corpus.Finding) -> tuple[str, list[str]]:
-    """What comes of trying it on real file systems, in one line, and those it was seen on."""
+def _enacted(finding: corpus.Finding, path: Path) -> tuple[str, list[str]]:
+    """What comes of trying it on real file systems, in one line and in its file, and those it was seen on."""
     try:
         enacted = enact_everywhere(finding, tries=ENACTED, seed=finding.seed)
     except ChaoswalError as error:
         return f"not enacted: {error}", []
+    corpus.note(path, (finding.evidence or Evidence()).and_also(sightings(finding, enacted)))
     return evidence(finding, enacted), [one.file_system.name for one in enacted if one.seen]
 
 
@@ -183,7 +185,7 @@ def _listener(*, as_json: bool, enacting: bool) -> Listener:
                 finding = corpus.load(Path(file), command=corpus.ANY)  # it has just been run
                 terminal.say(render(finding, explain(finding), Path(file)))
                 if enacting:
-                    said, seen_on[notice.id] = _enacted(finding)
+                    said, seen_on[notice.id] = _enacted(finding, Path(file))
                     terminal.say(f"  {said}\n")
             case ExploreFinished():
                 terminal.say(report.finished(notice))

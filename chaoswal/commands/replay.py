@@ -1,11 +1,14 @@
-"""``replay``: play the findings of a corpus and say of each whether it is FIXED, FAILED, STALE or an ERROR.
+"""``replay``: play the findings of a corpus and say of each whether it is FIXED, FAILED, STALE, SKIPPED or an ERROR.
 
 A finding that names a planted bug is a canary: it must fail, and where it does not the checker has lost its eyes.
-Without the bug (``-o bug=``) it must be fixed.
+Without the bug (``-o bug=``) it must be fixed. One in software of others (``theirs``) is a canary too, as long as the
+version it was found in is the one installed; another version may have it mended or not. It is skipped where that
+software cannot be run at all.
 """
 
 import argparse
 import json
+import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +18,20 @@ from tabulate import tabulate
 from chaoswal import arguments as words
 from chaoswal import corpus
 from chaoswal.disk.profiles import PROFILES
-from chaoswal.engines.registry import BUG, EngineRef
+from chaoswal.engines.registry import BUG, EngineRef, Factory
 from chaoswal.errors import ChaoswalError, Exit, UsageError
 from chaoswal.replay import Status, replay
 
 CORPUS = Path("corpus")
 
-_GOOD = {True: {Status.FAILED}, False: {Status.FIXED, Status.STALE}}
+OURS, PLANTED, THEIRS, THEIRS_CHANGED = "", "planted", "theirs", "theirs, another version"
+_GOOD = {
+    OURS: {Status.FIXED, Status.STALE},
+    PLANTED: {Status.FAILED},
+    THEIRS: {Status.FAILED, Status.SKIPPED},
+    THEIRS_CHANGED: {Status.FAILED, Status.FIXED, Status.STALE, Status.SKIPPED},
+}
+"""What may come of a finding, by whose mistake it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +41,12 @@ class Result:
     path: Path
     status: Status
     detail: str
-    planted: bool
+    whose: str = OURS
 
     @property
     def good(self) -> bool:
-        """Whether it is as it must be: a planted bug seen, any other finding gone."""
-        return self.status in _GOOD[self.planted]
+        """Whether it is as it must be."""
+        return self.status in _GOOD[self.whose]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +56,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  chaoswal replay corpus/wal/a91f3c.chaos\n"
         "  chaoswal replay corpus -o bug=        the planted bugs taken out: all must be fixed\n"
         "  chaoswal replay a91f3c --emit-test tests/test_a91f3c.py\n\n"
-        "exit code: 0 as it must be, 1 a finding fails (or a planted bug does not), 2 usage, 5 no findings"
+        "exit code: 0 as it must be, 1 a finding fails (or a planted bug, or one of theirs, does not), 2 usage,\n"
+        "5 no findings, or none that can be played here"
     )
     parser.add_argument(
         "paths", metavar="PATH", nargs="*", help="files, directories, or ids of findings (default: corpus)"
@@ -83,9 +94,14 @@ def execute(arguments: argparse.Namespace) -> int:
         print(json.dumps(_summary(results, time.monotonic() - started)))
     else:
         print(_table(results))
-    if not results:
+    if _nothing(results):
         return Exit.NOTHING_RAN
     return Exit.CLEAN if all(result.good for result in results) else Exit.VIOLATION
+
+
+def _nothing(results: list[Result]) -> bool:
+    """Whether none was played."""
+    return all(result.status is Status.SKIPPED for result in results)
 
 
 def _files(words: list[str], directory: Path) -> list[Path]:
@@ -119,16 +135,37 @@ def _emit_test(paths: list[Path], options: EngineRef, target: str) -> int:
 
 def replay_file(path: Path, options: EngineRef, command: str = "") -> Result:
     """Replay one file with these engine options set; what cannot be played is an ERROR of its own."""
-    planted = False
+    whose = OURS
     try:
         finding = corpus.load(path, command=command)
         engine = changed(finding.engine, options)
-        planted = BUG in dict(engine.options)
+        whose = _whose(finding, engine)
+        reason = why_not(engine.factory()) if finding.theirs else ""
+        if reason:
+            return Result(path=path, status=Status.SKIPPED, detail=reason, whose=whose)
         status, played = replay(engine, finding.steps, PROFILES[finding.profile])
     except ChaoswalError as error:
-        return Result(path=path, status=Status.ERROR, detail=str(error), planted=planted)
+        return Result(path=path, status=Status.ERROR, detail=str(error), whose=whose)
     detail = f"{played.found.fault.kind}: {played.found.fault.explanation}" if played.found else f"was {finding.expect}"
-    return Result(path=path, status=status, detail=detail, planted=planted)
+    return Result(path=path, status=status, detail=detail, whose=whose)
+
+
+def _whose(finding: corpus.Finding, engine: EngineRef) -> str:
+    """Whose mistake it is that a finding shows in this engine. With other options, software of others is as ours."""
+    if BUG in dict(engine.options):
+        return PLANTED
+    if not finding.theirs or engine != finding.engine:
+        return OURS
+    return THEIRS if engine.factory().version in (finding.theirs.version, "") else THEIRS_CHANGED
+
+
+def why_not(factory: Factory) -> str:
+    """Why software of others cannot be run here; empty where it can."""
+    if factory.absent:
+        return f"{factory.package} is not installed: pip install 'chaoswal[engines]'"
+    if not factory.simulated and shutil.which("strace") is None:
+        return "strace(1) is not installed"
+    return ""
 
 
 def changed(engine: EngineRef, options: EngineRef) -> EngineRef:
@@ -138,20 +175,22 @@ def changed(engine: EngineRef, options: EngineRef) -> EngineRef:
 
 
 def _table(results: list[Result]) -> str:
-    rows = [(result.status, "planted" if result.planted else "", result.path, result.detail[:90]) for result in results]
+    rows = [(result.status, result.whose, result.path, result.detail[:90]) for result in results]
     bad = sum(not result.good for result in results)
     end = f"{len(results)} findings replayed, {bad} not as they must be"
+    skipped = sum(result.status is Status.SKIPPED for result in results)
+    end += f", {skipped} skipped" if skipped else ""
     return tabulate(rows, ["", "", "file", "what"], tablefmt="plain", disable_numparse=True) + f"\n{end}"
 
 
 def _summary(results: list[Result], seconds: float) -> dict[str, object]:
     good = all(result.good for result in results)
     return {
-        "verdict": "UNKNOWN" if not results else "PASS" if good else "FAIL",
+        "verdict": "UNKNOWN" if _nothing(results) else "PASS" if good else "FAIL",
         "reasons": [f"{result.path}: {result.status}: {result.detail}" for result in results if not result.good],
         "seconds": round(seconds, 3),
         "files": [
-            {"file": str(result.path), "status": result.status, "planted": result.planted, "detail": result.detail}
+            {"file": str(result.path), "status": result.status, "whose": result.whose, "detail": result.detail}
             for result in results
         ],
     }

@@ -86,6 +86,9 @@ class LogEngine(MinimalEngine, Protocol):
     package: str
     """The distribution that it comes with, for its version."""
 
+    version: str
+    """Without a distribution of its own: its version."""
+
     documented: str
     """Where the promise is made: an address."""
 

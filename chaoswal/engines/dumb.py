@@ -5,6 +5,7 @@ single store, nor of ``close``, nor of the order in which stores reach the disk.
 """
 
 import os
+import platform
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ class DumbEngine:
 
     contract = "kv"
     promise = "sync"
+    version = platform.python_version()
     documented = "https://docs.python.org/3/library/dbm.html#dbm.dumb.dumbdbm.sync"
     promise_order = False
     recorder = "patched"

@@ -2,7 +2,8 @@
 
 LMDB's documentation promises a durable transaction when the commit returns, by default. With ``sync=no`` nothing but
 that the database stays whole if the file system keeps the order of writes; with ``metasync=no`` it stays whole and may
-lose the last transaction. ``writemap=yes`` writes through a map, which no recorder sees.
+lose the last transaction. ``promise=append`` holds it to more than is documented, to see what that costs. ``writemap=yes``
+writes through a map, which no recorder sees.
 """
 
 from collections.abc import Iterable
@@ -20,12 +21,14 @@ class LmdbEngine(AtomicLog):
     promise = "append append_batch sync"
     scratch = ("lock.mdb",)
 
-    def __init__(self, root: str, *, sync: str = "yes", metasync: str = "yes", writemap: str = "no") -> None:
+    def __init__(
+        self, root: str, *, sync: str = "yes", metasync: str = "yes", writemap: str = "no", promise: str = ""
+    ) -> None:
         import lmdb  # an extra: chaoswal[engines]
 
         durable = yes("sync", sync), yes("metasync", metasync)
-        if not all(durable):
-            self.promise = "sync"
+        if promise or not all(durable):
+            self.promise = promise or "sync"
         flags = {"sync": durable[0], "metasync": durable[1], "writemap": yes("writemap", writemap)}
         self._environment = lmdb.open(root, map_size=MAP_BYTES, **flags)
         self._begin()

@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any, cast
 
@@ -116,6 +116,26 @@ class Factory:
     def takes_vfs(self) -> bool:
         """Whether it does its file work through a ``vfs``, whatever that may be."""
         return getattr(self.kind, "takes_vfs", False) is True
+
+    @property
+    def package(self) -> str:
+        """The distribution that it comes with; empty where there is none."""
+        return str(getattr(self.kind, "package", ""))
+
+    @property
+    def version(self) -> str:
+        """The version that is installed; empty where it has none, or is not installed."""
+        if not self.package:
+            return str(getattr(self.kind, "version", ""))
+        try:
+            return version(self.package)
+        except PackageNotFoundError:
+            return ""
+
+    @property
+    def absent(self) -> bool:
+        """Whether the distribution that it comes with is not installed."""
+        return bool(self.package) and not self.version
 
     @property
     def simulated(self) -> bool:

@@ -35,6 +35,7 @@ class SqliteEngine:
 
     contract = "log"
     promise = "append append_batch sync"
+    version = sqlite3.sqlite_version
     documented = "https://www.sqlite.org/pragma.html#pragma_synchronous"
     promise_reads = False
     scratch = ("*-shm",)

@@ -9,7 +9,8 @@ from typing import Any
 from tabulate import tabulate
 
 from chaoswal.corpus import Finding
-from chaoswal.enact import CUTS, Enacted, Scene, Try, When
+from chaoswal.enact import CUTS, Enacted, Scene, Try, When, sightings
+from chaoswal.evidence import SEPARATOR, told
 from chaoswal.program import CrashStep, operations_of, step_line
 from chaoswal.verdict import Verdict
 
@@ -23,8 +24,8 @@ def render(scene: Scene, enacted: Sequence[Enacted]) -> str:
         if one.skipped:
             rows.append((one.file_system.name, f"skipped: {one.skipped}", "", "", "", ""))
         for row in _rows(one):
-            told = {**row["kinds"], **({"not mounted": row["not_mounted"]} if row["not_mounted"] else {})}
-            what = ", ".join(f"{kind} {times}" for kind, times in told.items())
+            seen = {**row["kinds"], **({"not mounted": row["not_mounted"]} if row["not_mounted"] else {})}
+            what = ", ".join(f"{kind} {times}" for kind, times in seen.items())
             rows.append((one.file_system.name, row["cut"], row["when"], row["tries"], row["seen"], what))
     table = tabulate(rows, _HEADS, tablefmt="plain", disable_numparse=True)
     examples = [f"  e.g. {_example(one)}" for one in enacted if one.seen]
@@ -45,25 +46,7 @@ def verdict(enacted: Sequence[Enacted]) -> Verdict:
 
 def evidence(finding: Finding, enacted: Sequence[Enacted]) -> str:
     """Where it was seen, and where it was looked for in vain, in one line."""
-    tried = [one for one in enacted if not one.skipped]
-    seen = [_name(one, finding) for one in tried if one.seen]
-    others = [f"{one.file_system.name} in {_looked(one)} tries" for one in tried if not one.seen]
-    parts = [f"seen on real {', '.join(seen)} (Linux {os.uname().release})"] if seen else []
-    parts += [f"not seen on real {', '.join(others)}, which does not refute it"] if others else []
-    return "; ".join(parts) or "not enacted: every file system was skipped"
-
-
-def _looked(one: Enacted) -> int:
-    """How many tries left something that could be mounted."""
-    return sum(each.mounted for each in one.tries)
-
-
-def _name(one: Enacted, finding: Finding) -> str:
-    """The file system; how its disk was weaker than it, and as what it was seen, where the finding says another."""
-    kinds = {fault.kind for fault in one.seen}
-    cuts = {each.way.cut for each in one.tries if each.fault}
-    disk = "" if cuts - {"torn"} else " with a disk cache lost in part"
-    return f"{one.file_system.name}{disk}" + ("" if finding.expect in kinds else f" as {', '.join(sorted(kinds))}")
+    return SEPARATOR.join(told(sightings(finding, enacted))) or "not enacted: every file system was skipped"
 
 
 def _rows(one: Enacted) -> list[dict[str, Any]]:

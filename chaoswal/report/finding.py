@@ -33,9 +33,11 @@ def _head(finding: Finding, told: Explanation) -> Iterator[str]:
         yield told.guilt.words
         if told.source:
             yield f"    {told.guilt.site}  {told.source}    in {told.function}"
-    profiles = ", ".join(finding.profiles or (finding.profile,))
+    profiles = ", ".join(finding.seen_under)
     cause = f" · cause {told.fingerprint}" if told.fingerprint else ""
     yield f"{finding.engine} · {profiles} · {finding.id}{cause}"
+    if finding.evidence:
+        yield finding.evidence_words
     if told.moved:
         yield "not at the crash of the finding, but near it: told here is the one that shows it"
 
