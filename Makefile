@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: try test slow bench mutation lint format ci clean
+.PHONY: try test slow bench picture mutation lint format ci clean
 
 # Kill the builtin engine 200 times, and cut its power, and see what it loses.
 try: .venv
@@ -20,6 +20,10 @@ bench: .venv
 	$(BIN)/python -m chaoswal bench states
 	$(BIN)/python -m chaoswal bench recording
 	$(BIN)/python -m chaoswal bench recovery
+
+# The README's picture, of what the command in it says.
+picture: .venv
+	$(BIN)/python docs/pictures/make.py
 
 # Small mistakes planted in the oracle and the disk, one after the other: do the tests notice? docs/mutation.md
 MUTATED ?= chaoswal.oracle.* chaoswal.disk.crashes* chaoswal.disk.effects* chaoswal.disk.needs*

@@ -125,6 +125,9 @@ ORDERS = "orders"
 ORDERS_EVERY = 5
 """Of so many programs one has some operations at once, and is tried in all orders of them with few pre-emptions."""
 
+WINDOWS_EVERY = 4
+"""Of so many programs one takes windows at creation as they come; of the others, only where there is nothing else."""
+
 DEEP_EVERY = 3
 """Of so many programs the recoveries of one are crashed in their turn: more programs find more than deeper ones."""
 
@@ -374,9 +377,19 @@ class _Explored:
             case "orders":
                 yield from self._interleaved()
             case _:
-                for profile in self._hunter.profiles:
-                    found, steps = self.under(profile, lives)
-                    yield from [(profile, found.fault, steps)] if found else ()
+                yield from self._crashed(lives)
+
+    def _crashed(self, lives: Sequence[Sequence[Operation]]) -> Iterator[tuple[Profile, Fault, Sequence[Step]]]:
+        """The program under each profile. A window at creation mostly comes last: it hides what comes after it."""
+        early: list[tuple[Profile, Fault, Sequence[Step]]] = []
+        windows = self._number % WINDOWS_EVERY == WINDOWS_EVERY - 1
+        for profile in self._hunter.profiles:
+            found, steps = self.under(profile, lives)
+            if found and found.at_creation and not windows:
+                early.append((profile, found.fault, steps))
+            elif found:
+                yield profile, found.fault, steps
+        yield from early
 
     def _struck(self, lives: Sequence[Sequence[Operation]]) -> Iterator[tuple[Profile, Fault, Sequence[Step]]]:
         """The program with a fault in its last life, for some of all that could fire."""

@@ -2,8 +2,8 @@
 
 LMDB's documentation promises a durable transaction when the commit returns, by default. With ``sync=no`` nothing but
 that the database stays whole if the file system keeps the order of writes; with ``metasync=no`` it stays whole and may
-lose the last transaction. ``promise=append`` holds it to more than is documented, to see what that costs. ``writemap=yes``
-writes through a map, which no recorder sees.
+lose the last transaction. ``promise=append`` holds it to more than is documented. ``writemap=yes`` writes through a
+map, which no recorder sees.
 """
 
 from collections.abc import Iterable

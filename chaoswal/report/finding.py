@@ -36,7 +36,7 @@ def _head(finding: Finding, told: Explanation) -> Iterator[str]:
     profiles = ", ".join(finding.seen_under)
     cause = f" · cause {told.fingerprint}" if told.fingerprint else ""
     yield f"{finding.engine} · {profiles} · {finding.id}{cause}"
-    if finding.evidence:
+    if finding.evidence_words not in ("", f"allowed by {profiles}"):
         yield finding.evidence_words
     if told.moved:
         yield "not at the crash of the finding, but near it: told here is the one that shows it"
