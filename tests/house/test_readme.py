@@ -36,7 +36,7 @@ def test_every_command_of_the_minute_is_tried_here() -> None:
 def drawn() -> list[str]:
     """The lines of the picture."""
     rows: dict[float, str] = {}
-    for y, text in re.findall(r'<text class="chaoswal-r\d+" x="[\d.]+" y="([\d.]+)"[^>]*>(.*?)</text>', PICTURE, re.S):
+    for y, text in re.findall(r'<text class="chaoswal-r\d+" x="[\d.]+" y="([\d.]+)"[^>]*>([^<]*)</text>', PICTURE):
         rows[float(y)] = rows.get(float(y), "") + html.unescape(text).replace("\xa0", " ")
     return [rows[y].rstrip() for y in sorted(rows)]
 
