@@ -27,6 +27,10 @@ class UsageError(ChaoswalError):
     exit_code = Exit.USAGE
 
 
+class Unavailable(UsageError):
+    """This machine lacks something that what was asked for needs: a package, strace, ptrace(2)."""
+
+
 class EngineFault(ChaoswalError):
     """The engine under test misbehaved: a finding, not a failure of the checker."""
 

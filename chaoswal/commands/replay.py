@@ -8,7 +8,6 @@ software cannot be run at all.
 
 import argparse
 import json
-import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from chaoswal import arguments as words
 from chaoswal import corpus
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import BUG, EngineRef, Factory
-from chaoswal.errors import ChaoswalError, Exit, UsageError
+from chaoswal.errors import ChaoswalError, Exit, Unavailable, UsageError
 from chaoswal.replay import Status, replay
 
 CORPUS = Path("corpus")
@@ -140,12 +139,12 @@ def replay_file(path: Path, options: EngineRef, command: str = "") -> Result:
         finding = corpus.load(path, command=command)
         engine = changed(finding.engine, options)
         whose = _whose(finding, engine)
-        reason = why_not(engine.factory()) if finding.theirs else ""
-        if reason:
-            return Result(path=path, status=Status.SKIPPED, detail=reason, whose=whose)
+        present(engine.factory())
         status, played = replay(engine, finding.steps, PROFILES[finding.profile])
     except ChaoswalError as error:
-        return Result(path=path, status=Status.ERROR, detail=str(error), whose=whose)
+        skipped = isinstance(error, Unavailable) and whose in (THEIRS, THEIRS_CHANGED)
+        status = Status.SKIPPED if skipped else Status.ERROR
+        return Result(path=path, status=status, detail=str(error), whose=whose)
     detail = f"{played.found.fault.kind}: {played.found.fault.explanation}" if played.found else f"was {finding.expect}"
     return Result(path=path, status=status, detail=detail, whose=whose)
 
@@ -159,13 +158,10 @@ def _whose(finding: corpus.Finding, engine: EngineRef) -> str:
     return THEIRS if engine.factory().version in (finding.theirs.version, "") else THEIRS_CHANGED
 
 
-def why_not(factory: Factory) -> str:
-    """Why software of others cannot be run here; empty where it can."""
+def present(factory: Factory) -> None:
+    """Unavailable where the package that an engine comes with is not installed."""
     if factory.absent:
-        return f"{factory.package} is not installed: pip install 'chaoswal[engines]'"
-    if not factory.simulated and shutil.which("strace") is None:
-        return "strace(1) is not installed"
-    return ""
+        raise Unavailable(f"{factory.package} is not installed: pip install 'chaoswal[engines]'")
 
 
 def changed(engine: EngineRef, options: EngineRef) -> EngineRef:
@@ -177,8 +173,8 @@ def changed(engine: EngineRef, options: EngineRef) -> EngineRef:
 def _table(results: list[Result]) -> str:
     rows = [(result.status, result.whose, result.path, result.detail[:90]) for result in results]
     bad = sum(not result.good for result in results)
-    end = f"{len(results)} findings replayed, {bad} not as they must be"
     skipped = sum(result.status is Status.SKIPPED for result in results)
+    end = f"{len(results) - skipped} findings replayed, {bad} not as they must be"
     end += f", {skipped} skipped" if skipped else ""
     return tabulate(rows, ["", "", "file", "what"], tablefmt="plain", disable_numparse=True) + f"\n{end}"
 

@@ -152,5 +152,6 @@ def _sync(path: Path) -> None:
 def _sync_range(descriptor: int, offset: int, size: int) -> None:
     """What O_DSYNC does behind a write of these bytes (msync(2) of a shared mapping: fdatasync of the range)."""
     start = offset - offset % mmap.PAGESIZE
-    with mmap.mmap(descriptor, offset + size - start, prot=mmap.PROT_READ, offset=start) as mapped:
+    writable = mmap.PROT_READ | mmap.PROT_WRITE  # Python leaves msync out of what can only be read
+    with mmap.mmap(descriptor, offset + size - start, prot=writable, offset=start) as mapped:
         mapped.flush()

@@ -26,7 +26,7 @@ from chaoswal.disk.directory import difference, is_scratch, lay, load
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.engines.registry import Factory
-from chaoswal.errors import HarnessFault, Inconclusive, UsageError
+from chaoswal.errors import HarnessFault, Inconclusive, Unavailable, UsageError
 from chaoswal.ops import Operation, Wait
 from chaoswal.oracle import ERROR, Observed
 from chaoswal.record.calls import FCNTL, TRACED, Recording
@@ -120,7 +120,7 @@ class _Traced:
     def __init__(self, traced: frozenset[str]) -> None:
         strace = shutil.which("strace")
         if strace is None:
-            raise UsageError("the recorder syscalls needs strace(1): install the package strace, 5.3 or later")
+            raise Unavailable("the recorder syscalls needs strace(1): install the package strace, 5.3 or later")
         self.whole = FCNTL in traced
         self._directory = fresh_directory()
         self._lines = self._directory / "strace"
@@ -130,7 +130,7 @@ class _Traced:
         try:
             self._warm.prepare(os.getpid)  # any work at all
         except HarnessFault as error:
-            raise UsageError(f"{strace} does not run here: {error}; is ptrace(2) allowed?") from error
+            raise Unavailable(f"{strace} does not run here: {error}; is ptrace(2) allowed?") from error
 
     def run(
         self,

@@ -4,18 +4,19 @@ import json
 import re
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from chaoswal import corpus
 from chaoswal.cli import main
-from chaoswal.commands.replay import replay_file, why_not
+from chaoswal.commands.replay import present, replay_file
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
-from chaoswal.errors import Exit
+from chaoswal.errors import Exit, Unavailable
 from chaoswal.evidence import Theirs
 from chaoswal.guilt import guilty
-from chaoswal.replay import Status
+from chaoswal.replay import Status, ready
 from tests.house.rules import ROOT
 
 REAL = ROOT / "corpus" / "real"
@@ -104,8 +105,11 @@ def theirs_of(finding: corpus.Finding) -> Theirs:
 def there(finding: corpus.Finding) -> None:
     """Skip where the software is not there, or not in the version it was found in."""
     factory = finding.engine.factory()
-    if reason := why_not(factory):
-        pytest.skip(reason)
+    try:
+        present(factory)
+        ready(finding.engine)
+    except Unavailable as error:
+        pytest.skip(str(error))
     wanted = theirs_of(finding)
     if factory.version != wanted.version:
         pytest.skip(f"{wanted.package} {factory.version} is installed: it was found in {wanted.version}")
@@ -161,6 +165,18 @@ def test_without_the_software_it_is_skipped_and_says_so(monkeypatch: pytest.Monk
     result = replay_file(REAL / "lmdb-nosync-hole.chaos", NONE)
     assert (result.status, result.good) == (Status.SKIPPED, True)
     assert "no-such-distribution is not installed" in result.detail
+
+
+def test_without_strace_it_is_skipped_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaoswal.commands.replay.replay", no_strace)
+    result = replay_file(REAL / "sqlite-delete-commit-is-gone.chaos", NONE)
+    assert (result.status, result.good) == (Status.SKIPPED, True)
+    assert result.detail == "there is none"
+
+
+def no_strace(*_: object) -> NoReturn:
+    """What the recorder says where there is no strace."""
+    raise Unavailable("there is none")
 
 
 def test_another_version_may_have_it_mended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Calls: whatever a trace did to the simulated disk, its calls do to a real directory."""
 
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,7 +11,7 @@ from chaoswal.disk.directory import load
 from chaoswal.disk.disk import apply_name
 from chaoswal.disk.image import EMPTY, Image
 from chaoswal.realfs.calls import Calls, is_made
-from chaoswal.realfs.loopfs import SCRATCH
+from chaoswal.realfs.loopfs import EXT4, SCRATCH, Act, loop_file_system, why_not
 from chaoswal.trace import NOWHERE, Create, Event, Link, NameEvent, Rename, SyncBegin, SyncRange
 from tests.disk.traces import TRACES, Trace, traces
 
@@ -56,6 +57,23 @@ def test_a_part_of_a_file_is_synced() -> None:
     trace = Trace().write("old", 700, b"x" * 5000).sync_range("old", 700, 5000)
     assert any(isinstance(event, SyncRange) and is_made(event, trace.events) for event in trace.events)
     assert shown(trace.image, trace.events) == trace.disk.view.files()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("synced", [True, False], ids=["synced", "not synced"])
+def test_a_part_that_is_synced_survives(*, synced: bool) -> None:
+    if reason := why_not(EXT4):
+        pytest.skip(reason)
+    trace = Trace().fsync("old").write("old", 4128, b"kept")
+    trace = trace.sync_range("old", 4128, 4) if synced else trace
+    calls = Calls(trace.image)
+    acts: list[Act] = [
+        calls.lay,
+        *(partial(calls.make, event=one) for one in trace.events if is_made(one, trace.events)),
+    ]
+    with loop_file_system(EXT4) as file_system:
+        left = file_system.after_crash(acts, "now", 0, release=calls.close)
+    assert ((left["old"] or b"")[4128:] == b"kept") == synced
 
 
 def test_a_file_without_a_name_gets_one() -> None:
