@@ -111,17 +111,7 @@ class Judge:
         watched = self._looks & (self._looks - 1) == 0  # the 1st, 2nd, 4th, 8th …
         reach = self._reach if watched else None
         first = recover(self.factory, image, names, generation=self.generation, reach=reach)
-        wrote = first.image is not None
-        if first.observed.fault:
-            return Sight(first.observed, None, wrote=wrote)
-        again = self._look_again(first.image or image, names)
-        difference = first.observed.differs(again.observed)
-        if difference:
-            why = f"recovering twice differs from once in {difference}"
-            if again.observed.fault:
-                why = f"the second recovery failed: {again.observed.fault.explanation}"
-            return Sight(first.observed, Fault(kind=Violation.UNSTABLE, explanation=why), wrote=wrote)
-        return Sight(first.observed, again.stuck, wrote=wrote)
+        return sight_of(first, lambda: self._look_again(first.image or image, names))
 
     def _look_again(self, image: Image, names: tuple[str, ...]) -> Recovered:
         known = self._again.get((image.key, names))
@@ -129,6 +119,21 @@ class Judge:
             again = recover(self.factory, image, names, generation=self.generation + 1, probing=True)
             known = self._again[image.key, names] = again
         return known
+
+
+def sight_of(first: Recovered, look_again: Callable[[], Recovered]) -> Sight:
+    """What a recovery shows, and whether the one after it, which is asked to go on, shows the same."""
+    wrote = first.image is not None
+    if first.observed.fault:
+        return Sight(first.observed, None, wrote=wrote)
+    again = look_again()
+    difference = first.observed.differs(again.observed)
+    if difference:
+        why = f"recovering twice differs from once in {difference}"
+        if again.observed.fault:
+            why = f"the second recovery failed: {again.observed.fault.explanation}"
+        return Sight(first.observed, Fault(kind=Violation.UNSTABLE, explanation=why), wrote=wrote)
+    return Sight(first.observed, again.stuck, wrote=wrote)
 
 
 def check(

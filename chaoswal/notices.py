@@ -41,6 +41,10 @@ class Progress:
     """How often several operations were done at once and all came to their end."""
     kills: dict[tuple[str, str], int] = field(default_factory=dict)
     """(place, what followed the kill) to how many."""
+    aimed: int = 0
+    """Calls that were aimed at, each by a process of its own."""
+    struck: int = 0
+    """Of these, how many were struck, as the trace of that process shows."""
     options: dict[tuple[str, str], int] = field(default_factory=dict)
     """(option, text) to how many openings it was drawn for."""
 

@@ -113,6 +113,30 @@ def _server(_process: int) -> Warm:
     return Warm(batch=BATCH)
 
 
+def recover_in_place(
+    server: Warm, factory: Factory, root: str, names: Sequence[str], *, probing: bool = False
+) -> Recovered:
+    """The same of an engine opened on a directory as it stands, which keeps what the opening makes of it.
+
+    By a process of its own, as every job of this server must be done; it ends as a kill would end it.
+    """
+    outcome = server.do(look_at, factory.name, root, tuple(names), probing, seconds=OPENING_SECONDS)
+    return _inside(outcome.items[0] if outcome.items else Recovered(observed=Observed(fault=_fault(outcome))), root)
+
+
+def look_at(engine: str, root: str, names: Sequence[str], probing: bool) -> Iterator[Recovered]:  # noqa: FBT001
+    """What an engine shows that is opened on a directory as it stands, as a job; nothing is closed."""
+    factory = factory_of(engine)
+    driver = Driver(lambda: factory.open_directory(root))
+    _alive.append(driver)
+    observed = look(driver, names)
+    yield Recovered(observed=observed, stuck=probe_behind(driver, observed) if probing else None)
+
+
+_alive: list[Driver] = []
+"""What the end of a process must find alive: a destructor would close it."""
+
+
 def show(engine: str, image: Image, root: str, names: Sequence[str], probing: bool) -> Iterator[Recovered]:  # noqa: FBT001
     """What an engine shows that is opened on an image, as a job: ``root`` is an empty directory for it."""
     factory = factory_of(engine)

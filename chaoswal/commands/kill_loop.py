@@ -12,6 +12,7 @@ from chaoswal import arguments as words
 from chaoswal.disk.profiles import PROFILES, profile_named
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
+from chaoswal.killloop.aiming import Aim, Aiming
 from chaoswal.killloop.campaign import FAULTS, Campaign, Killing
 from chaoswal.notices import Found, KillLoopFinished, Listener, Notice, Progress, Started
 from chaoswal.processes import interruptible
@@ -19,18 +20,26 @@ from chaoswal.report import killloop as report
 from chaoswal.report.terminal import Terminal
 
 CYCLES_DEFAULT = 200
+RANDOM, SYSCALLS = MOMENTS = "random", "syscalls"
+"""When a process is killed."""
 
 _EPILOG = """examples:
   chaoswal kill-loop                                        200 kills of the builtin log
   chaoswal kill-loop --cycles 500 --faults kill,torn,power  and power cuts on the simulated disk behind it
   chaoswal kill-loop sqlite -o journal=delete --duration 60s
   chaoswal kill-loop my_engine.py:Engine --dir /mnt/ext4/scratch --keep
+  chaoswal kill-loop dbm.dumb --at syscalls                 a process for each system call, killed at its entry
+  chaoswal kill-loop 'cmd:./mylog {dir}' --at syscalls --cycles 500
 
 faults, one drawn for each cycle:
   kill   SIGKILL, and nothing more: every change that was made is there
   torn   the write it came in, or the last one no sync has covered, is cut short as well
   power  of what no sync has covered, what --profile says may be lost is lost
 torn and power need an engine that takes a vfs: only then is every change of its files known.
+
+--at syscalls takes engines of every contract, and programs. What is drawn is run once; then each call of it that
+changed a file or a name, or made it durable, has a process of its own that is killed at its entry (--cycles: so many
+kills). The trace says whether it was: with a call that was missed the verdict is UNKNOWN. It needs strace(1).
 
 The options that an adapter offers for it (its `draws`) are drawn anew for every process, told at the end with their
 counts, and named in a finding; -o fixes one.
@@ -50,6 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=words.count, metavar="N", help="loops at a time (default: a core each, at most 2)"
     )
+    parser.add_argument("--at", choices=MOMENTS, default=RANDOM, help="when to kill: at random, or at each system call")
     parser.add_argument("--profile", default="ext4-ordered", metavar="NAME", help=f"one of {', '.join(PROFILES)}")
     parser.add_argument("--faults", default="kill", metavar="LIST", help="kill, torn, power (default: kill)")
     parser.add_argument(
@@ -66,16 +76,40 @@ def execute(arguments: argparse.Namespace) -> int:
     """Run; the exit code."""
     if not sys.platform.startswith("linux"):
         raise UsageError("the kill loop needs Linux: it forks, and children die with their parent")
+    listener = _listener(as_json=arguments.json)
+    if arguments.at == SYSCALLS:
+        aim = _aim(arguments)
+        with interruptible():
+            return Aiming(aim, listener).run()
     campaign = _plan(arguments)
     with interruptible():
-        return Killing(campaign, _listener(as_json=arguments.json)).run()
+        return Killing(campaign, listener).run()
+
+
+def _aim(arguments: argparse.Namespace) -> Aim:
+    """The campaign that aims at system calls, or a UsageError that says what is wrong with it."""
+    engine = EngineRef.of(arguments.engine, arguments.options)
+    if arguments.faults != "kill":
+        raise UsageError(f"--at {arguments.at} --faults {arguments.faults}: a process is killed there, and no more")
+    seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
+    return Aim(
+        engine=engine,
+        factory=engine.factory(),
+        seed=seed,
+        kills=arguments.cycles or (None if arguments.duration else CYCLES_DEFAULT),
+        duration=arguments.duration,
+        directory=arguments.dir,
+        keep=arguments.keep,
+        corpus=arguments.corpus,
+        command=_command(arguments, seed),
+    )
 
 
 def _plan(arguments: argparse.Namespace) -> Campaign:
     """The campaign, or a UsageError that says what is wrong with it."""
     engine = EngineRef.of(arguments.engine, arguments.options)
     if engine.is_program:
-        raise UsageError(f"{engine.name}: kills of a program are judged by explore, which sees what was written when")
+        raise UsageError(f"{engine.name}: kills of a program are judged by explore, or by --at syscalls")
     factory = engine.factory()
     faults = _faults(arguments.faults, arguments.profile, factory)
     cycles = arguments.cycles or (None if arguments.duration else CYCLES_DEFAULT)
@@ -117,6 +151,7 @@ def _command(arguments: argparse.Namespace, seed: int) -> str:
     line = ["python", "-m", "chaoswal", "kill-loop", arguments.engine]
     line += [word for option in arguments.options for word in ("-o", option)]
     line += ["--seed", str(seed), "--faults", arguments.faults, "--profile", arguments.profile]
+    line += ["--at", arguments.at] if arguments.at != RANDOM else []
     line += ["--cycles", str(arguments.cycles)] if arguments.cycles else []
     line += ["--duration", f"{arguments.duration:g}"] if arguments.duration else []
     line += ["--workers", str(arguments.workers)] if arguments.workers else []

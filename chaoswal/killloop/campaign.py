@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,7 @@ class Killing:
         base: Path | None = None
         try:
             with signals_held():
-                base = _prepare(self._campaign.directory)
+                base = prepare(self._campaign.directory)
                 self._start(base)
             self._watch()
         except KeyboardInterrupt:
@@ -147,16 +148,8 @@ class Killing:
         if self._workers:
             self._workers.end()
             self._tally = self._workers.tally
-        if base is None or self._campaign.keep:
-            return
-        evidence = {str(Path(found.kept)) for found in self._findings}
-        for entry in base.iterdir():
-            if str(entry) not in evidence and entry.name != MARK:
-                _remove(entry)
-        if not evidence:
-            (base / MARK).unlink()
-            if self._campaign.directory is None:
-                base.rmdir()
+        if base is not None and not self._campaign.keep:
+            clear_up(base, [found.kept for found in self._findings], ours=self._campaign.directory is None)
 
     def _finish(self, interrupted: bool) -> int:  # noqa: FBT001
         campaign, tally = self._campaign, self._tally
@@ -194,7 +187,18 @@ def _verdict(tally: Tally, findings: list[Found], *, interrupted: bool) -> tuple
     return Verdict.PASS, Exit.CLEAN, f"no violation in {tally.cycles} kills"
 
 
-def _prepare(directory: Path | None) -> Path:
+def clear_up(base: Path, evidence: Sequence[str], *, ours: bool) -> None:
+    """Leave nothing in a campaign's directory but evidence (paths); without any, not even that, if it is ours."""
+    for entry in base.iterdir():
+        if str(entry) not in evidence and entry.name != MARK:
+            _remove(entry)
+    if not evidence:
+        (base / MARK).unlink()
+        if ours:
+            base.rmdir()
+
+
+def prepare(directory: Path | None) -> Path:
     """The campaign's directory, empty but for our mark; UsageError where it cannot be had."""
     if directory is None:
         memory = Path("/dev/shm")
@@ -227,7 +231,7 @@ def _clear(base: Path) -> None:
 
 
 def _is_ours(entry: Path) -> bool:
-    return re.fullmatch(r"worker-\d+", entry.name) is not None
+    return re.fullmatch(r"(worker|found)-\d+|data", entry.name) is not None
 
 
 def _remove(entry: Path) -> None:

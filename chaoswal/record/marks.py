@@ -32,6 +32,11 @@ def mark(*entries: Entry) -> None:
             os.unlink(f"{_PREFIX}{sign}{text[start : start + _PATH_CHARACTERS]}")
 
 
+def is_mark(path: str) -> bool:
+    """Whether a path is that of a mark, or of a piece of one."""
+    return path.startswith(_PREFIX)
+
+
 class Marks:
     """Reads marks back."""
 
@@ -40,7 +45,7 @@ class Marks:
 
     def read(self, path: str) -> list[Entry] | None:
         """The entries that end with this path; None where it is not that of a mark."""
-        if not path.startswith(_PREFIX):
+        if not is_mark(path):
             return None
         sign, text = path[len(_PREFIX)], self._waiting + path[len(_PREFIX) + 1 :]
         self._waiting = text if sign == _MORE else ""

@@ -18,7 +18,7 @@ No engine needs to be deterministic: a run that was recorded is not made again b
 import os
 import shutil
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -114,19 +114,29 @@ class Recorder:
         return made
 
 
+def strace_command(what: str, traced: Collection[str], lines: Path) -> list[str]:
+    """The words that run strace, which adds a line for each of these calls to a file; UsageError where there is none.
+
+    ``what`` needs it.
+    """
+    strace = shutil.which("strace")
+    if strace is None:
+        raise Unavailable(f"{what} needs strace(1): install the package strace, 5.3 or later")
+    words = [strace, "-f", "-qq", "-s", str(STRING_BYTES_MAX), "-e", "signal=none", "-e", "raw=read,readv"]
+    words += ["-e", f"trace={','.join(f'?{name}' for name in sorted(traced))}"]
+    return [*words, "-A", "-o", str(lines)]
+
+
 class _Traced:
     """A server under strace."""
 
     def __init__(self, traced: frozenset[str]) -> None:
-        strace = shutil.which("strace")
-        if strace is None:
-            raise Unavailable("the recorder syscalls needs strace(1): install the package strace, 5.3 or later")
         self.whole = FCNTL in traced
         self._directory = fresh_directory()
         self._lines = self._directory / "strace"
-        under = [strace, "-f", "--seccomp-bpf", "-qq", "-s", str(STRING_BYTES_MAX), "-e", "signal=none"]
-        under += ["-e", "raw=read,readv", "-e", f"trace={','.join(f'?{name}' for name in sorted(traced))}"]
-        self._warm = Warm(batch=1, under=[*under, "-A", "-o", str(self._lines)])
+        under = strace_command("the recorder syscalls", traced, self._lines)
+        strace = under[0]
+        self._warm = Warm(batch=1, under=[*under, "--seccomp-bpf"])
         try:
             self._warm.prepare(os.getpid)  # any work at all
         except HarnessFault as error:
@@ -156,7 +166,7 @@ class _Traced:
             _check(factory, recording, root)
         finally:
             shutil.rmtree(root)
-        return None if recording.strange and not self.whole else _run(factory, disk, recording, outcome)
+        return None if recording.strange and not self.whole else run_of(factory, disk, recording, outcome)
 
     def close(self) -> None:
         """End it."""
@@ -181,20 +191,23 @@ def _scratch(factory: Factory) -> tuple[str, ...]:
     return tuple(getattr(factory.kind, "scratch", ()))
 
 
-def _run(factory: Factory, disk: Disk, recording: Recording, outcome: Outcome) -> Run:
+def run_of(factory: Factory, disk: Disk, recording: Recording, outcome: Outcome) -> Run:
     """The trace, without what is done to scratch files; a process that was ended ends the operation it was at."""
-    scratch = _scratch_inodes(recording.tree.events, _scratch(factory)) if _scratch(factory) else set()
-    every = recording.tree.events
-    events = [event for event in every if getattr(event, "inode", None) not in scratch]
-    opened = recording.opened
-    before = sum(getattr(event, "inode", None) in scratch for event in every[: opened or 0])
+    events, opened = of_engine(factory, recording)
     fault = _fault(outcome)
     if outcome.items and opened is not None:
-        return Run(
-            start=disk, events=[*events, *_cut_short(events, fault)], opened=opened - before, observed=outcome.items[0]
-        )
+        return Run(start=disk, events=[*events, *_cut_short(events, fault)], opened=opened, observed=outcome.items[0])
     fault = fault or Fault(kind=Violation.UNOPENABLE, explanation="the process ended in the opening")
     return Run(start=disk, events=events, opened=len(events), observed=Observed(fault=fault))
+
+
+def of_engine(factory: Factory, recording: Recording) -> tuple[list[Event], int | None]:
+    """The events without what is done to scratch files, and how many belong to the opening, if that is over."""
+    scratch = _scratch_inodes(recording.tree.events, _scratch(factory)) if _scratch(factory) else set()
+    every, opened = recording.tree.events, recording.opened
+    before = sum(getattr(event, "inode", None) in scratch for event in every[: opened or 0])
+    events = [event for event in every if getattr(event, "inode", None) not in scratch]
+    return events, None if opened is None else opened - before
 
 
 def _fault(outcome: Outcome) -> Fault | None:

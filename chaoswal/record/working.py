@@ -25,9 +25,17 @@ def factory_of(engine: str) -> Factory:
 
 
 def live(
-    engine: str, root: str, operations: Sequence[str], first_index: int, names: Sequence[str]
+    engine: str,
+    root: str,
+    operations: Sequence[str],
+    first_index: int,
+    names: Sequence[str],
+    until_error: bool = False,  # noqa: FBT001, FBT002 - the arguments of a job have no names
 ) -> Iterator[Observed]:
-    """One life, from the opening on, as a job: what the engine showed when it was opened, then the operations."""
+    """One life, from the opening on, as a job: what the engine showed when it was opened, then the operations.
+
+    ``until_error``: the first operation that fails is the last.
+    """
     factory = factory_of(engine)
     program = [parse(line, OPERATIONS) for line in operations]
     mark([HOLDS, os.getcwd(), *_descriptors()])
@@ -40,7 +48,10 @@ def live(
     said: list[Entry] = []  # the end of an operation is said with the begin of the next: every mark takes time
     for op_index, operation in enumerate(program, first_index):
         mark(*said, [BEGIN, op_index, promise_word(operation)])
-        said = [[END, op_index, _performed(driver, op_index, operation)]]
+        result = _performed(driver, op_index, operation)
+        said = [[END, op_index, result]]
+        if until_error and result.startswith(ERROR):
+            break
     if said:
         mark(*said)
     _let_rest()

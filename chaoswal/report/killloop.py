@@ -8,6 +8,7 @@ from chaoswal.notices import Found, KillLoopFinished, Progress, Started
 from chaoswal.report.objects import common
 
 _OPERATIONS_SHOWN = 40
+_WORDS = {"error": "FAIL", "warning": "WARN"}
 
 
 def started(notice: Started) -> str:
@@ -22,7 +23,10 @@ def progress_line(progress: Progress) -> str:
     """How far it is, on one line."""
     places = " ".join(f"{place} {count}" for place, count in by_place(progress).items())
     rate = progress.cycles / progress.seconds if progress.seconds else 0.0
-    return f"{progress.cycles} cycles · {rate:.0f}/s · {progress.acks} acks · {progress.judged} judged · {places}"
+    aimed = f"{progress.struck} of {progress.aimed} calls struck · " if progress.aimed else ""
+    return (
+        f"{progress.cycles} cycles · {rate:.0f}/s · {aimed}{progress.acks} acks · {progress.judged} judged · {places}"
+    )
 
 
 def by_place(progress: Progress) -> dict[str, int]:
@@ -49,8 +53,9 @@ def finding(found: Found) -> str:
     """One violation: the cause first, the commands at the end."""
     rows = [f"    {line}" for line in found.operations[-_OPERATIONS_SHOWN:]]
     left_out = len(found.operations) - len(rows)
-    head = [f"FAIL  {found.kind}: {found.explanation}", f"  profile {found.profile} · {found.id}"]
-    head += [f"  guilty      {found.site}"] if found.site else []
+    head = [f"{_WORDS[found.severity]}  {found.kind}: {found.explanation}", f"  profile {found.profile} · {found.id}"]
+    guilty = ", ".join(word for word in (found.site, found.function, found.guilt) if word)
+    head += [f"  guilty      {guilty}"] if guilty else []
     head += [f"  {line}" for line in found.deviations]
     head += ["  the last operations and crashes" + (f" ({left_out} before them)" if left_out else "")]
     tail = [f"  cycle {found.cycle} of worker {found.worker}"]
@@ -81,12 +86,19 @@ def finished(notice: KillLoopFinished) -> str:
     lines += [
         f"{progress.cycles} cycles in {progress.seconds:.1f} s ({rate:.0f}/s)",
         f"{progress.directories} directories, {progress.acks} acks, {progress.partial} writes cut half-way",
-        f"{progress.together} times several operations at once",
+        *_struck(progress),
         f"{progress.judged} recoveries judged, {progress.distinct} distinct; exhaustive: {notice.exhaustive}",
         f"{notice.verdict}  {'; '.join(notice.reasons)}",
         f"  again       {notice.command}",
     ]
     return "\n".join(lines)
+
+
+def _struck(progress: Progress) -> list[str]:
+    """How many calls were struck, where they were aimed at; or what there is where kills come at random."""
+    if progress.aimed:
+        return [f"{progress.struck} of {progress.aimed} calls were struck where they were aimed at"]
+    return [f"{progress.together} times several operations at once"]
 
 
 def summary(notice: KillLoopFinished) -> dict[str, Any]:
@@ -100,6 +112,8 @@ def summary(notice: KillLoopFinished) -> dict[str, Any]:
         "directories": progress.directories,
         "partial_writes": progress.partial,
         "together": progress.together,
+        "aimed": progress.aimed,
+        "struck": progress.struck,
         "kills": by_place(progress),
         "faults": _by_fault(progress),
         "options": by_option(progress),

@@ -1,0 +1,195 @@
+"""The kill loop that aims: a process for each system call of a program, killed at its entry, and what it left judged.
+
+Theory of operation
+-------------------
+A program is run once to its end and recorded (``record.attached``). Each call of it that changed a file or a name, or
+made it durable, is then the aim of a run of its own, in a directory of its own, that is killed at the entry of that
+call: what came before is done, the call is not. So a kill *behind* a call is the kill before the next one, and behind
+the last change of an operation it is at the mark that ends the operation, before the promise is given; the run that is
+not killed ends behind the last. No kill comes within a write: that, ``explore`` tries.
+
+The engine is free to do something else in the second run, and threads take turns as they like. So where the kill was is
+read from the trace of the run that was killed. A call that was not struck in so many tries (``TRIES``) is counted as
+missed, and no verdict is a PASS then. What the run left is judged all the same: it was killed somewhere.
+
+The directory is opened where it stands, by a process of its own, then by another one that asks it to go on, and judged
+as any state after a kill is: ``history`` says what is allowed after the operations that had begun and ended by then.
+"""
+
+import os
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from chaoswal.anchors import step_of
+from chaoswal.check import at_creation, sight_of
+from chaoswal.contracts import history_of
+from chaoswal.disk.crashes import Crash
+from chaoswal.disk.directory import load
+from chaoswal.disk.disk import Disk
+from chaoswal.disk.image import Image
+from chaoswal.disk.profiles import KILL
+from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.ops import Operation
+from chaoswal.oracle import ERROR, Observed, Traits, promise_word
+from chaoswal.outside import Recovered, recover_in_place
+from chaoswal.processes import ending
+from chaoswal.program import Step
+from chaoswal.record.attached import Attached, Lived
+from chaoswal.record.points import Point, cut_off, entries
+from chaoswal.record.traced import RUN_SECONDS, of_engine
+from chaoswal.record.traced import run_of as ended_run_of
+from chaoswal.replay import pass_through
+from chaoswal.run import Run
+from chaoswal.text import line, word_of
+from chaoswal.trace import Begin, End
+from chaoswal.verdict import Fault
+from chaoswal.warm import Outcome
+
+TRIES = 3
+"""So often a call is aimed at before it is missed."""
+
+OPENING = "opening"
+"""The place of a kill before the first operation is begun."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Count:
+    """What was counted."""
+
+    programs: int = 0
+    processes: int = 0
+    aimed: int = 0
+    struck: int = 0
+    judged: int = 0
+    acks: int = 0
+    left: int = 0
+    """Calls of the program that is under way at which nobody has aimed yet."""
+    missed: list[str] = field(default_factory=list)
+    kills: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(the operation, the call) to how many kills."""
+    seen: set[Hashable] = field(default_factory=set)
+    """The pairs of what was shown and what was allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strike:
+    """A violation that a killed run has left, and all that is known of it."""
+
+    number: int
+    """Of the program."""
+    fault: Fault
+    steps: tuple[Step, ...]
+    """The program up to the kill."""
+    at: Point | None
+    """Where it was killed; None: at its end."""
+    early: bool
+    """Whether nothing had been promised yet."""
+    before: Image
+    """The directory as the first opening found it."""
+    output: str
+
+
+class Striker:
+    """Runs programs of one engine, and strikes them. Close it."""
+
+    def __init__(self, engine: EngineRef, factory: Factory, traits: Traits, directory: str, count: Count) -> None:
+        """``directory``: where each run in its turn has its own, ``data``."""
+        self.count = count
+        self._engine, self._factory, self._traits = engine, factory, traits
+        self._root = os.path.join(os.path.realpath(directory), "data")
+        self._attached = Attached("a kill at every system call")
+
+    def close(self) -> None:
+        """End what was started."""
+        self._attached.close()
+
+    def program(self, number: int, operations: Sequence[Operation]) -> Iterator[Strike | None]:
+        """Run a program, then once for each call; what is wrong with what each has left, or None where nothing is."""
+        self.count.programs += 1
+        whole = self._live(operations)
+        yield self._judged(number, operations, whole, None)
+        points = entries(whole.steps, marks=not self._engine.is_program)
+        self.count.left = len(points)
+        for point in points:
+            self.count.aimed += 1
+            self.count.left -= 1
+            yield from self._aimed(number, operations, point)
+
+    def _aimed(self, number: int, operations: Sequence[Operation], point: Point) -> Iterator[Strike | None]:
+        for _ in range(TRIES):
+            lived = self._live(operations, [f"{point.call}:signal=SIGKILL:when={point.nth}"])
+            at = cut_off(lived.steps)
+            hit = point if point in at else None
+            self.count.struck += hit is not None
+            yield self._judged(number, operations, lived, hit or next(reversed(at), None))
+            if hit:
+                return
+        self.count.missed.append(str(point))
+
+    def _live(self, operations: Sequence[Operation], inject: Sequence[str] = ()) -> Lived:
+        shutil.rmtree(self._root, ignore_errors=True)
+        os.mkdir(self._root)
+        self.count.processes += 1
+        return self._attached.run(self._factory, self._root, list(map(line, operations)), inject, seconds=RUN_SECONDS)
+
+    # -- the verdict ---------------------------------------------------------------------------------------------
+
+    def _judged(self, number: int, operations: Sequence[Operation], lived: Lived, at: Point | None) -> Strike | None:
+        """What is wrong with what a run has left."""
+        run = run_of(self._factory, lived, program=self._engine.is_program)
+        begun = [event.op_index for event in run.events if isinstance(event, Begin)]
+        done = list(operations[: len(begun)])
+        self._note(operations, run, at)
+        before = load(self._root)
+        history = history_of(done, self._traits)
+        fault = pass_through(run, history, len(run.events))
+        if not fault:
+            names = tuple(history.subscribers)
+            sight = sight_of(self._open(names), lambda: self._open(names, probing=True))
+            fault = history.judge(sight.observed) or sight.fault
+            self.count.judged += 1
+            self.count.seen.add((before.key, history.key()))
+        if not fault:
+            return None
+        crash = Crash(point=len(run.events), power=False)
+        return Strike(
+            number=number,
+            fault=fault,
+            steps=(*done, step_of(run, crash, KILL)),
+            at=at,
+            early=at_creation(fault, history),
+            before=before,
+            output=lived.output,
+        )
+
+    def _open(self, names: Sequence[str], *, probing: bool = False) -> Recovered:
+        return recover_in_place(self._attached.server, self._factory, self._root, names, probing=probing)
+
+    def _note(self, operations: Sequence[Operation], run: Run, at: Point | None) -> None:
+        ends = [event for event in run.events if isinstance(event, End) and not event.result.startswith(ERROR)]
+        self.count.acks += sum(promise_word(operations[one.op_index]) in self._traits.promise for one in ends)
+        if at is not None:
+            place = OPENING if at.operation is None else word_of(type(operations[at.operation]))
+            self.count.kills[place, at.call] += 1
+
+
+def run_of(factory: Factory, lived: Lived, *, program: bool) -> Run:
+    """The trace of a run that came to its end, was killed, or died; ``program``: whether its engine is another process.
+
+    That one is told of the kill as an error, and no more than that is known of the operation that was under way.
+    """
+    events, opened = of_engine(factory, lived.recording)
+    killed = bool(cut_off(lived.steps))
+    if killed and program and events and isinstance(events[-1], End) and events[-1].result.startswith(ERROR):
+        events.pop()
+    if killed and (lived.observed is None or opened is None):
+        return Run(start=Disk(), events=events, opened=len(events) + 1)  # which never comes
+    if killed and (program or lived.code == -signal.SIGKILL):
+        return Run(start=Disk(), events=events, opened=opened or 0, observed=lived.observed or Observed())
+    died = "" if lived.code == 0 or lived.hung else ending(lived.code)
+    items = [lived.observed] if lived.observed else []
+    outcome = Outcome(items=items, died=died, hung=lived.hung, output=lived.output if died or lived.hung else "")
+    return ended_run_of(factory, Disk(), lived.recording, outcome)
