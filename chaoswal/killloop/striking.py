@@ -185,7 +185,7 @@ def run_of(factory: Factory, lived: Lived, *, program: bool) -> Run:
     killed = bool(cut_off(lived.steps))
     if killed and program and events and isinstance(events[-1], End) and events[-1].result.startswith(ERROR):
         events.pop()
-    if killed and (lived.observed is None or opened is None):
+    if killed and (lived.observed is None or opened is None or (program and lived.observed.fault)):
         return Run(start=Disk(), events=events, opened=len(events) + 1)  # which never comes
     if killed and (program or lived.code == -signal.SIGKILL):
         return Run(start=Disk(), events=events, opened=opened or 0, observed=lived.observed or Observed())

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from chaoswal.disk.image import Image
-from chaoswal.engines.registry import Factory
+from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import ChaoswalError, Exit, Inconclusive, UsageError
 from chaoswal.oracle import Observed
 from chaoswal.processes import die_with, let_trace
@@ -97,7 +97,7 @@ class Attached:
         self._lines.touch()
         told = [word for one in inject for word in ("-e", f"inject={one}")]
         command = [*self._strace, *told]
-        job = (factory.name, root, tuple(words), command, str(self._lines), factory.name.startswith(_PROGRAM))
+        job = (factory.name, root, tuple(words), command, str(self._lines), EngineRef.parse(factory.name).is_program)
         outcome = self.server.do(watched, *job, seconds=seconds)
         ended: _Ended | None = outcome.items[0] if outcome.items else None
         if ended and ended.complaint:
@@ -119,9 +119,6 @@ class Attached:
         """End the server."""
         self.server.close()
         shutil.rmtree(self._directory, ignore_errors=True)
-
-
-_PROGRAM = "cmd:"
 
 
 def watched(

@@ -100,4 +100,4 @@ def _entries(steps: Sequence[Step], *, marks: bool) -> Iterator[Point]:
 
 def cut_off(steps: Sequence[Step]) -> list[Point]:
     """The calls that never returned, each the last of its thread."""
-    return [step.point for step in steps if step.entered.result is None]
+    return list(dict.fromkeys(step.point for step in steps if step.entered.result is None))

@@ -34,7 +34,7 @@ def live(
 ) -> Iterator[Observed]:
     """One life, from the opening on, as a job: what the engine showed when it was opened, then the operations.
 
-    ``until_error``: the first operation that fails is the last.
+    ``until_error``: the opening or the first operation that fails is the last of it.
     """
     factory = factory_of(engine)
     program = [parse(line, OPERATIONS) for line in operations]
@@ -44,6 +44,8 @@ def live(
     observed = look(driver, names)
     mark([OPENED])
     yield observed
+    if until_error and observed.fault:
+        return
     driver.resume(observed)
     said: list[Entry] = []  # the end of an operation is said with the begin of the next: every mark takes time
     for op_index, operation in enumerate(program, first_index):
