@@ -9,17 +9,19 @@ import sys
 from pathlib import Path
 
 from chaoswal import arguments as words
+from chaoswal.disk.faults import Fault
 from chaoswal.disk.profiles import PROFILES, profile_named
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
 from chaoswal.killloop.aiming import Aim, Aiming
+from chaoswal.killloop.blows import must_be_real
 from chaoswal.killloop.campaign import FAULTS, Campaign, Killing
 from chaoswal.notices import Found, KillLoopFinished, Listener, Notice, Progress, Started
 from chaoswal.processes import interruptible
 from chaoswal.report import killloop as report
 from chaoswal.report.terminal import Terminal
 
-CYCLES_DEFAULT = 200
+CYCLES_DEFAULT, FAULTS_DEFAULT = 200, 20
 RANDOM, SYSCALLS = MOMENTS = "random", "syscalls"
 """When a process is killed."""
 
@@ -29,6 +31,7 @@ _EPILOG = """examples:
   chaoswal kill-loop sqlite -o journal=delete --duration 60s
   chaoswal kill-loop my_engine.py:Engine --dir /mnt/ext4/scratch --keep
   chaoswal kill-loop dbm.dumb --at syscalls                 a process for each system call, killed at its entry
+  chaoswal kill-loop sqlite --fault 'fail EIO on fdatasync of *-wal nth 2 once'
   chaoswal kill-loop 'cmd:./mylog {dir}' --at syscalls --cycles 500
 
 faults, one drawn for each cycle:
@@ -40,6 +43,10 @@ torn and power need an engine that takes a vfs: only then is every change of its
 --at syscalls takes engines of every contract, and programs. What is drawn is run once; then each call of it that
 changed a file or a name, or made it durable, has a process of its own that is killed at its entry (--cycles: so many
 kills). The trace says whether it was: with a call that was missed the verdict is UNKNOWN. It needs strace(1).
+
+--fault lets one call of a real process fail, which goes on, ends, and is judged as one that met an error (--cycles: so
+many processes). strace returns errors; a disk that is full from some write on is a small tmpfs (root); a write is cut
+short by a limit on file sizes, which stays. What a real process cannot be made to meet is refused.
 
 The options that an adapter offers for it (its `draws`) are drawn anew for every process, told at the end with their
 counts, and named in a finding; -o fixes one.
@@ -60,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--workers", type=words.count, metavar="N", help="loops at a time (default: a core each, at most 2)"
     )
     parser.add_argument("--at", choices=MOMENTS, default=RANDOM, help="when to kill: at random, or at each system call")
+    parser.add_argument("--fault", metavar="PLAN", help="instead of a kill: 'fail EIO on fsync of *.wal nth 3 once'")
     parser.add_argument("--profile", default="ext4-ordered", metavar="NAME", help=f"one of {', '.join(PROFILES)}")
     parser.add_argument("--faults", default="kill", metavar="LIST", help="kill, torn, power (default: kill)")
     parser.add_argument(
@@ -77,7 +85,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if not sys.platform.startswith("linux"):
         raise UsageError("the kill loop needs Linux: it forks, and children die with their parent")
     listener = _listener(as_json=arguments.json)
-    if arguments.at == SYSCALLS:
+    if arguments.at == SYSCALLS or arguments.fault:
         aim = _aim(arguments)
         with interruptible():
             return Aiming(aim, listener).run()
@@ -90,13 +98,20 @@ def _aim(arguments: argparse.Namespace) -> Aim:
     """The campaign that aims at system calls, or a UsageError that says what is wrong with it."""
     engine = EngineRef.of(arguments.engine, arguments.options)
     if arguments.faults != "kill":
-        raise UsageError(f"--at {arguments.at} --faults {arguments.faults}: a process is killed there, and no more")
+        raise UsageError(f"--faults {arguments.faults}: no power is cut with --at syscalls or --fault, nothing torn")
+    fault = Fault.parse(arguments.fault) if arguments.fault else None
+    if fault:
+        must_be_real(fault)
+    if fault and arguments.at == SYSCALLS:
+        raise UsageError("--at syscalls --fault: a process is killed at a call, or a call of it fails: choose one")
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
+    kills = FAULTS_DEFAULT if fault else CYCLES_DEFAULT
     return Aim(
         engine=engine,
         factory=engine.factory(),
         seed=seed,
-        kills=arguments.cycles or (None if arguments.duration else CYCLES_DEFAULT),
+        fault=fault,
+        kills=arguments.cycles or (None if arguments.duration else kills),
         duration=arguments.duration,
         directory=arguments.dir,
         keep=arguments.keep,
@@ -152,6 +167,7 @@ def _command(arguments: argparse.Namespace, seed: int) -> str:
     line += [word for option in arguments.options for word in ("-o", option)]
     line += ["--seed", str(seed), "--faults", arguments.faults, "--profile", arguments.profile]
     line += ["--at", arguments.at] if arguments.at != RANDOM else []
+    line += ["--fault", arguments.fault] if arguments.fault else []
     line += ["--cycles", str(arguments.cycles)] if arguments.cycles else []
     line += ["--duration", f"{arguments.duration:g}"] if arguments.duration else []
     line += ["--workers", str(arguments.workers)] if arguments.workers else []

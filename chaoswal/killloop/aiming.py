@@ -2,6 +2,7 @@
 
 import datetime as dt
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from chaoswal import corpus
 from chaoswal.campaign import BLIND, canary
 from chaoswal.disk.directory import save
+from chaoswal.disk.faults import Fault
 from chaoswal.disk.profiles import KILL
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import ChaoswalError, Exit, Inconclusive
@@ -26,6 +28,8 @@ from chaoswal.text import digest
 from chaoswal.verdict import Verdict
 
 _MISSED_SHOWN = 3
+_BARREN = 20
+"""After so many programs in a row that have no call to strike it is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,8 @@ class Aim:
     engine: EngineRef
     factory: Factory
     seed: int
+    fault: Fault | None
+    """What each process meets; None: each is killed."""
     kills: int | None
     """So many kills,"""
     duration: float | None
@@ -84,21 +90,27 @@ class Aiming:
             engine=str(aim.engine),
             seed=aim.seed,
             profile=KILL.name,
-            faults=("kill at every system call",),
+            faults=(str(aim.fault) if aim.fault else "kill at every system call",),
             workers=1,
             directory=str(base),
         )
 
     def _strike(self, striker: Striker, base: Path) -> None:
-        number = 0
-        while not self._over():
-            for strike in striker.program(number, drawn(self._traits, self._aim.seed, number)):
+        number, fruitful = 0, 0
+        while not self._over() and number - fruitful < _BARREN:
+            before = self._count.aimed
+            for strike in self._strikes(striker, number):
                 if strike:
                     self._take(strike, base)
                 self._listen(self._progress())
                 if self._over():
                     return
             number += 1
+            fruitful = number if self._count.aimed > before else fruitful
+
+    def _strikes(self, striker: Striker, number: int) -> Iterator[Strike | None]:
+        operations, fault = drawn(self._traits, self._aim.seed, number), self._aim.fault
+        return striker.faulty(number, operations, fault) if fault else striker.program(number, operations)
 
     def _over(self) -> bool:
         aim = self._aim
@@ -172,6 +184,11 @@ class Aiming:
 
     def _covered(self) -> str:
         count = self._count
+        if self._aim.fault:
+            return (
+                f"nothing: {count.struck} of {count.aimed} processes met `{self._aim.fault}`, in {count.programs} "
+                "programs, and what they left was opened again; crashes behind the fault: NOT MEASURED"
+            )
         left = f", but for the last {count.left} of the last one" if count.left else ""
         return (
             f"each system call that changed something, in {count.programs} programs{left}: a kill at the entry of "
@@ -188,14 +205,15 @@ class Aiming:
         if interrupted:
             return Verdict.UNKNOWN, Exit.INTERRUPTED, ("interrupted before the end; no violation until then",)
         if not count.struck:
-            return Verdict.UNKNOWN, Exit.NOTHING_RAN, ("no call was struck",)
+            return Verdict.UNKNOWN, Exit.NOTHING_RAN, ("no call was struck", *count.missed[:_MISSED_SHOWN])
         if count.struck < count.aimed:
             missed = f"{count.aimed - count.struck} of {count.aimed} calls were not struck"
             return Verdict.UNKNOWN, Exit.INCONCLUSIVE, (f"{missed}: {'; '.join(count.missed[:_MISSED_SHOWN])}",)
         if not canary():
             return Verdict.UNKNOWN, Exit.INCONCLUSIVE, (BLIND,)
         warned = f", with {len(findings)} warnings" if findings else ""
-        return Verdict.PASS, Exit.CLEAN, (f"no violation in {count.struck} kills{warned}",)
+        blows = "faults" if self._aim.fault else "kills"
+        return Verdict.PASS, Exit.CLEAN, (f"no violation in {count.struck} {blows}{warned}",)
 
 
 def _as_it_is(catch: Catch, strike: Strike, error: ChaoswalError) -> Found:

@@ -19,8 +19,10 @@ as any state after a kill is: ``history`` says what is allowed after the operati
 import os
 import shutil
 import signal
+import subprocess
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from chaoswal.anchors import step_of
@@ -29,15 +31,18 @@ from chaoswal.contracts import history_of
 from chaoswal.disk.crashes import Crash
 from chaoswal.disk.directory import load
 from chaoswal.disk.disk import Disk
+from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.image import Image
 from chaoswal.disk.profiles import KILL
 from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.errors import UsageError
+from chaoswal.killloop.blows import blow_of, met_at
 from chaoswal.ops import Operation
 from chaoswal.oracle import ERROR, Observed, Traits, promise_word
 from chaoswal.outside import Recovered, recover_in_place
 from chaoswal.processes import ending
 from chaoswal.program import Step
-from chaoswal.record.attached import Attached, Lived
+from chaoswal.record.attached import KILLS, Attached, Lived
 from chaoswal.record.points import Point, cut_off, entries
 from chaoswal.record.traced import RUN_SECONDS, of_engine
 from chaoswal.record.traced import run_of as ended_run_of
@@ -51,6 +56,8 @@ from chaoswal.warm import Outcome
 TRIES = 3
 """So often a call is aimed at before it is missed."""
 
+_ROOM_BYTES = 64 << 20
+
 OPENING = "opening"
 """The place of a kill before the first operation is begun."""
 
@@ -61,7 +68,6 @@ class Count:
 
     programs: int = 0
     processes: int = 0
-    aimed: int = 0
     struck: int = 0
     judged: int = 0
     acks: int = 0
@@ -72,6 +78,17 @@ class Count:
     """(the operation, the call) to how many kills."""
     seen: set[Hashable] = field(default_factory=set)
     """The pairs of what was shown and what was allowed."""
+
+    @property
+    def aimed(self) -> int:
+        """Calls that were struck or, in so many tries, missed."""
+        return self.struck + len(self.missed)
+
+    def settle(self, point: Point, *, hit: bool, last: bool) -> None:
+        """Count a try."""
+        self.struck += hit
+        if last and not hit:
+            self.missed.append(str(point))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,32 +131,59 @@ class Striker:
         points = entries(whole.steps, marks=not self._engine.is_program)
         self.count.left = len(points)
         for point in points:
-            self.count.aimed += 1
             self.count.left -= 1
             yield from self._aimed(number, operations, point)
 
+    def faulty(self, number: int, operations: Sequence[Operation], fault: DiskFault) -> Iterator[Strike | None]:
+        """Run a program, then again with a fault, if it has a call that the fault is about."""
+        self.count.programs += 1
+        whole = self._live(operations)
+        yield self._judged(number, operations, whole, None)
+        blow = blow_of(fault, whole.steps)
+        if blow is None:
+            return
+        for left in reversed(range(TRIES)):
+            with _disk(blow.disk_bytes, self._root) as grow:
+                lived = self._live(operations, blow.inject, blow.file_bytes)
+                grow()  # who opens it again has room
+                at = met_at(fault, lived.steps)
+                self.count.settle(blow.point, hit=at == blow.point, last=not left)
+                yield self._judged(number, operations, lived, at, fault)
+            if at == blow.point:
+                return
+
     def _aimed(self, number: int, operations: Sequence[Operation], point: Point) -> Iterator[Strike | None]:
-        for _ in range(TRIES):
-            lived = self._live(operations, [f"{point.call}:signal=SIGKILL:when={point.nth}"])
+        for left in reversed(range(TRIES)):
+            lived = self._live(operations, [f"{point.call}:{KILLS}:when={point.nth}"])
             at = cut_off(lived.steps)
-            hit = point if point in at else None
-            self.count.struck += hit is not None
-            yield self._judged(number, operations, lived, hit or next(reversed(at), None))
+            hit = point in at
+            self.count.settle(point, hit=hit, last=not left)
+            yield self._judged(number, operations, lived, point if hit else next(reversed(at), None))
             if hit:
                 return
-        self.count.missed.append(str(point))
 
-    def _live(self, operations: Sequence[Operation], inject: Sequence[str] = ()) -> Lived:
-        shutil.rmtree(self._root, ignore_errors=True)
-        os.mkdir(self._root)
+    def _live(
+        self, operations: Sequence[Operation], inject: Sequence[str] = (), file_bytes: int | None = None
+    ) -> Lived:
+        clear(self._root)
         self.count.processes += 1
-        return self._attached.run(self._factory, self._root, list(map(line, operations)), inject, seconds=RUN_SECONDS)
+        words = list(map(line, operations))
+        return self._attached.run(self._factory, self._root, words, inject, file_bytes=file_bytes, seconds=RUN_SECONDS)
 
     # -- the verdict ---------------------------------------------------------------------------------------------
 
-    def _judged(self, number: int, operations: Sequence[Operation], lived: Lived, at: Point | None) -> Strike | None:
-        """What is wrong with what a run has left."""
+    def _judged(
+        self,
+        number: int,
+        operations: Sequence[Operation],
+        lived: Lived,
+        at: Point | None,
+        met: DiskFault | None = None,
+    ) -> Strike | None:
+        """What is wrong with what a run has left, which met a fault, or a kill, or neither."""
         run = run_of(self._factory, lived, program=self._engine.is_program)
+        run.faulty = met is not None
+        run.struck = met is not None and at is not None and at.operation is None
         begun = [event.op_index for event in run.events if isinstance(event, Begin)]
         done = list(operations[: len(begun)])
         self._note(operations, run, at)
@@ -158,7 +202,7 @@ class Striker:
         return Strike(
             number=number,
             fault=fault,
-            steps=(*done, step_of(run, crash, KILL)),
+            steps=(*([met] if met else []), *done, step_of(run, crash, KILL)),
             at=at,
             early=at_creation(fault, history),
             before=before,
@@ -174,6 +218,36 @@ class Striker:
         if at is not None:
             place = OPENING if at.operation is None else word_of(type(operations[at.operation]))
             self.count.kills[place, at.call] += 1
+
+
+def clear(root: str) -> None:
+    """Make a directory empty, which may be where a file system is mounted."""
+    os.makedirs(root, exist_ok=True)
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+
+
+@contextmanager
+def _disk(size: int | None, root: str) -> Iterator[Callable[[], None]]:
+    """Let a directory be a file system of this size, if any, until the end; what is given makes it larger."""
+    if size is None:
+        yield lambda: None
+        return
+    _mount("mount", "-t", "tmpfs", "-o", f"size={size}", "chaoswal", root)
+    try:
+        yield lambda: _mount("mount", "-o", f"remount,size={size + _ROOM_BYTES}", root)
+    finally:
+        _mount("umount", root)
+
+
+def _mount(*words: str) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UsageError(f"{' '.join(words)}: {done.stderr.strip()}")
 
 
 def run_of(factory: Factory, lived: Lived, *, program: bool) -> Run:

@@ -12,13 +12,15 @@ How does the run know? It makes a call that changes nothing again and again unti
 on every call is seen. That call is none that is ever struck, so it does not matter how often it was made.
 
 The job waits until strace has ended, which it does when there is nobody left to trace: then its lines are complete.
-What the engine showed when it was opened is kept in a file in memory, which the death of the run does not take along.
+What the engine showed when it was opened goes through a socket, which the death of the run does not take along.
 """
 
 import os
 import pickle
+import resource
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import traceback
@@ -45,6 +47,9 @@ _NOWHERE = "/dev/null/chaoswal"
 """No directory, and so nobody can go there."""
 
 _LOOK_SECONDS = 0.0005
+
+KILLS = "signal=SIGKILL"
+"""What strace is told of a call at whose entry it kills. Who speaks to a program that was killed goes no further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +91,18 @@ class Attached:
         """Each of its jobs is done by a process of its own."""
 
     def run(
-        self, factory: Factory, root: str, words: Sequence[str], inject: Sequence[str] = (), *, seconds: float
+        self,
+        factory: Factory,
+        root: str,
+        words: Sequence[str],
+        inject: Sequence[str] = (),
+        *,
+        file_bytes: int | None = None,
+        seconds: float,
     ) -> Lived:
         """Let an engine work on an empty directory; ``inject``: what strace is told to do to its calls.
+
+        ``file_bytes``: no file may grow beyond this.
 
         UsageError where strace cannot be attached; Inconclusive where a call was not seen.
         """
@@ -96,9 +110,15 @@ class Attached:
         self._lines.unlink(missing_ok=True)
         self._lines.touch()
         told = [word for one in inject for word in ("-e", f"inject={one}")]
-        command = [*self._strace, *told]
-        job = (factory.name, root, tuple(words), command, str(self._lines), EngineRef.parse(factory.name).is_program)
-        outcome = self.server.do(watched, *job, seconds=seconds)
+        task = _Task(
+            engine=factory.name,
+            root=root,
+            operations=tuple(words),
+            lines=str(self._lines),
+            until_error=EngineRef.parse(factory.name).is_program and any(KILLS in one for one in inject),
+            file_bytes=file_bytes,
+        )
+        outcome = self.server.do(watched, task, [*self._strace, *told], seconds=seconds)
         ended: _Ended | None = outcome.items[0] if outcome.items else None
         if ended and ended.complaint:
             raise UsageError(f"strace cannot be attached here: {ended.complaint}; is ptrace(2) allowed?")
@@ -121,25 +141,32 @@ class Attached:
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
-def watched(
-    engine: str,
-    root: str,
-    operations: Sequence[str],
-    strace: Sequence[str],
-    lines: str,
-    until_error: bool,  # noqa: FBT001
-) -> Iterator[_Ended]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """What a run does."""
+
+    engine: str
+    root: str
+    operations: tuple[str, ...]
+    lines: str
+    """The file that strace writes to."""
+    until_error: bool
+    file_bytes: int | None
+
+
+def watched(task: _Task, strace: Sequence[str]) -> Iterator[_Ended]:
     """A run under strace, from its first call to its end, as a job."""
-    shown, job = os.memfd_create("shown"), os.getpid()
-    pid = os.fork()
+    here, there = socket.socketpair()  # which is struck by no fault; an empty directory shows less than it holds
+    job, pid = os.getpid(), os.fork()
     if not pid:
-        _work(engine, root, operations, lines, shown, job, until_error=until_error)
+        _work(task, there, job)
+    there.close()
     done = subprocess.run([*strace, "-p", str(pid)], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    attached = os.path.getsize(lines) > 0
+    attached = os.path.getsize(task.lines) > 0
     if not attached:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    told = _told(shown)
+    told = _told(here)
     for error in told:
         if isinstance(error, ChaoswalError):
             raise error
@@ -148,31 +175,31 @@ def watched(
     yield _Ended(told=told, code=os.waitstatus_to_exitcode(status), output=output, complaint=complaint)
 
 
-def _told(shown: int) -> list[Any]:
-    """What the run has kept, as far as it came."""
+def _told(here: socket.socket) -> list[Any]:
+    """What the run has told, as far as it came."""
     told = []
-    with os.fdopen(shown, "rb") as file, suppress(EOFError, pickle.UnpicklingError):
-        file.seek(0)
+    with here, here.makefile("rb") as file, suppress(EOFError, pickle.UnpicklingError):
         while True:
             told.append(pickle.load(file))
     return told
 
 
-def _work(
-    engine: str, root: str, operations: Sequence[str], lines: str, shown: int, job: int, *, until_error: bool
-) -> NoReturn:
+def _work(task: _Task, there: socket.socket, job: int) -> NoReturn:
     """The whole life of a run."""
     try:
         die_with(job)
         let_trace()
-        while not os.path.getsize(lines):
+        while not os.path.getsize(task.lines):
             with suppress(OSError):  # it fails, as it must
                 os.chdir(_NOWHERE)
             time.sleep(_LOOK_SECONDS)
-        for observed in live(engine, root, operations, 0, (), until_error):
-            os.write(shown, pickle.dumps(observed))
+        if task.file_bytes is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (task.file_bytes, task.file_bytes))
+        for observed in live(task.engine, task.root, task.operations, 0, (), task.until_error):
+            there.sendall(pickle.dumps(observed))
     except ChaoswalError as error:
-        os.write(shown, pickle.dumps(error))
+        there.sendall(pickle.dumps(error))
     except BaseException:  # noqa: BLE001 - an engine that exits ends this process, and no more than that
         traceback.print_exc()
         os._exit(Exit.INTERNAL)

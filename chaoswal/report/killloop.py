@@ -75,7 +75,7 @@ def finished(notice: KillLoopFinished) -> str:
     ]
     table = tabulate(
         rows,
-        ["killed in", *faults, "all"],
+        ["struck in" if progress.aimed else "killed in", *faults, "all"],
         tablefmt="simple",
         disable_numparse=True,
         colalign=("left", *("right" for _ in [*faults, "all"])),
