@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -86,9 +87,9 @@ def test_engines_of_other_recorders_are_struck_as_they_are(struck: Struck, engin
 @needs_strace
 @pytest.mark.slow
 def test_the_process_of_a_program_is_killed_and_not_who_speaks_to_it(struck: Struck) -> None:
-    strikes, count = struck("'cmd:python3 docs/examples/log_json.py {dir}'", TWICE)
+    strikes, count = struck(f"'cmd:{sys.executable} docs/examples/log_json.py {{dir}}'", TWICE[:1])
     assert strikes == []
-    assert count.aimed == count.struck > 5
+    assert count.aimed == count.struck > 4
     assert count.judged == count.processes
 
 
