@@ -76,6 +76,8 @@ class Found:
     """The guilty call, as ``path.py:LINE``; empty where none is known."""
     function: str = ""
     """The function it is in, as ``Class.function``."""
+    between: str = ""
+    """The two calls between which a process was killed, each with its line, where that is known."""
     guilt: str = ""
     """What is missing behind it, or that no sync is."""
     operations: tuple[str, ...]

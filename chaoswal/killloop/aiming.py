@@ -101,7 +101,7 @@ class Aiming:
             before = self._count.aimed
             for strike in self._strikes(striker, number):
                 if strike:
-                    self._take(strike, base)
+                    self._take(striker, strike, base)
                 self._listen(self._progress())
                 if self._over():
                     return
@@ -119,7 +119,7 @@ class Aiming:
 
     # -- findings ------------------------------------------------------------------------------------------------
 
-    def _take(self, strike: Strike, base: Path) -> None:
+    def _take(self, striker: Striker, strike: Strike, base: Path) -> None:
         """Tell of a violation that looks like no earlier one, and keep the directory as it was found."""
         catch = Catch(
             engine=self._aim.engine, profile=KILL, number=strike.number, fault=strike.fault, steps=strike.steps
@@ -130,6 +130,8 @@ class Aiming:
         self._known.add(seen)
         found = self._concluded(catch, strike, base)
         if found.fingerprint not in self._findings:
+            if not self._aim.fault:
+                found = replace(found, between=striker.between(strike.operations, strike.at))
             self._findings[found.fingerprint] = found
             self._listen(found)
 

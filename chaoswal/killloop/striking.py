@@ -17,6 +17,7 @@ as any state after a kill is: ``history`` says what is allowed after the operati
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -42,7 +43,7 @@ from chaoswal.oracle import ERROR, Observed, Traits, promise_word
 from chaoswal.outside import Recovered, recover_in_place
 from chaoswal.processes import ending
 from chaoswal.program import Step
-from chaoswal.record.attached import KILLS, Attached, Lived
+from chaoswal.record.attached import ASKS, KILLS, Attached, Lived
 from chaoswal.record.points import Point, cut_off, entries
 from chaoswal.record.traced import RUN_SECONDS, of_engine
 from chaoswal.record.traced import run_of as ended_run_of
@@ -57,6 +58,8 @@ TRIES = 3
 """So often a call is aimed at before it is missed."""
 
 _ROOM_BYTES = 64 << 20
+
+_FRAME = re.compile(r'File "(.*)", line (\d+) in (.*)')
 
 OPENING = "opening"
 """The place of a kill before the first operation is begun."""
@@ -97,6 +100,8 @@ class Strike:
 
     number: int
     """Of the program."""
+    operations: tuple[Operation, ...]
+    """The program as a whole."""
     fault: Fault
     steps: tuple[Step, ...]
     """The program up to the kill."""
@@ -118,6 +123,23 @@ class Striker:
         self._engine, self._factory, self._traits = engine, factory, traits
         self._root = os.path.join(os.path.realpath(directory), "data")
         self._attached = Attached("a kill at every system call")
+
+    def between(self, operations: Sequence[Operation], at: Point | None) -> str:
+        """Between which lines of Python the kill at a call came; empty where the engine is no Python, or does not say.
+
+        Each of the two calls is met once more, by a run that is not killed, but asked.
+        """
+        points = entries(self._live(operations).steps, marks=False)
+        if at not in points or self._engine.is_program:
+            return ""
+        place = points.index(at)
+        told = [self._line_of(operations, point) for point in points[max(0, place - 1) : place + 1]]
+        return " and ".join(told) if all(told) else ""
+
+    def _line_of(self, operations: Sequence[Operation], point: Point) -> str:
+        stack = self._live(operations, [f"{point.call}:{ASKS}:when={point.nth}"]).stack
+        frames = [match for match in _FRAME.finditer(stack) if "/chaoswal/vfs/" not in match[1]]
+        return f"{point.call} at {os.path.basename(frames[0][1])}:{frames[0][2]} in {frames[0][3]}" if frames else ""
 
     def close(self) -> None:
         """End what was started."""
@@ -201,6 +223,7 @@ class Striker:
         crash = Crash(point=len(run.events), power=False)
         return Strike(
             number=number,
+            operations=tuple(operations),
             fault=fault,
             steps=(*([met] if met else []), *done, step_of(run, crash, KILL)),
             at=at,

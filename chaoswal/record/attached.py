@@ -15,6 +15,7 @@ The job waits until strace has ended, which it does when there is nobody left to
 What the engine showed when it was opened goes through a socket, which the death of the run does not take along.
 """
 
+import faulthandler
 import os
 import pickle
 import resource
@@ -48,6 +49,9 @@ _NOWHERE = "/dev/null/chaoswal"
 
 _LOOK_SECONDS = 0.0005
 
+ASKS = "signal=SIGUSR1"
+"""What strace is told of a call at which the run is to say on which lines of Python it is."""
+
 KILLS = "signal=SIGKILL"
 """What strace is told of a call at whose entry it kills. Who speaks to a program that was killed goes no further."""
 
@@ -66,6 +70,8 @@ class Lived:
     """Whether it took too long, and was killed."""
     output: str
     """The end of what it printed."""
+    stack: str
+    """Where it was when it was sent ``ASKS``, innermost first, as faulthandler writes that; empty where it was not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +91,7 @@ class Attached:
     def __init__(self, what: str) -> None:
         """``what`` needs it; UsageError where there is no strace."""
         self._directory = fresh_directory()
-        self._lines = self._directory / "strace"
+        self._lines, self._stack = self._directory / "strace", self._directory / "stack"
         self._strace = strace_command(what, TRACED | {FCNTL}, self._lines)
         self.server = Warm(batch=1)
         """Each of its jobs is done by a process of its own."""
@@ -107,8 +113,8 @@ class Attached:
         UsageError where strace cannot be attached; Inconclusive where a call was not seen.
         """
         self.server.prepare(factory_of, factory.name)
-        self._lines.unlink(missing_ok=True)
-        self._lines.touch()
+        for file in (self._lines, self._stack):
+            file.write_bytes(b"")
         told = [word for one in inject for word in ("-e", f"inject={one}")]
         task = _Task(
             engine=factory.name,
@@ -117,6 +123,7 @@ class Attached:
             lines=str(self._lines),
             until_error=EngineRef.parse(factory.name).is_program and any(KILLS in one for one in inject),
             file_bytes=file_bytes,
+            stack=str(self._stack),
         )
         outcome = self.server.do(watched, task, [*self._strace, *told], seconds=seconds)
         ended: _Ended | None = outcome.items[0] if outcome.items else None
@@ -133,6 +140,7 @@ class Attached:
             code=ended.code if ended else -signal.SIGKILL,
             hung=outcome.hung,
             output=ended.output if ended else outcome.output,
+            stack=self._stack.read_text(errors="replace"),
         )
 
     def close(self) -> None:
@@ -152,6 +160,8 @@ class _Task:
     """The file that strace writes to."""
     until_error: bool
     file_bytes: int | None
+    stack: str
+    """The file for that of Python."""
 
 
 def watched(task: _Task, strace: Sequence[str]) -> Iterator[_Ended]:
@@ -189,6 +199,8 @@ def _work(task: _Task, there: socket.socket, job: int) -> NoReturn:
     try:
         die_with(job)
         let_trace()
+        asked = open(task.stack, "wb")  # noqa: SIM115 - as long as the process lives
+        faulthandler.register(signal.SIGUSR1, file=asked, all_threads=False)
         while not os.path.getsize(task.lines):
             with suppress(OSError):  # it fails, as it must
                 os.chdir(_NOWHERE)

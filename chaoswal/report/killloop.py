@@ -56,6 +56,7 @@ def finding(found: Found) -> str:
     head = [f"{_WORDS[found.severity]}  {found.kind}: {found.explanation}", f"  profile {found.profile} · {found.id}"]
     guilty = ", ".join(word for word in (found.site, found.function, found.guilt) if word)
     head += [f"  guilty      {guilty}"] if guilty else []
+    head += [f"  between     {found.between}"] if found.between else []
     head += [f"  {line}" for line in found.deviations]
     head += ["  the last operations and crashes" + (f" ({left_out} before them)" if left_out else "")]
     tail = [f"  cycle {found.cycle} of worker {found.worker}"]

@@ -32,6 +32,7 @@ def _finding(found: Found) -> dict[str, Any]:
         "site": found.site,
         "function": found.function,
         "guilt": found.guilt,
+        "between": found.between,
         "fingerprint": found.fingerprint,
         "operations": list(found.operations),
         "deviations": list(found.deviations),

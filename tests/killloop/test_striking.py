@@ -1,6 +1,7 @@
 """Kills at system calls: a planted loss is found at exactly its call, and a sound engine is let alone at every one."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -128,5 +129,6 @@ def test_the_command_tells_the_call_and_how_many_were_struck(
     (found,) = told["findings"]
     assert (told["aimed"], told["struck"], found["kind"]) == (30, 30, "lost")
     assert "after" in found["deviations"][0]
+    assert re.fullmatch(r"openat at aimed\.py:\d+ in put and write at aimed\.py:\d+ in put", found["between"])
     assert main(["replay", found["file"]]) == Exit.VIOLATION
     assert {entry.name for entry in place.iterdir()} == {Path(found["kept"]).name, ".chaoswal-kill-loop"}
