@@ -264,7 +264,7 @@ def _disk(size: int | None, root: str) -> Iterator[Callable[[], None]]:
     try:
         yield lambda: _mount("mount", "-o", f"remount,size={size + _ROOM_BYTES}", root)
     finally:
-        _mount("umount", root)
+        _mount("umount", "--lazy", root)  # who was interrupted may still be in it
 
 
 def _mount(*words: str) -> None:
