@@ -9,6 +9,7 @@ from chaoswal.ops import Ack, Append, Cleanup, Operation, Poll, Read, Subscribe,
 from chaoswal.oracle import ERROR, History, Observed, Traits
 from chaoswal.trace import Begin, End, Marker
 from chaoswal.verdict import Fault
+from tests.test_oracle import kind
 
 TRAITS = Traits(
     promise=frozenset({"append", "sync"}),
@@ -49,10 +50,6 @@ def at_once(
         if fault:
             return history, fault
     return history, None
-
-
-def kind(fault: Fault | None) -> str:
-    return fault.kind if fault else "fine"
 
 
 def shows(history: History, records: list[Record], **more: object) -> str:

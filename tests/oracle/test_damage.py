@@ -29,10 +29,10 @@ def history_of(operations: Sequence[Operation], traits: Traits = TRAITS) -> Hist
 
 
 def image(wal: bytes, segment: bytes = b"s") -> Image:
-    return Image.of_files({"a.wal": wal, "b.seg": segment})
+    return Image.of_files({"log": None, "log/a.wal": wal, "log/b.seg": segment})
 
 
-WAL, SEGMENT = 1, 2
+WAL, SEGMENT = 2, 3
 
 
 def writes(*calls: int, inode: int = WAL, zeros: int = 0) -> list[tuple[frozenset[int], Write]]:
@@ -86,8 +86,7 @@ def test_what_nothing_testifies_for_is_conceded(after: bytes, expected: int) -> 
 
 
 def test_other_files_concede_nothing() -> None:
-    damaged = Image.of_files({"a.wal": FRAMES, "b.seg": b""})
-    assert conceded(history_of(FIVE), image(FRAMES), damaged, five(SEGMENT)) == 5
+    assert conceded(history_of(FIVE), image(FRAMES), image(FRAMES, b""), five(SEGMENT)) == 5
     in_segment = image(b"", FRAMES)
     assert conceded(history_of(FIVE), in_segment, image(b"", b"X" * 25), five(SEGMENT)) == 5
 
@@ -134,6 +133,8 @@ def test_a_subscriber_testifies_unless_it_may_be_damaged_itself() -> None:
     made = writes(1, 2, 3, 4, 5)
     assert conceded(history, image(FRAMES), image(b""), made) == 3
     assert conceded(history, image(FRAMES), image(b"", b"other"), made) == 0
+    history.subscribers["s"].promised = set()
+    assert conceded(history, image(FRAMES), image(b""), made) == 0, "it was promised nothing"
 
 
 # -- reports -------------------------------------------------------------------------------------------------------
@@ -152,6 +153,7 @@ def raised(error: str, *records: bytes) -> Observed:
 
 def kind_of(history: History, observed: Observed) -> str:
     fault = history.judge(observed)
+    assert fault is None or fault.explanation
     return fault.kind if fault else ""
 
 
@@ -166,6 +168,10 @@ def test_what_is_shown_before_a_report_must_be_right() -> None:
     assert kind_of(rotten(), raised("Corrupt", B)) == "dishonest"
     assert kind_of(rotten(), raised("Corrupt", A, C)) == "dishonest"
     assert kind_of(rotten(), raised("Corrupt", A, b"garbage")) == "invented"
+    for shown, told in ((C, "wrong: 2 records"), (b"garbage", "wrong: 2 records, one never appended: b'garbage'")):
+        fault = rotten().judge(raised("Corrupt", A, shown))
+        assert fault is not None
+        assert fault.explanation.endswith(told)
 
 
 def test_what_is_cut_or_served_instead_of_reported_is_dishonest() -> None:

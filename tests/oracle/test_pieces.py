@@ -25,19 +25,23 @@ def test_what_is_left_is_each_byte_that_no_later_piece_has(piece: Piece, later: 
     assert sorted(found) == sorted((at, byte) for at, byte in bytes_of(piece).items() if at not in covered)
 
 
-@given(made=WRITES, content=st.binary(max_size=12), named=st.booleans())
+@given(made=WRITES, damage=st.none() | st.tuples(st.integers(0, 11), st.integers(1, 255)), named=st.booleans())
 def test_a_call_is_there_where_each_byte_is_that_it_wrote_last(
-    *, made: list[tuple[frozenset[int], Piece]], content: bytes, named: bool
+    *, made: list[tuple[frozenset[int], Piece]], damage: tuple[int, int] | None, named: bool
 ) -> None:
-    last: dict[tuple[int, int], tuple[frozenset[int], int]] = {}
+    """The file holds what was written to it, but for one byte; of the other file nothing is asked."""
+    last: dict[int, tuple[frozenset[int], int]] = {}
     for calls, piece in made:
-        last.update({at: (calls, byte) for at, byte in bytes_of(piece).items()})
-    mine = {at: entry for at, entry in last.items() if at[0] == 1}  # of the other file nothing is asked
-    held = dict(enumerate(content)) if named else {}
-    wrong = {call for at, (calls, byte) in mine.items() if held.get(at[1]) != byte for call in calls}
-    expected = {call for calls, _ in mine.values() for call in calls} - wrong
+        last.update({at: (calls, byte) for (inode, at), byte in bytes_of(piece).items() if inode == 1})
+    content = bytearray(max(last, default=-1) + 1)
+    for at, (_, byte) in last.items():
+        content[at] = byte
+    if damage and damage[0] < len(content):
+        content[damage[0]] ^= damage[1]
+    wrong = {call for at, (calls, byte) in last.items() if content[at] != byte or not named for call in calls}
+    expected = {call for calls, _ in last.values() for call in calls} - wrong
     writes = [(calls, Write(inode=i, offset=at, data=data, site="")) for calls, (i, at, data) in made]
-    assert _calls_in(Image({(0, "a"): 1} if named else {}, {1: content}), _pieces(writes, {1})) == expected
+    assert _calls_in(Image({(0, "a"): 1} if named else {}, {1: bytes(content)}), _pieces(writes, {1})) == expected
 
 
 def test_a_file_without_bytes_holds_none() -> None:
