@@ -276,8 +276,8 @@ class History(Allowed):
                 self.log.withdraw(len(payloads(op_index, operation)), op_index)
                 self.log.removable = before[0]
                 return None
-        elif isinstance(operation, Read) and self.log.removable > before[2]:
-            return None  # what it was about to read is being cleaned
+        elif isinstance(operation, Read) and self.log.removable > before[3]:
+            return None  # of what was there when it began, some is being cleaned
         elif name in self.subscribers and isinstance(operation, Activate | Poll):
             if isinstance(operation, Activate):
                 self.subscribers[name].held = []

@@ -1,6 +1,7 @@
 """What is allowed of operations at once: what each may have seen of the others, and nothing beyond."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -31,11 +32,18 @@ BEFORE: list[tuple[Operation, object]] = [
 
 
 def at_once(
-    members: Sequence[Operation], turns: str, results: Sequence[object] = (), before: int = len(BEFORE)
+    members: Sequence[Operation],
+    turns: str,
+    results: Sequence[object] = (),
+    before: int = len(BEFORE),
+    *,
+    traits: Traits = TRAITS,
+    faulty: bool = False,
 ) -> tuple[History, Fault | None]:
     """The members begin and end in the order of their letters: the first time ``a`` begins, the second time it ends."""
     operations = [*(operation for operation, _ in BEFORE[:before]), Together(count=len(members), switches=()), *members]
-    history = History(operations, TRAITS)
+    history = History(operations, traits)
+    history.errors_allowed = faulty
     for op_index, (_, result) in enumerate(BEFORE[:before]):
         assert history.apply(Begin(op_index=op_index)) is None
         assert history.apply(End(op_index=op_index, result=repr(result))) is None
@@ -91,6 +99,8 @@ def test_a_reader_sees_what_was_promised_when_it_began(turns: str, seen: list[Re
         ("aabb", [D], "fine"),
         ("baab", [(3, b"half")], "invented"),
         ("baab", [(2, C[1])], "duplicated"),
+        ("abb", [], "fine"),
+        ("abb", [D], "fine"),  # it is not known yet where that one stands
     ],
 )
 def test_a_poll_gives_what_was_promised_when_it_began(turns: str, seen: list[Record], expected: str) -> None:
@@ -128,6 +138,13 @@ def test_what_a_cleanup_has_left_stays() -> None:
         assert shows(history, [], next_position=3) == expected, turns
 
 
+def test_what_another_cleanup_may_yet_remove_may_be_gone() -> None:
+    for turns, expected in (("aabcb", "fine"), ("aabcbc", "lost"), ("aabbcc", "lost")):
+        history, fault = at_once([ACK, Cleanup(), Cleanup()], turns, [None, 0, 0])
+        assert fault is None
+        assert shows(history, [], next_position=3) == expected, turns
+
+
 NEW = Subscribe(name="t")
 
 
@@ -141,6 +158,23 @@ def test_who_is_registered_beside_a_cleanup_that_did_not_wait_for_it_begins_behi
     assert shows(history, [A, B, C], **both) != "fine", "it was cleaned"
 
 
+def test_who_is_registered_beside_a_cleanup_under_way_begins_before_it_or_behind() -> None:
+    history, _ = at_once([ACK, NEW, Cleanup()], "aabc", [None])
+    for given in ([], [A, B, C]):
+        deliveries = {"s": [], "t": given}
+        assert shows(history, given, next_position=3, registered=("s", "t"), deliveries=deliveries) == "fine"
+    assert shows(history, [A, B, C], registered=("s", "t"), deliveries={"s": [], "t": [A, C]}) == "cursor-ahead"
+
+
+def test_who_was_registered_when_a_cleanup_began_is_given_what_that_has_left() -> None:
+    failed = f"{ERROR}OSError: no"
+    history, fault = at_once([ACK, Cleanup(), NEW, Cleanup()], "aabbccdd", [None, failed, None, 0], faulty=True)
+    assert fault is None
+    for given, expected in (([A, B, C], "fine"), ([], "cursor-ahead")):
+        deliveries = {"s": [], "t": given}
+        assert shows(history, [A, B, C], registered=("s", "t"), deliveries=deliveries) == expected
+
+
 def test_who_is_registered_is_waited_for() -> None:
     assert kind(at_once([ACK, NEW, Cleanup()], "aabbcc", [None, None, 3])[1]) == "early-cleanup"
     history, fault = at_once([ACK, NEW, Cleanup()], "aabcbc", [None, None, 0])
@@ -148,6 +182,55 @@ def test_who_is_registered_is_waited_for() -> None:
     assert shows(history, [], next_position=3, registered=("s", "t"), deliveries={"t": []}) == "lost"
     there: dict[str, object] = {"registered": ("s", "t"), "deliveries": {"s": [], "t": [A, B, C]}}
     assert shows(history, [A, B, C], **there) == "fine"
+
+
+# -- a budget, and errors --------------------------------------------------------------------------------------------
+
+BIG = Append(size=400)
+FULL = Traits(
+    promise=frozenset({"append"}),
+    capabilities=frozenset({"registered"}),
+    retention=(("budget_bytes", 900), ("drops", 1)),
+    refusals=frozenset({"Full"}),
+)
+"""A record of 400 bytes and what it costs besides fits, two do not."""
+
+
+def big(number: int) -> bytes:
+    return payload(number, 0, 400)
+
+
+def test_what_one_append_has_left_another_may_drop() -> None:
+    history, fault = at_once([BIG, BIG, BIG], "aabcb", [0, (1, 1)], before=0, traits=FULL)
+    assert fault is None
+    assert kind(history.judge(Observed(records=[big(3)], next_position=3, lost=2))) == "fine"
+    assert kind(history.judge(Observed(records=[big(2), big(3)], next_position=3, lost=1))) == "fine"
+
+
+def test_who_is_registered_while_something_is_dropped_began_before_that_or_behind() -> None:
+    history, fault = at_once([BIG, NEW, BIG], "aabccb", [0, None, (1, 1)], before=0, traits=FULL)
+    assert fault is None
+    for counts in ((0, 0), (0, 1)):
+        seen = Observed(records=[big(3)], next_position=2, registered=("t",), deliveries={"t": [(1, big(3))]})
+        seen.counts = {"t": counts}
+        assert kind(history.judge(seen)) == "fine"
+
+
+def test_an_append_that_is_refused_takes_nothing_with_it() -> None:
+    refuses = replace(FULL, retention=(("budget_bytes", 900),))
+    history, fault = at_once([BIG, BIG], "abab", [0, f"{ERROR}Full: no: not now"], before=0, traits=refuses)
+    assert fault is None
+    for shown, expected in (([1], "fine"), ([], "lost"), ([1, 2], "invented"), ([2], "invented")):
+        assert kind(history.judge(Observed(records=[big(number) for number in shown]))) == expected
+
+
+def test_an_append_that_failed_is_not_behind_one_that_began_later() -> None:
+    error = f"{ERROR}OSError: no"
+    history, fault = at_once([APPEND, APPEND], "aabb", [error, 0], before=0, faulty=True)
+    assert fault is None
+    first, second = (payload(number, 0, SIZE) for number in (1, 2))
+    for shown, expected in (([second], "fine"), ([second, first], "invented"), ([first], "invented")):
+        assert kind(history.judge(Observed(records=shown))) == expected
 
 
 # -- time, and what is the same --------------------------------------------------------------------------------------
@@ -179,3 +262,5 @@ def test_what_is_allowed_tells_in_which_order_appends_were_made() -> None:
     assert len(set(keys.values())) == len(keys)
     assert keys["abab"] == at_once([APPEND, APPEND], "abab", [3, 4])[0].key()
     assert keys["abab"] != at_once([APPEND, APPEND], "abab", [4, 3])[0].key()
+    syncs = [at_once([Sync(), Sync()], turns, [None, None])[0].key() for turns in ("abab", "baba")]
+    assert syncs[0] == syncs[1], "of others it makes no difference"

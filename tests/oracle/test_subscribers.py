@@ -8,6 +8,7 @@ from chaoswal.ops import (
     Ack,
     Activate,
     Append,
+    Batch,
     Deactivate,
     Flush,
     Maintain,
@@ -22,7 +23,7 @@ from chaoswal.ops import (
 )
 from chaoswal.oracle import ERROR, History, Observed, Traits
 from chaoswal.verdict import Fault
-from tests.test_oracle import EACH, ON_SYNC, SIZE, A, B, C, kind, record, told
+from tests.test_oracle import ACKED, EACH, FLUSHED, ON_SYNC, SIZE, A, B, C, kind, record, told
 
 Step = tuple[Operation, object]
 
@@ -87,6 +88,31 @@ def test_a_failed_poll_leaves_its_subscriber_registered() -> None:
     assert kind(history.judge(Observed(registered=()))) == "cursor-lost"
 
 
+@pytest.mark.parametrize(
+    ("failing", "anew"),
+    [(Unsubscribe(name="s"), True), (Subscribe(name="s"), True), (Maintain(), True), (Poll(name="s", count=1), False)],
+)
+def test_who_may_have_been_registered_anew_may_be_given_everything_again(failing: Operation, *, anew: bool) -> None:
+    steps = [*THREE, OF_S, (Poll(name="s", count=1), ALL[:1]), ACKED, FLUSHED, (failing, f"{ERROR}OSError: no")]
+    assert kind(right(steps, faulty=True).judge(shows(*ALL))) == ("fine" if anew else "cursor-lost")
+    assert (told([*steps, (Poll(name="s", count=3), ALL)], NAMING, faulty=True)[1] is None) == anew
+
+
+def test_failed_maintenance_may_have_skipped_as_far_as_the_limit() -> None:
+    """Where it unregisters nobody: one who was in time stays where it was."""
+    for lag, given, expected in ((2, ALL[1:], "fine"), (3, ALL[1:], "cursor-ahead"), (3, ALL, "fine")):
+        traits = replace(EACH, retention=(("lag_records", lag),))
+        steps: list[Step] = [*THREE, OF_S, (Maintain(), f"{ERROR}OSError: no")]
+        assert kind(told([*steps, (Poll(name="s", count=3), given)], traits, faulty=True)[1]) == expected
+    steps = [*THREE, OF_S, (Poll(name="s", count=1), ALL[:1]), ACKED, FLUSHED, (Maintain(), f"{ERROR}OSError: no")]
+    assert kind(right(steps, EACH, faulty=True).judge(shows(*ALL))) == "cursor-lost", "it was in time"
+
+
+def test_who_is_registered_already_may_subscribe_again() -> None:
+    for operation in (Subscribe(name="s"), SubscribeLatest(name="s")):
+        assert kind(told([*THREE, OF_S, (operation, None), (Poll(name="s", count=3), ALL)], NAMING)[1]) == "fine"
+
+
 # -- where one begins that begins at the end -----------------------------------------------------------------------
 
 HALF_SYNCED: list[Step] = [(Append(size=SIZE), 0), (Sync(), None), (Append(size=SIZE), 1), (Append(size=SIZE), 2)]
@@ -98,9 +124,11 @@ def test_one_begins_behind_what_is_durable(begins: int) -> None:
     history, fault = told([*HALF_SYNCED, (SubscribeLatest(name="s"), begins)], ON_SYNC)
     legal = 1 <= begins <= 3
     assert kind(fault) == ("fine" if legal else "cursor-ahead")
+    assert fault is None or fault.explanation.startswith(f"subscriber s begins at {begins}, ")
     for given in range(4) if legal else ():
         seen = Observed(records=[p for _, p in BEHIND], next_position=3, deliveries={"s": BEHIND[given:]})
-        assert (kind(history.judge(seen)) == "fine") == (given == begins)
+        expected = "fine" if given == begins else "duplicated" if given < begins < 3 else "cursor-ahead"
+        assert kind(history.judge(seen)) == expected
 
 
 def test_where_it_begins_shows_in_what_it_is_given_if_nobody_was_told() -> None:
@@ -109,6 +137,7 @@ def test_where_it_begins_shows_in_what_it_is_given_if_nobody_was_told() -> None:
         seen = Observed(records=[p for _, p in BEHIND], next_position=3, deliveries={"s": BEHIND[given:]})
         assert (kind(history.judge(seen)) == "fine") == (given >= 1)
     assert kind(told([*HALF_SYNCED, (SubscribeLatest(name="s"), None)], ON_SYNC)[1]) == "cursor-ahead"
+    assert kind(history.judge(Observed(records=[p for _, p in BEHIND], registered=S))) == "fine", "nobody looked"
 
 
 # -- what is held, and what is rejected ----------------------------------------------------------------------------
@@ -140,7 +169,16 @@ def test_what_is_rejected_is_counted_once(
 ) -> None:
     steps = [*THREE, OF_S, (Poll(name="s", count=1), [(0, A)]), (Reject(name="s", places=(0,)), None)]
     flush: list[Step] = [(Flush(name="s"), None)] if promised else []
-    assert kind(right([*steps, *flush]).judge(shows(*given, counts=counts))) == expected
+    fault = right([*steps, *flush]).judge(shows(*given, counts=counts))
+    assert kind(fault) == expected
+    assert fault is None or fault.explanation.startswith("subscriber s ")
+
+
+def test_what_is_rejected_and_lost_is_not_counted() -> None:
+    steps: list[Step] = [*THREE, OF_S, (Poll(name="s", count=3), ALL), (Reject(name="s", places=(2,)), None)]
+    for shown, counts, expected in ((2, (0, 0), "fine"), (2, (1, 0), "dishonest"), (3, (1, 0), "fine")):
+        seen = Observed(records=[A, B, C][:shown], next_position=shown, deliveries={"s": ALL[:2]}, counts={"s": counts})
+        assert kind(right(steps, replace(NAMING, promise=frozenset(), promise_reads=False)).judge(seen)) == expected
 
 
 # -- maintenance ---------------------------------------------------------------------------------------------------
@@ -187,7 +225,7 @@ def test_what_maintenance_under_way_may_have_skipped() -> None:
     assert kind(over.judge(left(DUE[1:], (0, 1)))) == "cursor-ahead", "it is over, and has skipped nothing"
 
 
-@pytest.mark.parametrize(("milliseconds", "late"), [(900, False), (1_100, True)])
+@pytest.mark.parametrize(("milliseconds", "late"), [(900, False), (997, False), (999, True), (1_100, True)])
 def test_who_has_done_nothing_for_long_is_late(milliseconds: int, late: bool) -> None:
     traits, skip = limited(lag_seconds=1), done(skipped=(("s", 3),))
     wait: Step = (Wait(milliseconds=milliseconds), None)
@@ -195,6 +233,7 @@ def test_who_has_done_nothing_for_long_is_late(milliseconds: int, late: bool) ->
     given: Step = (Poll(name="s", count=1), DUE[:1])
     acked: Step = (Ack(name="s", places=(0,)), None)
     assert kind(maintained(traits, skip, given, wait, acked)[1]) == "cursor-ahead", "it has just done something"
+    assert kind(told([*THREE, wait, OF_S, (Maintain(), skip)], traits)[1]) == "cursor-ahead", "it is new"
 
 
 def test_who_is_late_may_be_unregistered_and_nobody_else() -> None:
@@ -218,6 +257,10 @@ def test_maintenance_cleans_what_is_finished_and_no_more() -> None:
     for first in range(4):
         _, fault = maintained(limited(), done(first=first), *steps)
         assert kind(fault) == ("fine" if first <= 2 else "early-cleanup")
+    history, _ = maintained(limited(), done(), *steps)
+    for gone, expected in ((0, "fine"), (1, "hole"), (2, "hole")):
+        seen = Observed(records=[OLD, MIDDLE, NEW][gone:], next_position=3, deliveries={"s": DUE[2:]})
+        assert kind(history.judge(seen)) == expected, "it said that it has cleaned nothing"
 
 
 def test_who_asks_to_be_told_is_told_what_was_skipped() -> None:
@@ -230,8 +273,41 @@ def test_who_asks_to_be_told_is_told_what_was_skipped() -> None:
     ):
         _, fault = told([OF_S, *THREE, *handle, (Maintain(), skip), (Poll(name="s", count=3), result)], traits)
         assert kind(fault) == expected
-    refused: Step = (Poll(name="s", count=3), f"{ERROR}Skipped: 0")
-    assert kind(told([OF_S, *THREE, strict, refused], traits)[1]) == "stuck", "nothing was skipped"
+    refused: Step = (Poll(name="s", count=3), f"{ERROR}Skipped: 0: or so")
+    fault = told([OF_S, *THREE, strict, refused], traits)[1]
+    assert kind(fault) == "stuck", "nothing was skipped"
+    assert fault is not None
+    assert fault.explanation == "poll was refused without a reason: Skipped: 0: or so"
+
+
+CLOSED: Step = (Deactivate(name="s"), None)
+REFUSED: Step = (Activate(name="s"), f"{ERROR}Skipped: 2")
+STRICT: Step = (Activate(name="s"), None)
+AGAIN: list[Step] = [(Unsubscribe(name="s"), None), OF_S]
+NOTHING: Step = (Flush(name="s"), None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ([], [NOTHING, STRICT], "cursor-ahead"),
+        ([CLOSED], [NOTHING, STRICT], "fine"),  # a handle that does not ask is told all the same
+        ([CLOSED], [STRICT], "cursor-ahead"),
+        ([CLOSED], [CLOSED, STRICT], "cursor-ahead"),
+        ([CLOSED], [REFUSED, (Poll(name="s", count=0), []), STRICT], "fine"),
+        ([], [REFUSED, NOTHING, STRICT], "fine"),
+        ([STRICT], [(Flush(name="s"), f"{ERROR}Skipped: 2")], "stuck"),
+        ([STRICT, *AGAIN], [], "fine"),
+    ],
+)
+def test_whoever_takes_a_subscriber_up_is_told_once(before: list[Step], after: list[Step], expected: str) -> None:
+    skip: Step = (Maintain(), done(skipped=(("s", 2),)))
+    steps = [OF_S, *THREE, *before, skip, *after, (Poll(name="s", count=3), DUE[2:])]
+    if before[1:]:
+        steps = [OF_S, *before, *[(operation, result) for operation, result in THREE], skip, *after]
+        number = len(before) + 3
+        steps.append((Poll(name="s", count=3), [(2, record(number))]))
+    assert kind(told(steps, limited(lag_records=1))[1]) == expected
 
 
 # -- what is dropped -----------------------------------------------------------------------------------------------
@@ -261,6 +337,20 @@ def test_what_is_dropped_while_an_append_is_under_way_is_counted_if_it_is_gone()
     assert kind(opened.judge(Observed(records=[Z], next_position=3, lost=1))) == "dishonest"
     assert history.open(Observed(records=[Z], next_position=3)) is None
     assert kind(history.judge(Observed(records=[Z], next_position=3, lost=2))) == "fine"
+
+
+def test_who_had_not_finished_what_is_dropped_says_so() -> None:
+    history = right([(BIG, 0), OF_S, (BIG, (1, 1))], FITS_ONE)
+    second = record(2, size=400)
+    for counts, expected in (((0, 1), "fine"), ((0, 0), "dishonest")):
+        seen = Observed(records=[second], next_position=2, deliveries={"s": [(1, second)]}, counts={"s": counts})
+        assert kind(history.judge(seen)) == expected
+
+
+def test_a_batch_is_dropped_whole() -> None:
+    two = limited(budget_bytes=1500, drops=1)
+    for left, expected in ((0, "fine"), (2, "fine"), (3, "early-cleanup")):
+        assert kind(told([(Batch(sizes=(400, 400)), 0), (BIG, (2, left))], two)[1]) == expected
 
 
 def test_an_append_drops_no_more_than_it_must() -> None:
