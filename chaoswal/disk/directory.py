@@ -51,7 +51,7 @@ def save(image: Image, root: str) -> None:
     """Make a directory hold exactly an image; what it holds already is not written again."""
     wanted = image.files()
     standing = load(root).files()
-    for path in sorted(set(standing) - set(wanted), reverse=True):  # what is inside a directory goes before it
+    for path in standing.keys() - wanted.keys():  # with a directory goes what is inside it
         _remove(os.path.join(root, path))
     for path, data in wanted.items():
         if path in standing and standing[path] == data:

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaoswal.disk.directory import common_bytes, difference, is_scratch, load, number, save
+from chaoswal.disk.directory import common_bytes, difference, is_scratch, lay, load, number, save, without
 from chaoswal.disk.image import EMPTY, Image
 
 NAMES = st.sampled_from(["a", "b", "c.tmp"])
@@ -37,6 +37,27 @@ def test_saving_over_anything_gives_the_image(
         assert load(root).key == image.key
         assert difference(image, load(root)) == ""
         assert number(root) == load(root).names
+
+
+@given(st.dictionaries(NAMES, st.integers(1, 4), max_size=3), st.dictionaries(NAMES, st.integers(1, 4), max_size=3))
+def test_an_image_is_laid_with_its_hard_links(
+    tmp_path_factory: object, here: dict[str, int], inside: dict[str, int]
+) -> None:
+    root = str(tmp_path_factory.mktemp("d"))  # type: ignore[attr-defined]
+    contents = {1: b"", 2: b"two", 3: b"three", 4: b"four", 9: None}
+    names = {(0, name): inode for name, inode in here.items()} | {(0, "dir"): 9}
+    image = Image(names | {(9, name): inode for name, inode in inside.items()}, contents)
+    lay(image, root)
+    assert load(root).files() == image.files()
+    paths = here | {f"dir/{name}": inode for name, inode in inside.items()}
+    for path, inode in paths.items():
+        for other, its in paths.items():
+            assert os.path.samefile(os.path.join(root, path), os.path.join(root, other)) == (inode == its)
+
+
+def test_inodes_are_numbered_by_name_and_what_is_inside_a_directory_last(tmp_path: Path) -> None:
+    save(Image.of_files({"a": None, "a/c": b"", "b": b""}), str(tmp_path))
+    assert number(str(tmp_path)) == {(0, "a"): 1, (0, "b"): 2, (1, "c"): 3}
 
 
 def test_what_is_the_same_is_not_written_again(tmp_path: Path) -> None:
@@ -71,7 +92,9 @@ def test_a_difference_says_where_and_what() -> None:
     assert difference(one, Image.of_files({"a": b"abc", "d": None})) == "b is missing"
     assert difference(one, Image.of_files({"a": b"abc", "b": b"", "d": b""})) == "d is a file"
     assert difference(Image.of_files({"a": b"abc", "b": b""}), one) == "d is there, and nothing made it"
+    assert difference(Image.of_files({"d": b""}), Image.of_files({"d": None})) == "d is a directory"
     assert difference(one, Image.of_files({"a": b"abX", "d": None}), ["a", "b"]) == ""
+    assert difference(one, Image.of_files({"a": b"abX", "d": None}), ["a"]) == "b is missing"
 
 
 @given(st.binary(), st.binary(), st.binary())
@@ -85,5 +108,12 @@ def test_the_common_beginning_is_as_long_as_it_can_be(begin: bytes, left: bytes,
 
 def test_scratch_goes_by_the_path_or_its_last_part() -> None:
     assert is_scratch("x/log-shm", ["*-shm"])
+    assert is_scratch("x/y/LOCK", ["LOCK"])
     assert is_scratch("LOCK", ["LOCK"])
     assert not is_scratch("log", ["*-shm", "LOCK"])
+
+
+def test_an_image_without_its_scratch_files() -> None:
+    image = Image.of_files({"d": None, "d/LOCK": b"l", "d/a": b"a", "log-shm": b"s"})
+    assert without(image, ["LOCK", "*-shm"]).files() == {"d": None, "d/a": b"a"}
+    assert without(image, []).files() == image.files()

@@ -1,6 +1,7 @@
 """Faults while running: as text, and struck on the n-th matching call."""
 
 import errno
+import os
 
 import pytest
 from hypothesis import given
@@ -89,7 +90,8 @@ def struck(plan: FaultPlan, calls: list[tuple[str, str]]) -> list[int]:
         try:
             plan.strike(call, path)
         except OSError as error:
-            failed.append(number if (error.errno, error.filename) == (errno.ENOSPC, path) else -1)
+            told = error.errno, error.strerror, error.filename
+            failed.append(number if told == (errno.ENOSPC, os.strerror(errno.ENOSPC), path) else -1)
     return failed
 
 
@@ -124,6 +126,7 @@ def test_a_short_read_from_then_on() -> None:
     plan = FaultPlan((Fault(call="read", glob="*", nth=2, at=10, once=False),))
     assert [plan.cut("read", "a", 0, length) for length in (20, 20, 5)] == [20, 10, 5]
     assert plan.cut("write", "a", 0, 20) == 20
+    assert FaultPlan((Fault(call="read", glob="*.wal", nth=1, at=3),)).cut("read", "a.seg", 0, 20) == 20
 
 
 def test_an_offset_matches_the_calls_that_hold_it() -> None:
@@ -148,6 +151,7 @@ def test_a_sync_that_lies_does_not_fail() -> None:
     assert struck(plan, [("fsync", "a")] * 3) == []
     assert [plan.lies("fsync", "a") for _ in range(3)] == [False, True, False]
     assert not plan.lies("fdatasync", "a")
+    assert not FaultPlan((Fault(call="fsync", glob="*.wal", nth=1),)).lies("fsync", "a.seg")
 
 
 def test_a_tally_keeps_what_was_called_and_strikes_nothing() -> None:
@@ -157,3 +161,7 @@ def test_a_tally_keeps_what_was_called_and_strikes_nothing() -> None:
     assert plan.cut("write", "b", 3, 4) == 4
     plan.strike("write", "b", 3, 4)
     assert plan.seen[1:] == [Call(call="readdir", path=""), Call(call="write", path="b", offset=3, length=4)]
+    assert plan.opening == 0, "until somebody says how many"
+    plain = FaultPlan()
+    plain.strike("write", "b", 3, 4)
+    assert plain.seen == []

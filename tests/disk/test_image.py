@@ -1,11 +1,13 @@
 """Images: equal exactly where paths, bytes and hard links are."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaoswal.disk.disk import Disk, apply_all, overwrite, resize
-from chaoswal.disk.image import EMPTY, Image
-from chaoswal.trace import Begin, Create, End, Event, Link, SyncBegin, SyncEnd
+from chaoswal.disk.disk import Disk, apply_all, apply_name, overwrite, resize
+from chaoswal.disk.image import EMPTY, Image, role
+from chaoswal.trace import Begin, Create, End, Event, Link, Rename, SyncBegin, SyncEnd, Unlink
 from tests.disk.traces import OLD, Trace
 
 BYTES = st.binary(max_size=40)
@@ -43,6 +45,28 @@ def test_a_hard_link_is_not_a_copy() -> None:
     assert linked.key != copied.key
 
 
+def test_keys_are_equal_exactly_where_paths_bytes_and_links_are() -> None:
+    """Of three names, each the name of any of three files."""
+    meant: dict[object, object] = {}
+    for inodes in itertools.product((1, 2, 3), repeat=3):
+        for data in itertools.product((b"x", b"y"), repeat=3):
+            image = Image(
+                {(0, name): inode for name, inode in zip("abc", inodes, strict=True)}, dict(enumerate(data, 1))
+            )
+            links = tuple(inodes.index(inode) for inode in inodes)
+            meaning = links, tuple(image.files().items())
+            assert meant.setdefault(image.key, meaning) == meaning
+    assert len(set(meant.values())) == len(meant)
+
+
+def test_the_names_of_files_are_those_in_their_directories() -> None:
+    assert Image.of_files({"d": None, "d/e": b"", "f": b""}).names == {(0, "d"): 1, (1, "e"): 2, (0, "f"): 3}
+
+
+def test_a_role_has_neither_numbers_nor_spaces() -> None:
+    assert [role(path) for path in ("wal-12.log", "a 1/b", "")] == ["wal-#.log", "a_#/b", "."]
+
+
 def test_syncs_and_markers_change_nothing() -> None:
     image = Image.of_files({"a": b"1"})
     markers: list[Event] = [
@@ -64,6 +88,21 @@ def test_all_events_applied() -> None:
         "e/l": OLD,
         "other": b"\0\0",
     }
+    more = Trace().write("old", 3, b"x").truncate("old", 5).mkdir("made")
+    assert apply_all(more.image, more.events).files() == {
+        "dir": None,
+        "made": None,
+        "old": OLD[:3] + b"x" + OLD[4:5],
+        "other": b"",
+    }
+
+
+def test_a_name_that_is_gone_already_stays_gone() -> None:
+    names = {(0, "b"): 2}
+    apply_name(names, Unlink(directory=0, name="a", inode=1, site="s"))
+    assert names == {(0, "b"): 2}
+    apply_name(names, Rename(directory=0, name="a", to_directory=0, to_name="c", inode=1, site="s"))
+    assert names == {(0, "b"): 2, (0, "c"): 1}
 
 
 def test_a_disk_remembers_and_its_view_applies() -> None:
@@ -73,6 +112,7 @@ def test_a_disk_remembers_and_its_view_applies() -> None:
     linked = disk.after([Link(directory=0, name="b", inode=1, site="s")])
     assert linked.view.files() == {"a": b"", "b": b""}
     assert Disk(image=disk.view).view is disk.view
+    assert Disk(image=linked.view).after([event]).view.files() == linked.view.files()
 
 
 @given(BYTES, st.integers(0, 60), BYTES)

@@ -1,16 +1,19 @@
 """Damage at rest: as text that parses back, what it does to an image, and every damage there is."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaoswal.disk.disk import Disk
+from chaoswal.disk.disk import Disk, apply_all
 from chaoswal.disk.image import Image
 from chaoswal.disk.rot import PLACES_MAX, WORDS, Damage, Past, Target, damages
 from chaoswal.errors import UsageError
-from chaoswal.trace import Event, Truncate, Write
+from chaoswal.trace import Create, Event, Truncate, Write
+from tests.disk.traces import Trace, traces
 
-TARGETS = st.builds(Target, role=st.from_regex(r"\A[a-z#._/-]{1,12}\Z"), nth=st.integers(1, 9))
+TARGETS = st.builds(Target, role=st.text("az#._/-", min_size=1, max_size=12), nth=st.integers(1, 9))
 PLACES = st.integers(0, 9999)
 DAMAGES = st.one_of(
     st.builds(Damage, kind=st.just("flip"), file=TARGETS, at=PLACES, bit=st.integers(0, 7)),
@@ -95,10 +98,22 @@ def test_a_misdirected_write_is_cut_or_filled_to_what_is_there() -> None:
         "misdirect sector 9 of wal-# nth 1 to sector 0 of wal-# nth 2",
         "truncate wal-# nth 2 to 5",
         "remove log nth 1",
+        "remove wal-# nth 0",
     ],
 )
 def test_a_place_that_is_not_there_is_stale(text: str) -> None:
     assert after(text) is None
+
+
+def test_an_empty_file_can_only_go() -> None:
+    image = Image.of_files({"empty": b"", "full": b"full"})
+    of_empty = {str(damage) for damage in damages(image) if "empty" in str(damage)}
+    assert of_empty == {"remove empty nth 1"}
+    for text in ("flip bit 0 at 0 of empty nth 1", "zero sector 0 of empty nth 1", "truncate empty nth 1 to 0"):
+        assert Damage.parse(text).apply(image) is None
+    for one, other in (("empty", "full"), ("full", "empty")):
+        assert Damage.parse(f"misdirect sector 0 of {one} nth 1 to sector 0 of {other} nth 1").apply(image) is None
+    assert Damage(kind="misdirect", file=Target(role="full")).apply(image) is None, "it went nowhere"
 
 
 def past() -> Past:
@@ -121,6 +136,26 @@ def test_versions_go_back_in_time() -> None:
     assert after("stale sector 0 of wal-# nth 2 back 3", past()) is None
 
 
+@given(trace=traces(), data=st.data())
+def test_versions_are_what_was_there_at_some_moment(*, trace: Trace, data: st.DataObject) -> None:
+    moments = [apply_all(trace.image, trace.events[:count]) for count in range(len(trace.events) + 1)]
+    inode = data.draw(st.sampled_from([i for i, held in moments[-1].contents.items() if held is not None]))
+    held = [(moment.contents.get(inode) or b"")[:512] for moment in moments]
+    now = held[-1]
+    was = [sector[: len(now)].ljust(len(now), b"\0") for sector in reversed(held)]
+    expected = [sector for sector in dict.fromkeys(was) if sector != now]
+    assert Past(Disk(image=trace.image), trace.events).versions(inode, 0, now) == expected
+    assert Past(Disk(image=trace.image).after(trace.events), ()).versions(inode, 0, now) == expected
+
+
+def test_a_number_that_is_given_to_a_new_file_begins_empty() -> None:
+    events = [
+        Create(directory=0, name="new", inode=INODES["wal-2"], site="a:1"),
+        Write(inode=INODES["wal-2"], offset=2, data=b"x", site="a:2"),
+    ]
+    assert Past(Disk(image=IMAGE), events).versions(INODES["wal-2"], 0, b"\0\0x") == [bytes(3), b"fir"]
+
+
 def test_every_damage_changes_something_and_comes_once() -> None:
     found = list(damages(IMAGE, past()))
     assert len({str(damage) for damage in found}) == len(found)
@@ -131,6 +166,27 @@ def test_every_damage_changes_something_and_comes_once() -> None:
         assert damaged.key != IMAGE.key
     flipped = {(damage.file.role, damage.file.nth, damage.at) for damage in found if damage.kind == "flip"}
     assert len(flipped) == len(SECTORS) + 11, "each byte of each file"
+
+
+def test_which_writes_may_have_gone_astray() -> None:
+    """From the first and the last sector of each file to the first and the last of each, and to the next."""
+    sectors = {"d/wal-# nth 1": 1, "wal-# nth 1": 3, "wal-# nth 2": 1}
+    texts = {f"sector 0 of {file} to sector 1 of {file}" for file, count in sectors.items() if count > 1}
+    texts |= {f"sector 1 of {file} to sector 2 of {file}" for file, count in sectors.items() if count > 2}
+    for file, to in itertools.product(sectors, repeat=2):
+        for at, to_sector in itertools.product({0, sectors[file] - 1}, {0, sectors[to] - 1}):
+            texts.add(f"sector {at} of {file} to sector {to_sector} of {to}")
+    expected = {text for text in texts if after(f"misdirect {text}") not in (None, IMAGE.files())}
+    found = [str(damage) for damage in damages(IMAGE) if damage.kind == "misdirect"]
+    assert set(found) == {f"misdirect {text}" for text in expected}
+    assert len(expected) > 10
+
+
+def test_each_sector_goes_back_in_time_and_bits_go_round() -> None:
+    events = [Write(inode=INODES["wal-1"], offset=600, data=bytes([n]), site="a:1") for n in (7, 8, SECTORS[600])]
+    stale = [str(damage) for damage in damages(IMAGE, Past(Disk(image=IMAGE), events)) if damage.kind == "stale"]
+    assert stale == [f"stale sector 1 of wal-# nth 1 back {back}" for back in (1, 2)]
+    assert all(damage.bit == damage.at % 8 for damage in damages(IMAGE) if damage.kind == "flip")
 
 
 def test_damages_come_lazily_and_leave_scratch_alone() -> None:
