@@ -168,18 +168,19 @@ def test_every_damage_changes_something_and_comes_once() -> None:
     assert len(flipped) == len(SECTORS) + 11, "each byte of each file"
 
 
-def test_which_writes_may_have_gone_astray() -> None:
+@pytest.mark.parametrize("sizes", [(1200, 5, 6), (512, 513, 0), (1024, 1025, 511)])
+def test_which_writes_may_have_gone_astray(sizes: tuple[int, ...]) -> None:
     """From the first and the last sector of each file to the first and the last of each, and to the next."""
-    sectors = {"d/wal-# nth 1": 1, "wal-# nth 1": 3, "wal-# nth 2": 1}
-    texts = {f"sector 0 of {file} to sector 1 of {file}" for file, count in sectors.items() if count > 1}
-    texts |= {f"sector 1 of {file} to sector 2 of {file}" for file, count in sectors.items() if count > 2}
-    for file, to in itertools.product(sectors, repeat=2):
-        for at, to_sector in itertools.product({0, sectors[file] - 1}, {0, sectors[to] - 1}):
+    image = Image.of_files({name: name.encode() * size for name, size in zip("abc", sizes, strict=True)})
+    last = {f"{name} nth 1": (size - 1) // 512 for name, size in zip("abc", sizes, strict=True) if size}
+    texts = {f"sector {n} of {file} to sector {n + 1} of {file}" for file in last for n in range(last[file])}
+    for file, to in itertools.product(last, repeat=2):
+        for at, to_sector in itertools.product({0, last[file]}, {0, last[to]}):
             texts.add(f"sector {at} of {file} to sector {to_sector} of {to}")
-    expected = {text for text in texts if after(f"misdirect {text}") not in (None, IMAGE.files())}
-    found = [str(damage) for damage in damages(IMAGE) if damage.kind == "misdirect"]
-    assert set(found) == {f"misdirect {text}" for text in expected}
-    assert len(expected) > 10
+    damaged = {text: Damage.parse(f"misdirect {text}").apply(image) for text in texts}
+    expected = {f"misdirect {text}" for text, found in damaged.items() if found and found.key != image.key}
+    assert {str(damage) for damage in damages(image) if damage.kind == "misdirect"} == expected
+    assert expected
 
 
 def test_each_sector_goes_back_in_time_and_bits_go_round() -> None:
