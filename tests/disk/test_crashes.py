@@ -13,7 +13,7 @@ from chaoswal.disk.profiles import EXT4_ORDERED, KILL, POSIX, PREFIX, PROFILES, 
 from chaoswal.disk.volume import Volume
 from chaoswal.errors import HarnessFault
 from chaoswal.trace import Write
-from tests.disk.brute import shown
+from tests.disk.brute import near, shown
 from tests.disk.test_profiles import left
 from tests.disk.traces import TRACES, Trace, traces
 
@@ -96,6 +96,18 @@ def test_a_plan_may_start_from_pending_events(name: str, profile: Profile) -> No
         for cut, torn in cuts(volume, Bound(deviations=1, random_states=2), 3):
             crash = plan(len(trace.events) - half, cut, torn)
             assert crashed(start, trace.events[half:], crash, profile).image.key == volume.image(cut, torn).key
+
+
+@every_profile
+@given(trace=traces())
+@settings(max_examples=25)
+def test_exactly_what_lies_within_two_deviations(profile: Profile, trace: Trace) -> None:
+    """By the independent brute force: nothing is left out, and a survivor brings along only what it rests on."""
+    volume = Volume(trace.disk, profile)
+    for deviations in (1, 2):
+        bound = Bound(deviations=deviations, torn_writes=0, random_states=0)
+        found = {shown(volume.image(cut)) for cut, _ in cuts(volume, bound, 0)}
+        assert found == near(trace.disk, profile.name, deviations)
 
 
 def test_states_are_bounded() -> None:
