@@ -68,7 +68,7 @@ def appended(count: int, traits: Traits = EACH) -> History:
 
 def kind(fault: Fault | None) -> str:
     """What kind of violation it is; every one is explained."""
-    assert fault is None or (isinstance(fault.kind, Violation) and fault.explanation)
+    assert fault is None or fault.explanation
     return fault.kind if fault else "fine"
 
 

@@ -149,7 +149,7 @@ def test_versions_are_what_was_there_at_some_moment(*, trace: Trace, data: st.Da
 
 
 def test_a_number_that_is_given_to_a_new_file_begins_empty() -> None:
-    events = [
+    events: list[Event] = [
         Create(directory=0, name="new", inode=INODES["wal-2"], site="a:1"),
         Write(inode=INODES["wal-2"], offset=2, data=b"x", site="a:2"),
     ]
