@@ -168,11 +168,12 @@ def test_who_is_registered_beside_a_cleanup_under_way_begins_before_it_or_behind
 
 def test_who_was_registered_when_a_cleanup_began_is_given_what_that_has_left() -> None:
     failed = f"{ERROR}OSError: no"
-    history, fault = at_once([ACK, Cleanup(), NEW, Cleanup()], "aabbccdd", [None, failed, None, 0], faulty=True)
-    assert fault is None
-    for given, expected in (([A, B, C], "fine"), ([], "cursor-ahead")):
-        deliveries = {"s": [], "t": given}
-        assert shows(history, [A, B, C], registered=("s", "t"), deliveries=deliveries) == expected
+    for turns in ("aabbccd", "aabbccdd"):
+        history, fault = at_once([ACK, Cleanup(), NEW, Cleanup()], turns, [None, failed, None, 0], faulty=True)
+        assert fault is None
+        for given, expected in (([A, B, C], "fine"), ([], "cursor-ahead")):
+            deliveries = {"s": [], "t": given}
+            assert shows(history, [A, B, C], registered=("s", "t"), deliveries=deliveries) == expected
 
 
 def test_who_is_registered_is_waited_for() -> None:
