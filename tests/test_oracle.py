@@ -592,16 +592,3 @@ def test_limits_hold_from_the_opening_that_has_them() -> None:
         later.apply(Begin(op_index=2))
         assert kind(later.judge(kept)) == violation, latest
         assert kind(later.judge(Observed(records=[], next_position=2))) == ("lost" if latest < 17 else "fine"), latest
-
-
-def test_maintenance_leaves_a_subscriber_uncertain_that_was_so_before() -> None:
-    """Nobody saw, after a crash inside its subscribing, whether it is registered: the opening failed by an error."""
-    operations: list[Operation] = [Subscribe(name="s"), Maintain()]
-    for registered in ((), ("s",)):
-        history = History(operations, replace(EACH, capabilities=frozenset({"registered"})))
-        history.apply(Begin(op_index=0))
-        failed = Observed(raised="InterruptedError", fault=Fault(kind=Violation.UNOPENABLE, explanation=""))
-        assert history.open(failed, struck=True) is None
-        history.apply(Begin(op_index=1))
-        assert history.apply(End(op_index=1, result="{'first': 0, 'skipped': (), 'unregistered': ()}")) is None
-        assert kind(history.judge(Observed(registered=registered))) == "fine"

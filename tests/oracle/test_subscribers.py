@@ -22,7 +22,8 @@ from chaoswal.ops import (
     Wait,
 )
 from chaoswal.oracle import ERROR, History, Observed, Traits
-from chaoswal.verdict import Fault
+from chaoswal.trace import Begin, End
+from chaoswal.verdict import Fault, Violation
 from tests.test_oracle import ACKED, EACH, FLUSHED, ON_SYNC, SIZE, A, B, C, kind, record, told
 
 Step = tuple[Operation, object]
@@ -111,6 +112,19 @@ def test_failed_maintenance_may_have_skipped_as_far_as_the_limit() -> None:
 def test_who_is_registered_already_may_subscribe_again() -> None:
     for operation in (Subscribe(name="s"), SubscribeLatest(name="s")):
         assert kind(told([*THREE, OF_S, (operation, None), (Poll(name="s", count=3), ALL)], NAMING)[1]) == "fine"
+
+
+def test_maintenance_leaves_a_subscriber_uncertain_that_was_so_before() -> None:
+    """Nobody saw, after a crash inside its subscribing, whether it is registered: the opening failed by an error."""
+    operations: list[Operation] = [Subscribe(name="s"), Maintain()]
+    for registered in ((), ("s",)):
+        history = History(operations, replace(EACH, capabilities=frozenset({"registered"})))
+        history.apply(Begin(op_index=0))
+        failed = Observed(raised="InterruptedError", fault=Fault(kind=Violation.UNOPENABLE, explanation=""))
+        assert history.open(failed, struck=True) is None
+        history.apply(Begin(op_index=1))
+        assert history.apply(End(op_index=1, result="{'first': 0, 'skipped': (), 'unregistered': ()}")) is None
+        assert kind(history.judge(Observed(registered=registered))) == "fine"
 
 
 # -- where one begins that begins at the end -----------------------------------------------------------------------
