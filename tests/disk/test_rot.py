@@ -148,6 +148,17 @@ def test_versions_are_what_was_there_at_some_moment(*, trace: Trace, data: st.Da
     assert Past(Disk(image=trace.image).after(trace.events), ()).versions(inode, 0, now) == expected
 
 
+def test_what_was_cut_away_does_not_come_back_with_what_is_written_behind_it() -> None:
+    inode = INODES["wal-2"]
+    events: list[Event] = [
+        Truncate(inode=inode, size=3, site="a:1"),
+        Write(inode=inode, offset=5, data=b"x", site="a:2"),
+        Write(inode=inode, offset=0, data=b"y", site="a:3"),
+    ]
+    held = [b"fir\0\0x", b"fir\0\0\0", b"first\0"]
+    assert Past(Disk(image=IMAGE), events).versions(inode, 0, b"yir\0\0x") == held
+
+
 def test_a_number_that_is_given_to_a_new_file_begins_empty() -> None:
     events: list[Event] = [
         Create(directory=0, name="new", inode=INODES["wal-2"], site="a:1"),
