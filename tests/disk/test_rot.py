@@ -182,7 +182,11 @@ def test_every_damage_changes_something_and_comes_once() -> None:
 @pytest.mark.parametrize("sizes", [(1200, 5, 6), (512, 513, 0), (1024, 1025, 511)])
 def test_which_writes_may_have_gone_astray(sizes: tuple[int, ...]) -> None:
     """From the first and the last sector of each file to the first and the last of each, and to the next."""
-    image = Image.of_files({name: name.encode() * size for name, size in zip("abc", sizes, strict=True)})
+    files = {
+        name: bytes(place // 512 + start for place in range(size))
+        for name, size, start in zip("abc", sizes, (1, 11, 21), strict=True)
+    }
+    image = Image.of_files(files)
     last = {f"{name} nth 1": (size - 1) // 512 for name, size in zip("abc", sizes, strict=True) if size}
     texts = {f"sector {n} of {file} to sector {n + 1} of {file}" for file in last for n in range(last[file])}
     for file, to in itertools.product(last, repeat=2):
