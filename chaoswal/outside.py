@@ -23,7 +23,7 @@ from functools import cache, lru_cache
 from chaoswal.disk.directory import lay, load, without
 from chaoswal.disk.image import Image
 from chaoswal.engines.registry import Factory
-from chaoswal.errors import StepLimit, UsageError
+from chaoswal.errors import Inconclusive, StepLimit, UsageError
 from chaoswal.oracle import Observed, Traits
 from chaoswal.record.working import factory_of
 from chaoswal.tmpfs import fresh_directory
@@ -69,6 +69,8 @@ def tell(engine: str, root: str) -> Iterator[Traits]:
     """The same as a job, in an empty directory."""
     try:
         yield traits_of(factory_of(engine).open_directory(root))
+    except Inconclusive:
+        raise
     except (Exception, StepLimit) as error:
         raise UsageError(f"cannot open {engine}: {error}") from error
 
@@ -149,7 +151,7 @@ def show(engine: str, image: Image, root: str, names: Sequence[str], probing: bo
         made = without(load(root), getattr(factory.kind, "scratch", ()))
         yield Recovered(observed=observed, image=made if made.key != image.key else None)
     with suppress(Exception, StepLimit):  # it has been judged, and what it leaves is thrown away
-        driver.close()
+        driver.discard()
 
 
 def _fault(outcome: Outcome) -> Fault:

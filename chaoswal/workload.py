@@ -100,6 +100,14 @@ class Driver:
         if engine is not None:
             engine.close()
 
+    def discard(self) -> None:
+        """Be rid of the engine, at which nobody will look again: by ``stop``, where it has that, or closed."""
+        stop = getattr(self._engine, "stop", None)
+        if stop:
+            stop()
+        else:
+            self.close()
+
     def perform(self, op_index: int, operation: Operation) -> str:
         """Ask for one operation; the text form of its result, or of the error it raised."""
         try:

@@ -80,8 +80,15 @@ class LogEngine(MinimalEngine, Protocol):
     runner: str
     """Without a ``vfs``: what opens it on an image, ``forked`` (the default), ``fresh`` or ``in-process``."""
 
+    preload: tuple[str, ...]
+    """Without a ``vfs``: modules that its processes load before they are forked, so that none has to do it again. They
+    begin no threads."""
+
     recorder: str
     """``"patched"`` or ``"syscalls"`` (the default): how it is run, without a ``vfs``, where disks are crashed."""
+
+    def stop(self) -> None:
+        """End at once what it has begun, processes for one: nobody will look at it again. Without, it is closed."""
 
     package: str
     """The distribution that it comes with, for its version."""

@@ -12,6 +12,7 @@ class DiskcacheEngine(KeyedLog):
     """One index, which is the directory."""
 
     package = "diskcache"
+    preload = ("diskcache",)
     documented = "https://grantjenks.com/docs/diskcache/tutorial.html#index"
     promise = "append"
     scratch = ("*-shm",)

@@ -13,6 +13,7 @@ class DuckdbEngine(AtomicLog):
     """One database, ``log.duckdb``, in the directory."""
 
     package = "duckdb"
+    preload = ("duckdb",)
     documented = "https://duckdb.org/docs/stable/sql/statements/transactions"
     promise = "append append_batch sync"
 

@@ -15,6 +15,7 @@ class HueyEngine:
 
     contract = "log"
     package = "huey"
+    preload = ("huey.storage",)
     documented = "https://huey.readthedocs.io/en/latest/api.html#SqliteStorage"
     promise = "append"
     scratch = ("*-shm",)

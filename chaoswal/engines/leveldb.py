@@ -13,6 +13,7 @@ class LeveldbEngine(AtomicLog):
     """One database, which is the directory."""
 
     package = "plyvel"
+    preload = ("plyvel",)
     documented = "https://github.com/google/leveldb/blob/main/doc/index.md#synchronous-writes"
     promise = "append append_batch"
     scratch = ("LOCK", "LOG", "LOG.old")

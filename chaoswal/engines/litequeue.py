@@ -12,6 +12,7 @@ class LitequeueEngine:
 
     contract = "log"
     package = "litequeue"
+    preload = ("litequeue",)
     documented = "https://github.com/litements/litequeue#readme"
     promise = "append"
     scratch = ("*-shm",)

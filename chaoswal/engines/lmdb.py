@@ -17,6 +17,7 @@ class LmdbEngine(AtomicLog):
     """One environment, which is the directory."""
 
     package = "lmdb"
+    preload = ("lmdb",)
     documented = "https://lmdb.readthedocs.io/en/release/#environment-class"
     promise = "append append_batch sync"
     scratch = ("lock.mdb",)

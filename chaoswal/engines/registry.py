@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.command import program
+from chaoswal.engines.server import version as version_of
 from chaoswal.errors import HarnessFault, UsageError
 from chaoswal.patched.opening import open_patched
 from chaoswal.vfs.memory import MemoryVfs
@@ -36,6 +37,8 @@ REGISTERED = {
     "huey": "chaoswal.engines.huey:HueyEngine",
     "tantivy": "chaoswal.engines.tantivy:TantivyEngine",
     "duckdb": "chaoswal.engines.duckdb:DuckdbEngine",
+    "redis": "chaoswal.engines.redis:RedisEngine",
+    "nats": "chaoswal.engines.nats:NatsEngine",
 }
 """The engines that ship."""
 
@@ -119,12 +122,14 @@ class Factory:
 
     @property
     def package(self) -> str:
-        """The distribution that it comes with; empty where there is none."""
-        return str(getattr(self.kind, "package", ""))
+        """The server that it is, or else the distribution that it comes with; empty where there is none."""
+        return self._server or str(getattr(self.kind, "package", ""))
 
     @property
     def version(self) -> str:
         """The version that is installed; empty where it has none, or is not installed."""
+        if self._server:
+            return version_of(self._server)
         if not self.package:
             return str(getattr(self.kind, "version", ""))
         try:
@@ -134,8 +139,12 @@ class Factory:
 
     @property
     def absent(self) -> bool:
-        """Whether the distribution that it comes with is not installed."""
+        """Whether the server that it is, or the distribution that it comes with, is not installed."""
         return bool(self.package) and not self.version
+
+    @property
+    def _server(self) -> str:
+        return str(getattr(self.kind, "server", ""))
 
     @property
     def simulated(self) -> bool:

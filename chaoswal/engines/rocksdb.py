@@ -14,6 +14,7 @@ class RocksdbEngine(AtomicLog):
     """One database, which is the directory."""
 
     package = "rocksdict"
+    preload = ("rocksdict",)
     documented = "https://github.com/facebook/rocksdb/wiki/Basic-Operations#synchronous-writes"
     promise = "append append_batch sync"
     scratch = ("LOCK", "LOG", "LOG.old.*")

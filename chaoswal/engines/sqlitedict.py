@@ -13,6 +13,7 @@ class SqlitedictEngine(KeyedLog):
     """One table of one database, ``log.db``, in the directory."""
 
     package = "sqlitedict"
+    preload = ("sqlitedict",)
     documented = "https://github.com/piskvorky/sqlitedict#usage"
     promise = "sync"
 

@@ -12,6 +12,7 @@ class TantivyEngine(KeyedLog):
     """One index, which is the directory."""
 
     package = "tantivy"
+    preload = ("tantivy",)
     documented = "https://docs.rs/tantivy/latest/tantivy/struct.IndexWriter.html#method.commit"
     promise = "sync"
     scratch = (".tantivy-*.lock",)

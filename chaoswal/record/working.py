@@ -3,10 +3,12 @@
 It says in marks (``marks``) what it is at, and ends as a kill would end it: nothing is closed.
 """
 
+import importlib
 import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 
 from chaoswal.engines.registry import EngineRef, Factory
@@ -20,8 +22,12 @@ from chaoswal.workload import Driver, look
 
 @lru_cache(64)
 def factory_of(engine: str) -> Factory:
-    """The engine of this name and options, loaded once."""
-    return EngineRef.parse(engine).factory()
+    """The engine of this name and options, loaded once, with what its adapter says is worth loading (``preload``)."""
+    factory = EngineRef.parse(engine).factory()
+    for module in getattr(factory.kind, "preload", ()):
+        with suppress(ImportError):  # that it is not there is told where it is used
+            importlib.import_module(module)
+    return factory
 
 
 def live(
@@ -64,32 +70,57 @@ _alive: list[Driver] = []
 
 
 REST_SECONDS, LOOK_SECONDS, LOOKS = 2.0, 0.002, 3
-"""For so long an engine's threads are waited for; at rest is who sleeps in so many looks, so long one after another."""
+"""So long an engine's threads and processes are waited for; at rest is who sleeps in so many looks so far apart."""
 
 
 def _let_rest() -> None:
-    """Wait until the engine's threads have come to rest: of a call that the end cuts off nobody knows what it did."""
+    """Wait until the engine's threads and processes rest: of a call that the end cuts off nobody knows what it did."""
     deadline, quiet = time.monotonic() + REST_SECONDS, 0
-    while quiet < LOOKS and time.monotonic() < deadline and len(os.listdir(_TASKS)) > 1:
+    while quiet < LOOKS and time.monotonic() < deadline and (others := _others()):
         time.sleep(LOOK_SECONDS)
-        quiet = quiet + 1 if _at_rest() else 0
+        quiet = quiet + 1 if all(_state(other) == b"S" for other in others) else 0
 
 
-_TASKS = "/proc/self/task"
+def _others() -> list[str]:
+    """Every other thread of this process, and of those of its session, by its directory in /proc."""
+    own = f"/proc/self/task/{threading.get_native_id()}"
+    return [task for process in ("self", *_session()) for task in _tasks(process) if task != own]
 
 
-def _at_rest() -> bool:
-    """Whether every other thread sleeps until something happens: state S of proc(5)."""
-    others = set(os.listdir(_TASKS)) - {str(threading.get_native_id())}
-    return all(_state(os.path.join(_TASKS, other, "stat")) == "S" for other in others)
-
-
-def _state(path: str) -> str:
+def _session() -> list[str]:
+    """The other processes of this one's session, if it has any children."""
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(") ")[2][:1]
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return []
+    return [process for process in os.listdir("/proc") if process.isdigit() and _in_session(int(process))]
+
+
+def _in_session(process: int) -> bool:
+    with suppress(ProcessLookupError):
+        return process != os.getpid() and os.getsid(process) == os.getsid(0)
+    return False
+
+
+def _tasks(process: str) -> list[str]:
+    try:
+        return [f"/proc/{process}/task/{task}" for task in os.listdir(f"/proc/{process}/task")]
     except FileNotFoundError:
-        return "S"  # it has ended meanwhile
+        return []  # it has ended meanwhile
+
+
+def _state(task: str) -> bytes:
+    """As in proc(5), where ``S`` sleeps until something happens; that also where it has ended meanwhile."""
+    try:
+        file = os.open(os.path.join(task, "stat"), os.O_RDONLY)  # by hand: every call is looked at by strace
+    except FileNotFoundError:
+        return b"S"
+    try:
+        return os.read(file, 200).rpartition(b") ")[2][:1]
+    except ProcessLookupError:
+        return b"S"
+    finally:
+        os.close(file)
 
 
 def _descriptors() -> list[int]:
