@@ -23,6 +23,7 @@ from chaoswal.explain import explain
 from chaoswal.hunt import BOUND, CRASH, DEPTH, FAULTS, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Notice, Started
 from chaoswal.processes import interruptible
+from chaoswal.replay import ready
 from chaoswal.report import explore as report
 from chaoswal.report.enact import evidence
 from chaoswal.report.finding import render
@@ -114,7 +115,7 @@ def _profiles(arguments: argparse.Namespace) -> list[Profile]:
 
 def _depth(arguments: argparse.Namespace, engine: EngineRef) -> Depth | None:
     if arguments.depth is None:
-        arguments.depth = DEPTH.levels if engine.factory().simulated else 0
+        arguments.depth = DEPTH.levels if ready(engine)[0].simulated else 0
     return Depth(levels=arguments.depth, samples=DEPTH.samples, bound=DEPTH.bound) if arguments.depth else None
 
 
