@@ -326,6 +326,8 @@ def _check_inside(
             found = check(
                 recovery, history, judge, profile, bound=depth.bound, depth=deeper, seed=inside.seed, wanted=wanted
             )
+            if found and not found.crashes:  # the recovery itself failed
+                found = replace(found, at_creation=at_creation(found.fault, history))
             found = found and replace(found, crashes=(crash, *found.crashes), runs=(run, *found.runs), then=depth.then)
             if found and not found.at_creation:
                 return found

@@ -54,6 +54,27 @@ def _traits(kind: type[Any]) -> Traits:
 EACH = Traits(promise=frozenset({"append", "sync"}), promise_reads=True, capabilities=frozenset({"next_sequence"}))
 
 
+class Fussy(toys.ToyLog):
+    """Sound, but where a crash came between the two steps that make it: then it cannot be opened."""
+
+    def __init__(self, root: str = "", *, vfs: Vfs, runtime: Any = None) -> None:
+        made = "made" in vfs.list()
+        if "log" in vfs.list() and not made:
+            raise ValueError("half made")
+        super().__init__(vfs=vfs)
+        if not made:
+            vfs.create("made").close()
+            vfs.sync_directory()
+
+
+@pytest.mark.parametrize("depth", [None, Depth()])
+def test_a_recovery_that_fails_before_the_first_promise_takes_nothing_from_anybody(depth: Depth | None) -> None:
+    found, _ = checked(Fussy, PREFIX, depth=depth)
+    assert found
+    assert found.fault.kind is Violation.UNOPENABLE
+    assert found.at_creation
+
+
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
 def test_the_sound_toy_passes(profile: Profile) -> None:
     found, coverage = checked(toys.ToyLog, profile, depth=Depth())
