@@ -3,6 +3,7 @@
 import importlib.util
 import shutil
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Inconclusive
 from chaoswal.hunt import Attempt, Given
 from chaoswal.ops import Append, Done, Enqueue, Operation, Sync, Take
+from chaoswal.program import Step, parse_step
 from chaoswal.verdict import Violation
 
 APPENDS: list[Operation] = [Append(size=30), Append(size=300), Sync(), Append(size=30)]
@@ -27,7 +29,7 @@ class Strict(LmdbEngine):
 """LMDB whose appends are taken for promised, whatever its documentation says of the options it is given."""
 
 
-def explored(engine: EngineRef, module: str, operations: Sequence[Operation], profile: str) -> Attempt:
+def explored(engine: EngineRef, module: str, operations: Sequence[Step], profile: str) -> Attempt:
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     if importlib.util.find_spec(module) is None:
@@ -83,3 +85,15 @@ def test_persist_queue_in_sqlite_hands_out_what_was_put(tmp_path: Path) -> None:
     again = engine.open_directory(str(tmp_path))
     assert list(again.items()) == [b""]  # type: ignore[attr-defined]
     again.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["kill", "prefix"])
+def test_duckdb_goes_on_behind_a_torn_tail_since_1_2_2(profile: str) -> None:
+    """Before, what was inserted behind a tail that recovery had not cut was never read again."""
+    pytest.importorskip("duckdb")
+    torn = parse_step("power-cut in operation 2 after write of log.duckdb.wal nth 1")
+    steps = [Append(size=30), Append(size=9000), torn, Append(size=40)]
+    catch = explored(EngineRef(name="duckdb"), "duckdb", steps, profile).catch
+    known = tuple(map(int, version("duckdb").split(".")[:3])) < (1, 2, 2)
+    assert (catch and catch.fault.kind) == (Violation.LOST if known else None)
