@@ -3,6 +3,8 @@
 FAILED: the violation is there. FIXED: the program plays to its end and what was wrong is right, at the anchor and at
 every crash point around it. STALE: an anchor of the program is gone, and nothing near it fails. ERROR: it cannot be
 played at all.
+
+A program that ends without a crash is looked at as a kill at its end would leave it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -268,9 +270,19 @@ def replay(engine: EngineRef, steps: Sequence[Step], profile: Profile) -> tuple[
     played = play(factory, traits, steps, profile, judge)
     if not played.found and played.step:
         played.found = _around(factory, traits, steps, profile, judge, played)
+    elif not played.found and not played.stale:
+        _look_at_end(played, profile, judge)
     if played.found:
         return Status.FAILED, played
     return Status.STALE if played.stale else Status.FIXED, played
+
+
+def _look_at_end(played: Played, profile: Profile, judge: Judge) -> None:
+    """Judge what the engine shows when it is opened once more, behind a program that no crash ends."""
+    run = played.run
+    played.crash = Crash(point=len(run.events), power=False)
+    left = crashed(run.start, run.events, played.crash, profile)
+    played.found = judge_last(left, played.history, judge, played.crash)
 
 
 def _around(

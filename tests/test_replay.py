@@ -2,11 +2,13 @@
 
 import pytest
 
+from chaoswal import corpus
 from chaoswal.check import Judge
 from chaoswal.disk.profiles import POSIX, Profile
 from chaoswal.engines.registry import EngineRef
 from chaoswal.engines.wal import WalEngine
 from chaoswal.errors import UsageError
+from chaoswal.explain import explain
 from chaoswal.program import parse_step
 from chaoswal.replay import Status, play, replay, simulated
 from chaoswal.trace import End
@@ -53,6 +55,34 @@ def test_failed_at_the_anchor_itself() -> None:
 def test_a_program_without_a_crash() -> None:
     assert status_of("ToyLog", ["append 1", "sync"]) == "FIXED"
     assert status_of("ToyLog", []) == "FIXED"
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("Forgets", ["append 1", "sync"]),
+        ("AcksBeforeWriting", ["append 1"]),
+        ("AcksBeforeWriting", ["append 1", "kill in operation 1 after end", "append 2"]),
+    ],
+)
+def test_without_a_crash_the_end_is_looked_at_as_a_kill_leaves_it(name: str, lines: list[str]) -> None:
+    steps = [parse_step(line) for line in lines]
+    status, played = replay(toy(name), steps, POSIX)
+    assert status is Status.FAILED
+    assert played.found
+    assert played.found.fault.kind is Violation.LOST
+    assert status_of("ToyLog", lines) == "FIXED"
+
+
+def test_such_a_finding_is_told_with_both_sides() -> None:
+    finding = corpus.loads(
+        f"{corpus.MAGIC}\nengine {toy('Forgets')}    profile kill    expect lost    found 2026-11-21 seed 1\nappend 1\n",
+        "a test",
+    )
+    told = explain(finding)
+    assert told.status is Status.FAILED
+    assert not told.moved
+    assert (told.recovered, told.allowed) != ("", "")
 
 
 def test_what_fails_before_any_crash() -> None:
