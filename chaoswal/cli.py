@@ -39,7 +39,10 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     words = sys.argv[1:] if words is None else list(words)
     parser = _parser(words)
-    arguments = parser.parse_args(words)
+    try:
+        arguments = parser.parse_args(words)
+    except SystemExit as end:  # usage was told, or help
+        return int(end.code or 0)
     try:
         return int(arguments.execute(arguments))
     except ChaoswalError as error:
@@ -51,11 +54,18 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone: there is nobody to tell
         return Exit.CLEAN
+    except MemoryError:
+        print("chaoswal: UNKNOWN: out of memory: no verdict", file=sys.stderr)
+        return Exit.INCONCLUSIVE
     except Exception as error:  # noqa: BLE001 - a bug of ours must not end with the exit code of a violation
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(where.filename)}:{where.lineno}"
         print(f"chaoswal: internal error at {place}: {type(error).__name__}: {error}", file=sys.stderr)
         return Exit.INTERNAL
+    except BaseException as error:  # noqa: BLE001 - nobody here raises others: an engine did, and was not contained
+        name = type(error).__name__
+        print(f"chaoswal: UNKNOWN: an engine raised {name} where the checker ran: no verdict", file=sys.stderr)
+        return Exit.INCONCLUSIVE
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

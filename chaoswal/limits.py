@@ -8,3 +8,7 @@ PAGE_BYTES = 4096
 
 RECOVERY_CALLS_MAX = 50_000
 """Calls to the disk one recovery may make before it is taken to hang."""
+
+MEMORY_BYTES_MAX, MEMORY_SHARE = 2 << 30, 4
+"""Data that one process may have: so much, or one part in so many of the machine's, whichever is less. No recovery of
+what a campaign writes needs it, and it leaves the machine alive."""

@@ -3,24 +3,33 @@
 What is drawn from a pool does not depend on how many workers it has. Each worker is given a task only when it has
 nothing to do, but for one in advance, so that a task can be made with what is known by then. With no workers the tasks
 are done here.
+
+Engines may run in a worker, and do there what they like: end it, hang, close the pipe it is heard through, or write
+into that. Then nothing is known of the task, nor of those behind it: Inconclusive, with the reason.
 """
 
 import os
+import signal
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from contextlib import suppress
+from typing import Any, Generic, NoReturn, TypeVar
 
 import multiprocess
 from multiprocess.connection import wait
+from multiprocess.reduction import ForkingPickler
 
-from chaoswal.errors import ChaoswalError, HarnessFault
-from chaoswal.processes import deafen, die_with, signals_held
+from chaoswal.errors import ChaoswalError, Exit, HarnessFault, Inconclusive
+from chaoswal.processes import Pulse, deafen, die_with, ending, is_exposed, lives_by, signals_held
 
 AHEAD = 2
 """How many tasks a worker has at a time: the one it does, and the next."""
 
 LEAD = 64
 """No task is given out before the one so many before it has had its turn: what is known by then, a task may use."""
+
+RESULT_BYTES_MAX = 1 << 28
+"""What says to be longer was not sent by a worker."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -50,7 +59,7 @@ class Pool(Generic[Task, Result]):
     def ordered(self, tasks: Iterator[Task], wake: Callable[[], object] = lambda: None) -> Iterator[Result]:
         """The result of each task, in the order of the tasks; ``wake`` is called now and then while waiting.
 
-        HarnessFault where a worker dies, and the error itself where a task raised one of the checker's.
+        Inconclusive where a worker dies or hangs, and the error itself where a task raised one of the checker's.
         """
         if not self._count:
             yield from map(self._work, tasks)
@@ -78,8 +87,22 @@ class Pool(Generic[Task, Result]):
                     worker.give(task)
 
     def _collect(self, seconds: float) -> dict[int, Result]:
-        ready = wait(list(self._workers), seconds)
-        return dict(self._workers[connection].take() for connection in ready)
+        deaths = {worker.death: worker for worker in self._workers.values()}
+        ready = {deaths.get(one) or self._workers[one] for one in wait([*self._workers, *deaths], seconds)}
+        for worker in self._workers.values():
+            worker.must_live()
+        return dict(worker.take() for worker in ready)
+
+
+def apart(work: Callable[[], Result]) -> Result:
+    """The result of one piece of work, done in another process where this one is to be kept from what engines do.
+
+    It raises what ``Pool.ordered`` does.
+    """
+    if not is_exposed():
+        return work()
+    with Pool(lambda _: work(), 1) as pool:
+        return next(pool.ordered(iter([0])))
 
 
 class _Counted(Iterator[tuple[int, Task]]):
@@ -101,44 +124,76 @@ class _Worker:
     def __init__(self, context: Any, work: Callable[[Any], Any]) -> None:
         self.connection, theirs = context.Pipe()
         self.busy = 0
-        self._process = context.Process(target=_serve, args=(theirs, work, os.getpid()))
+        self._pulse = Pulse()
+        self._pulse.beat(_START_SECONDS)
+        self._process = context.Process(target=_serve, args=(theirs, work, os.getpid(), self._pulse))
         self._process.start()
         theirs.close()
+        self.death = self._process.sentinel
 
     def give(self, task: tuple[int, Any]) -> None:
-        self.connection.send(task)
+        try:
+            self.connection.send(task)
+        except OSError:
+            self._lost()
         self.busy += 1
 
     def take(self) -> tuple[int, Any]:
         try:
-            number, result = self.connection.recv()
-        except (EOFError, OSError) as error:
-            self._process.join(2)
-            status = self._process.exitcode
-            raise HarnessFault(f"a worker died while the engine ran in it (status {status})") from error
+            number, result = ForkingPickler.loads(self.connection.recv_bytes(RESULT_BYTES_MAX))
+        except Exception:  # noqa: BLE001 - what an engine wrote into the pipe may be read as anything
+            self._lost()
         self.busy -= 1
         if isinstance(result, ChaoswalError):
             raise result
         return number, result
 
+    def must_live(self) -> None:
+        """Inconclusive where it was not heard of for too long."""
+        if self.busy and self._pulse.late:
+            raise Inconclusive("an engine hangs in the process that it shares with the checker: nothing is said of it")
+
+    def _lost(self) -> NoReturn:
+        self._process.join(_GONE_SECONDS)
+        code = self._process.exitcode
+        how = "can no longer be understood" if code is None else ending(code)
+        raise Inconclusive(f"a worker {how} while an engine ran in it: nothing is said of that engine")
+
     def end(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # it may not have come to make a group
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join()
         self._process.close()
         self.connection.close()
 
 
-def _serve(connection: Any, work: Callable[[Any], Any], parent: int) -> None:
+_START_SECONDS, _GONE_SECONDS = 60.0, 1.0
+"""So long until a worker is first heard of; so long one that speaks no more may take to end."""
+
+
+def _serve(connection: Any, work: Callable[[Any], Any], parent: int, pulse: Pulse) -> NoReturn:
+    """The whole life of a worker; nothing that an engine left in it gets to run at its end."""
+    os.setsid()
     deafen()
     die_with(parent)
-    while True:
-        number, task = connection.recv()
-        try:
-            result = work(task)
-        except ChaoswalError as error:
-            result = error
-        except Exception as error:  # noqa: BLE001 - a bug of ours: it is told where the task was given
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{os.path.basename(place.filename)}:{place.lineno}"
-            result = HarnessFault(f"internal error in a worker at {where}: {type(error).__name__}: {error}")
-        connection.send((number, result))
+    lives_by(pulse)
+    try:
+        while True:
+            number, task = connection.recv()
+            connection.send((number, _result(work, task)))
+    except (EOFError, OSError):  # an engine has closed the pipe: whoever waits will see that
+        os._exit(Exit.INCONCLUSIVE)
+
+
+def _result(work: Callable[[Any], Any], task: Any) -> Any:
+    try:
+        return work(task)
+    except ChaoswalError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - a bug of ours: it is told where the task was given
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{os.path.basename(place.filename)}:{place.lineno}"
+        return HarnessFault(f"internal error in a worker at {where}: {type(error).__name__}: {error}")
+    except BaseException as error:  # noqa: BLE001 - only an engine raises these here
+        return Inconclusive(f"an engine raised {type(error).__name__}, past all that contains what engines do")

@@ -1,15 +1,24 @@
 """Processes that end with whoever started them, and signals that only the one at the terminal hears."""
 
 import ctypes
+import mmap
 import os
 import signal
+import struct
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _FOR_COORDINATOR = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LIBC = ctypes.CDLL(None)  # found once, before anything forks
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _PR_SET_PTRACER, _PR_SET_PTRACER_ANY = 0x59616D61, ctypes.c_ulong(-1)
+
+PASSED_ON = _FOR_COORDINATOR
+"""What whoever stands above the coordinator passes on to it."""
+
+ALIVE_SECONDS = 60.0
+"""A process in which an engine runs, and that has not opened one nor asked it for anything for so long, hangs."""
 
 
 def die_with(parent: int) -> None:
@@ -22,6 +31,67 @@ def die_with(parent: int) -> None:
 def let_trace() -> None:
     """Let processes trace this one that it does not descend from, where Yama would not (prctl(2), PR_SET_PTRACER)."""
     _LIBC.prctl(_PR_SET_PTRACER, _PR_SET_PTRACER_ANY, 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all that is orphaned below (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def children() -> list[int]:
+    """The processes whose parent is this one, dead or alive."""
+    found = []
+    for entry in filter(str.isdecimal, os.listdir("/proc")):
+        with suppress(OSError), open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as file:
+            if int(file.read().rpartition(")")[2].split()[1]) == os.getpid():
+                found.append(int(entry))
+    return found
+
+
+class Pulse:
+    """What a process says of itself to the one that waits for it: until when it will be heard of again."""
+
+    def __init__(self) -> None:
+        """Before the fork."""
+        self._until = mmap.mmap(-1, mmap.PAGESIZE)
+
+    def beat(self, seconds: float) -> None:
+        """Say that the next beat comes within so long."""
+        _MOMENT.pack_into(self._until, 0, time.monotonic() + seconds)
+
+    @property
+    def late(self) -> bool:
+        """Whether the next beat should have come."""
+        return bool(time.monotonic() > _MOMENT.unpack_from(self._until)[0])
+
+
+_MOMENT = struct.Struct("d")
+_pulse: Pulse | None = None
+_exposed = False
+
+
+def expose() -> None:
+    """From now on this process is one that no engine may run in; those that are forked and live by a pulse may be."""
+    global _exposed  # noqa: PLW0603 - one for the process
+    _exposed = True
+
+
+def is_exposed() -> bool:
+    """Whether this process has to be kept from what engines do."""
+    return _exposed and _pulse is None
+
+
+def lives_by(pulse: Pulse) -> None:
+    """From now on this process beats on that."""
+    global _pulse  # noqa: PLW0603 - one for the process
+    _pulse = pulse
+    alive()
+
+
+def alive(seconds: float = 0.0) -> None:
+    """Say that this process goes on, and will say so again within ``ALIVE_SECONDS``, besides the seconds named."""
+    if _pulse is not None:
+        _pulse.beat(ALIVE_SECONDS + seconds)
 
 
 def ending(code: int) -> str:

@@ -19,6 +19,7 @@ from chaoswal.engines.registry import Factory
 from chaoswal.errors import EngineFault, Inconclusive, StepLimit
 from chaoswal.ops import Operation, Together, Wait, company
 from chaoswal.oracle import ERROR, Observed, Traits
+from chaoswal.processes import alive
 from chaoswal.trace import Event
 from chaoswal.verdict import Fault
 from chaoswal.vfs.memory import MemoryVfs
@@ -75,6 +76,7 @@ class Session:
         step = self._scheduler.step if self._scheduler else None
         self.vfs = MemoryVfs(disk, step=step, faults=faults, reverts=reverts)
         self._driver = Driver(partial(factory.open_simulated, self.vfs, self._runtime), names)
+        alive()
         if self._scheduler:
             self._scheduler.begin()
         self.observed = look(self._driver, names)
@@ -128,6 +130,7 @@ class Session:
 
     def perform(self, op_index: int, operation: Operation) -> str:
         """Perform one operation between its markers; the text form of its result."""
+        alive()
         self.vfs.begin(op_index)
         try:
             result = self._asked(op_index, operation)

@@ -7,6 +7,7 @@ processes that may hang and crash (``outside``).
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 
 from chaoswal import outside
 from chaoswal.disk.disk import Disk
@@ -14,10 +15,12 @@ from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.faults import FaultPlan
 from chaoswal.disk.image import Image
 from chaoswal.engines.registry import Factory
-from chaoswal.errors import UsageError
+from chaoswal.errors import ChaoswalError, UsageError
 from chaoswal.ops import Operation
 from chaoswal.oracle import Traits
 from chaoswal.outside import Recovered
+from chaoswal.pool import apart
+from chaoswal.processes import is_exposed
 from chaoswal.reach import Reach
 from chaoswal.record import traced
 from chaoswal.run import Run, Session
@@ -28,6 +31,25 @@ def promises(factory: Factory) -> Traits:
     """What an engine promises on an empty disk; UsageError where it cannot be opened there."""
     if not factory.simulated:
         return outside.promises(factory.name)
+    key = factory.kind, *sorted(factory.options.items())
+    if not is_exposed():
+        return _asked(factory)
+    if key not in _known:
+        try:
+            _known[key] = apart(partial(_asked, factory))
+        except ChaoswalError as error:
+            _known[key] = error
+    known = _known[key]
+    if isinstance(known, ChaoswalError):
+        raise known
+    return known
+
+
+_known: dict[tuple[object, ...], Traits | ChaoswalError] = {}
+"""What engines have answered that were asked in another process, each once."""
+
+
+def _asked(factory: Factory) -> Traits:
     try:
         with Session(factory, Disk()) as session:
             return session.traits()

@@ -34,8 +34,8 @@ def fresh_directory() -> Path:
 def _shared() -> Path:
     global _base  # noqa: PLW0603 - one for the process, and inherited by what it forks
     if _base is None:
-        where = MEMORY if MEMORY.is_dir() else Path(tempfile.gettempdir())
-        _remove_left(where)
+        where = _where()
+        remove_left()
         _base = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=where)).resolve()
         atexit.register(_remove, _base, os.getpid())
     return _base
@@ -46,9 +46,13 @@ def _remove(path: Path, owner: int) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _remove_left(where: Path) -> None:
+def _where() -> Path:
+    return MEMORY if MEMORY.is_dir() else Path(tempfile.gettempdir())
+
+
+def remove_left() -> None:
     """Remove what processes have left that are no more."""
-    for path in where.iterdir():
+    for path in _where().iterdir():
         owned = _OWNED.fullmatch(path.name)
         if owned and not Path(f"/proc/{owned[1]}").exists() and Path("/proc/self").exists():
             shutil.rmtree(path, ignore_errors=True)

@@ -32,7 +32,7 @@ from typing import Any, NoReturn, TypeAlias
 from multiprocess.connection import Connection, Pipe, wait
 
 from chaoswal.errors import ChaoswalError, Exit, HarnessFault
-from chaoswal.processes import deafen, die_with, ending
+from chaoswal.processes import alive, deafen, die_with, ending
 
 Job: TypeAlias = Callable[..., Iterable[Any]]
 
@@ -98,6 +98,7 @@ class Warm:
 
     def do(self, job: Job, *arguments: object, seconds: float) -> Outcome:
         """Do a job in a child, for so long at most. What it raises of the checker's own errors is raised here."""
+        alive(seconds)
         return self._ask(pickle.dumps((job, arguments, seconds)))
 
     def _ask(self, job: bytes) -> Outcome:

@@ -42,9 +42,13 @@ from chaoswal.ops import (
 from chaoswal.oracle import ERROR, Observed, Traits, held_at, promise_word
 from chaoswal.patched.mounts import without_roots
 from chaoswal.verdict import Fault, Violation
+from chaoswal.vfs.scheduler import Stopped
 
 POINTS = 40
 """So many points are drawn at which a thread may give way; behind them none does without need."""
+
+PASSING = (HarnessFault, Inconclusive, StepLimit, Stopped, KeyboardInterrupt)
+"""What passes through all that contains what engines raise: it is the checker's own, or whoever is at the keyboard."""
 
 Step = TypeVar("Step")
 
@@ -112,9 +116,9 @@ class Driver:
         """Ask for one operation; the text form of its result, or of the error it raised."""
         try:
             return repr(self._perform(op_index, operation))
-        except (HarnessFault, Inconclusive):
+        except PASSING:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises is an observation, judged by the oracle
+        except BaseException as error:  # noqa: BLE001 - whatever an engine raises is an observation, judged by the oracle
             return f"{ERROR}{told(error)}"
 
     def _perform(self, op_index: int, operation: Operation) -> Any:
@@ -275,14 +279,14 @@ def contained(act: Callable[[], Fault | None], observed: Observed) -> Fault | No
         return act()
     except StepLimit as error:
         return Fault(kind=Violation.HUNG, explanation=str(error))
-    except (HarnessFault, Inconclusive):
+    except PASSING:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever an engine raises in recovery is an observation
+    except BaseException as error:  # noqa: BLE001 - whatever an engine raises in recovery is an observation
         observed.raised = type(error).__name__
         return Fault(kind=Violation.UNOPENABLE, explanation=f"recovery raised {told(error)}")
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """An error as its class and its text, in which nothing belongs to one run only."""
     return f"{type(error).__name__}: {without_roots(str(error))}"
 

@@ -17,11 +17,12 @@ from chaoswal.disk.crashes import Bound
 from chaoswal.disk.profiles import PROFILES, Profile
 from chaoswal.enact import enact_everywhere, sightings
 from chaoswal.engines.registry import EngineRef
-from chaoswal.errors import ChaoswalError, UsageError
+from chaoswal.errors import ChaoswalError, Inconclusive, UsageError
 from chaoswal.evidence import Evidence
 from chaoswal.explain import explain
 from chaoswal.hunt import BOUND, CRASH, DEPTH, FAULTS, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Notice, Started
+from chaoswal.pool import apart
 from chaoswal.processes import interruptible
 from chaoswal.replay import ready
 from chaoswal.report import explore as report
@@ -169,6 +170,14 @@ def _enacted(finding: corpus.Finding, path: Path) -> tuple[str, list[str]]:
     return evidence(finding, enacted), [one.file_system.name for one in enacted if one.seen]
 
 
+def _rendered(finding: corpus.Finding, file: Path) -> str:
+    """The finding told; where its engine would not have that, as its file tells it."""
+    try:
+        return apart(lambda: render(finding, explain(finding), file))
+    except Inconclusive as error:
+        return f"FAIL  {finding.expect}: {file}\n{corpus.dumps(finding)}it cannot be told event by event: {error}\n"
+
+
 def _listener(*, as_json: bool, enacting: bool) -> Listener:
     """Whoever listens to an exploration on this terminal."""
     terminal = Terminal(sys.stderr)
@@ -184,7 +193,7 @@ def _listener(*, as_json: bool, enacting: bool) -> Listener:
                 terminal.say(f"FAIL  {notice.kind}: {notice.explanation}")
             case Found(file=file):
                 finding = corpus.load(Path(file), command=corpus.ANY)  # it has just been run
-                terminal.say(render(finding, explain(finding), Path(file)))
+                terminal.say(_rendered(finding, Path(file)))
                 if enacting:
                     said, seen_on[notice.id] = _enacted(finding, Path(file))
                     terminal.say(f"  {said}\n")

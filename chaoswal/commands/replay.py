@@ -19,6 +19,7 @@ from chaoswal import corpus
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import BUG, EngineRef, Factory
 from chaoswal.errors import ChaoswalError, Exit, Unavailable, UsageError
+from chaoswal.pool import apart
 from chaoswal.replay import Status, replay
 
 CORPUS = Path("corpus")
@@ -140,13 +141,17 @@ def replay_file(path: Path, options: EngineRef, command: str = "") -> Result:
         engine = changed(finding.engine, options)
         whose = _whose(finding, engine)
         present(engine.factory())
-        status, played = replay(engine, finding.steps, PROFILES[finding.profile])
+        status, shown = apart(lambda: _replayed(engine, finding))
     except ChaoswalError as error:
         skipped = isinstance(error, Unavailable) and whose in (THEIRS, THEIRS_CHANGED)
         status = Status.SKIPPED if skipped else Status.ERROR
         return Result(path=path, status=status, detail=str(error), whose=whose)
-    detail = f"{played.found.fault.kind}: {played.found.fault.explanation}" if played.found else f"was {finding.expect}"
-    return Result(path=path, status=status, detail=detail, whose=whose)
+    return Result(path=path, status=status, detail=shown or f"was {finding.expect}", whose=whose)
+
+
+def _replayed(engine: EngineRef, finding: corpus.Finding) -> tuple[Status, str]:
+    status, played = replay(engine, finding.steps, PROFILES[finding.profile])
+    return status, f"{played.found.fault.kind}: {played.found.fault.explanation}" if played.found else ""
 
 
 def _whose(finding: corpus.Finding, engine: EngineRef) -> str:

@@ -9,6 +9,7 @@ from chaoswal.disk.directory import save
 from chaoswal.disk.image import Image
 from chaoswal.errors import Exit, UsageError
 from chaoswal.explain import explain
+from chaoswal.pool import apart
 from chaoswal.report.finding import render
 
 
@@ -28,14 +29,19 @@ def execute(arguments: argparse.Namespace) -> int:
     """Show; the exit code."""
     path = corpus.find(arguments.id, arguments.corpus)
     finding = corpus.load(path, command=arguments.command)
-    explanation = explain(finding)
+    text, disk = apart(lambda: _told(finding, path))
     if arguments.disk:
-        if explanation.disk is None:
+        if disk is None:
             raise UsageError("this finding needs no crash: there is no crashed disk to write")
         _empty(arguments.disk)
-        _write(explanation.disk, arguments.disk)
-    print(render(finding, explanation, path), end="")
+        _write(disk, arguments.disk)
+    print(text, end="")
     return Exit.CLEAN
+
+
+def _told(finding: corpus.Finding, path: Path) -> tuple[str, Image | None]:
+    explanation = explain(finding)
+    return render(finding, explanation, path), explanation.disk
 
 
 def _write(image: Image, directory: Path) -> None:

@@ -234,9 +234,16 @@ def _import(module: str) -> Any:
         raise UsageError(f"cannot import the engine's module {module!r}: {type(error).__name__}: {error}") from error
 
 
+_places: dict[Path, Path] = {}
+"""Where files are by whose names engines go: one that changes the working directory is found all the same."""
+
+
 def _load_file(path: Path) -> Any:
-    if not path.is_file():
+    if path.is_file():
+        _places[path] = path.absolute()
+    elif path not in _places:
         raise UsageError(f"no such file: {path}")
+    path = _places[path]
     name = f"chaoswal_engine_{path.stem}"  # a file called queue.py must not become everybody's module queue
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
