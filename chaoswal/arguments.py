@@ -51,5 +51,5 @@ def allow_commands(parser: argparse.ArgumentParser, word: str) -> None:
         action="store_const",
         const=word,
         default="",
-        help="run the programs that findings name as their engine (cmd:…)",
+        help="run what findings name as their engine: programs (cmd:…), modules, files elsewhere",
     )

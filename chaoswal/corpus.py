@@ -16,9 +16,9 @@ stand where it comes from and what else speaks for it, in some of these lines, i
 
 ``theirs`` is written by a person: the finding is in software of others, and stands until they mend it.
 
-A line that begins with ``#`` is a comment. The parser is strict, a file runs no code, and an engine goes by its
-registered name or its path. One that is a command (``cmd:…``) would be run: whoever loads the file has to say that it
-may.
+A line that begins with ``#`` is a comment. The parser is strict, and a file runs no code that it chooses: its engine goes
+by a registered name, or by the path of a file below the working directory. Any other, like a command (``cmd:…``), a
+module or a file elsewhere, would run what nobody has looked at: whoever loads the file has to say that it may.
 """
 
 import os
@@ -33,23 +33,28 @@ from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import UsageError
 from chaoswal.evidence import Evidence, Theirs
+from chaoswal.limits import FINDING_BYTES_MAX, LINE_CHARACTERS_MAX, NUMBER_MAX, NUMBERS_MAX
 from chaoswal.program import Step, parse_step, step_line, without_last_crashes
 from chaoswal.text import digest
 from chaoswal.verdict import Violation
 
 MAGIC = "chaoswal-finding 1"
 ANY = "cmd:…"
-"""Any command may be run that a file names as its engine."""
+"""Any command may be run, and any code loaded, that a file names as its engine."""
 SUFFIX = ".chaos"
 _HEADER = re.compile(
     r"engine (?P<engine>.+?) {4}profile (?P<profile>\S+) {4}expect (?P<expect>\S+)"
-    r" {4}found (?P<found>\d{4}-\d\d-\d\d) seed (?P<seed>\d+)"
+    r" {4}found (?P<found>\d{4}-\d\d-\d\d) seed (?P<seed>[0-9]{1,20})"
 )
 
 _PROFILES = re.compile(r"profiles (?P<names>\S+(?: \S+)*)")
-_ORIGIN = re.compile(r"shrunk from (?P<operations>\d+) operations in (?P<states>\d+) states(?: and (?P<ms>\d+) ms)?")
+_ORIGIN = re.compile(
+    r"shrunk from (?P<operations>[0-9]{1,20}) operations in (?P<states>[0-9]{1,20}) states"
+    r"(?: and (?P<ms>[0-9]{1,20}) ms)?"
+)
 _THEIRS = re.compile(r"theirs (?P<text>.+)")
 _EVIDENCE = re.compile(r"evidence (?P<text>.+)")
+_NUMBER = re.compile(r"(?<![^\s:])\d+(?![^\s:])")
 
 T = TypeVar("T")
 
@@ -195,11 +200,26 @@ def _engine(words: str, where: str) -> EngineRef:
 
 
 def _steps(lines: Sequence[tuple[int, str]], name: str) -> Iterable[Step]:
+    total = 0
     for number, line in lines:
         try:
+            total += _numbers(line)
+            if total > NUMBERS_MAX:
+                raise UsageError(f"the numbers up to here come to more than {NUMBERS_MAX:,}")
             yield parse_step(line)
         except UsageError as error:
             raise UsageError(f"{name}, line {number}: {error}") from error
+
+
+def _numbers(line: str) -> int:
+    """What the numbers of a step come to; UsageError where one, or the line, is longer than any that means something."""
+    if len(line) > LINE_CHARACTERS_MAX:
+        raise UsageError(f"it is longer than {LINE_CHARACTERS_MAX:,} characters")
+    words = _NUMBER.findall(line)
+    largest = len(str(NUMBER_MAX))
+    if any(len(word) > largest or int(word) > NUMBER_MAX for word in words):
+        raise UsageError(f"no number of a step is larger than {NUMBER_MAX:,}")
+    return sum(map(int, words))
 
 
 def load(path: Path, *, command: str = "") -> Finding:
@@ -211,9 +231,10 @@ def load(path: Path, *, command: str = "") -> Finding:
 
 
 def _allowed(finding: Finding, path: Path, command: str) -> Finding:
-    if finding.engine.is_program and command not in (ANY, str(finding.engine)):
+    foreign = finding.engine.foreign
+    if foreign and command not in (ANY, str(finding.engine)):
         raise UsageError(
-            f"{path}: its engine is the command {finding.engine.name!r}, which a file alone is not to run: if you "
+            f"{path}: its engine is {foreign} {finding.engine.name!r}, which a file alone is not to run: if you "
             "trust it, replay it with --allow-commands"
         )
     return finding
@@ -237,7 +258,11 @@ def load_program(path: Path, *, command: str = "") -> tuple[EngineRef | None, li
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(FINDING_BYTES_MAX + 1)
+        if len(content) > FINDING_BYTES_MAX:
+            raise UsageError(f"{path}: not a finding: it is longer than {FINDING_BYTES_MAX >> 10} KiB")
+        return content.decode("utf-8")
     except FileNotFoundError as error:
         raise UsageError(f"no such file: {path}") from error
     except (OSError, UnicodeDecodeError) as error:

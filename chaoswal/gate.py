@@ -307,7 +307,7 @@ def _concluded(found: Found, plan: Plan) -> Found:
 
     Elsewhere it hangs on real time or real threads, and all of one kind count as one cause: a baseline can list it.
     """
-    finding = corpus.load(Path(found.file)) if found.file else None
+    finding = corpus.load(Path(found.file), command=corpus.ANY) if found.file else None  # it has just been run
     if finding:
         profile = PROFILES[finding.profile]
         status, played = replay(finding.engine, finding.steps, profile)

@@ -9,6 +9,12 @@ PAGE_BYTES = 4096
 RECOVERY_CALLS_MAX = 50_000
 """Calls to the disk one recovery may make before it is taken to hang."""
 
+FINDING_BYTES_MAX, LINE_CHARACTERS_MAX = 1 << 20, 1 << 14
+"""No finding that was ever shrunk comes near: what is longer was made to keep somebody busy."""
+
+NUMBER_MAX, NUMBERS_MAX = 1 << 26, 1 << 28
+"""Of a step, and of all steps of a file: bytes, milliseconds, counts. Records of 64 MiB, and what fits into memory."""
+
 MEMORY_BYTES_MAX, MEMORY_SHARE = 2 << 30, 4
 """Data that one process may have: so much, or one part in so many of the machine's, whichever is less. No recovery of
 what a campaign writes needs it, and it leaves the machine alive."""

@@ -9,10 +9,8 @@ into that. Then nothing is known of the task, nor of those behind it: Inconclusi
 """
 
 import os
-import signal
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any, Generic, NoReturn, TypeVar
 
 import multiprocess
@@ -20,7 +18,7 @@ from multiprocess.connection import wait
 from multiprocess.reduction import ForkingPickler
 
 from chaoswal.errors import ChaoswalError, Exit, HarnessFault, Inconclusive
-from chaoswal.processes import Pulse, deafen, die_with, ending, is_exposed, lives_by, signals_held
+from chaoswal.processes import Pulse, deafen, die_with, ending, is_exposed, kill_group, lives_by, signals_held
 
 AHEAD = 2
 """How many tasks a worker has at a time: the one it does, and the next."""
@@ -160,9 +158,7 @@ class _Worker:
         raise Inconclusive(f"a worker {how} while an engine ran in it: nothing is said of that engine")
 
     def end(self) -> None:
-        with suppress(ProcessLookupError, PermissionError):  # it may not have come to make a group
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.kill()
+        kill_group(self._process.pid)
         self._process.join()
         self._process.close()
         self.connection.close()

@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 _FOR_COORDINATOR = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LIBC = ctypes.CDLL(None)  # found once, before anything forks
@@ -102,9 +103,17 @@ def ending(code: int) -> str:
     return f"was ended by {signal.Signals(-code).name if known else f'signal {-code}'}"
 
 
-def die() -> None:
+def die() -> NoReturn:
     """The real thing: no handler, no flush, no return."""
-    os.kill(os.getpid(), signal.SIGKILL)
+    while True:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_group(pid: int) -> None:
+    """Kill a process and those of its group, if it has come to make one."""
+    for kill in (os.killpg, os.kill):
+        with suppress(ProcessLookupError, PermissionError):
+            kill(pid, signal.SIGKILL)
 
 
 def deafen() -> None:

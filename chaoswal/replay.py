@@ -280,9 +280,9 @@ def replay(engine: EngineRef, steps: Sequence[Step], profile: Profile) -> tuple[
 def _look_at_end(played: Played, profile: Profile, judge: Judge) -> None:
     """Judge what the engine shows when it is opened once more, behind a program that no crash ends."""
     run = played.run
-    played.crash = Crash(point=len(run.events), power=False)
-    left = crashed(run.start, run.events, played.crash, profile)
-    played.found = judge_last(left, played.history, judge, played.crash)
+    end = Crash(point=len(run.events), power=False)
+    played.found = judge_last(crashed(run.start, run.events, end, profile), played.history, judge, end)
+    played.crash = end if played.found else None
 
 
 def _around(

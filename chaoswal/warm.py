@@ -19,7 +19,6 @@ The server ends when its client does: there is nothing to read any more. It may 
 import atexit
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import time
@@ -31,13 +30,16 @@ from typing import Any, NoReturn, TypeAlias
 
 from multiprocess.connection import Connection, Pipe, wait
 
-from chaoswal.errors import ChaoswalError, Exit, HarnessFault
-from chaoswal.processes import alive, deafen, die_with, ending
+from chaoswal.errors import ChaoswalError, Exit, HarnessFault, Inconclusive
+from chaoswal.processes import alive, deafen, die_with, ending, kill_group
 
 Job: TypeAlias = Callable[..., Iterable[Any]]
 
 OUTPUT_BYTES = 2000
 """So much is kept of the end of what a job prints."""
+
+_ANSWER_BYTES_MAX = (1 << 31) - 1
+"""What says to be longer is no answer, but what an engine wrote into the pipe."""
 
 _GONE_SECONDS = 1.0
 """A child whose end of the pipe is closed is gone after so long, or was made to close it and is killed."""
@@ -64,6 +66,10 @@ class Outcome:
     def whole(self) -> bool:
         """Whether it came to its end."""
         return not self.died and not self.hung
+
+
+class _ServerGone(Exception):
+    """It has ended, or says what nobody understands."""
 
 
 class Warm:
@@ -94,20 +100,27 @@ class Warm:
         job = pickle.dumps((function, arguments, 0.0))
         if job not in self._prepared:
             self._prepared.add(job)
-            self._ask(job)
+            try:
+                self._ask(job)
+            except _ServerGone as error:
+                raise HarnessFault(str(error)) from error
 
     def do(self, job: Job, *arguments: object, seconds: float) -> Outcome:
         """Do a job in a child, for so long at most. What it raises of the checker's own errors is raised here."""
         alive(seconds)
-        return self._ask(pickle.dumps((job, arguments, seconds)))
+        try:
+            return self._ask(pickle.dumps((job, arguments, seconds)))
+        except _ServerGone as error:
+            raise Inconclusive(f"{error} while an engine was at work: nothing is said of that") from error
 
     def _ask(self, job: bytes) -> Outcome:
         try:
             self._jobs.send_bytes(job)
-            answer = pickle.loads(self._outcomes.recv_bytes())
-        except (EOFError, OSError) as error:
+            answer = pickle.loads(self._outcomes.recv_bytes(_ANSWER_BYTES_MAX))
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            self._process.kill()
             status = self._process.wait()
-            raise HarnessFault(f"{self._program} ended with status {status}") from error
+            raise _ServerGone(f"{self._program} {ending(status)}") from error
         if isinstance(answer, ChaoswalError):
             raise answer
         outcome: Outcome = answer
@@ -142,7 +155,7 @@ def serve(reading: int, writing: int, batch: int) -> None:
     jobs, outcomes = Connection(reading, writable=False), Connection(writing, readable=False)
     output = os.memfd_create("output")
     child: _Child | None = None
-    with suppress(EOFError, BrokenPipeError, _ClientGone):  # the client is gone, and all is over
+    with suppress(EOFError, OSError, _ClientGone):  # the client is gone, or speaks what nobody could, and all is over
         while True:
             job = jobs.recv_bytes()
             child = child or _Child(batch, output, jobs, outcomes)
@@ -232,13 +245,8 @@ class _Child:
         self.left = 0
         if not self._pid:
             return ""
-        done, status = os.waitpid(self._pid, os.WNOHANG)
-        with suppress(ProcessLookupError, PermissionError):  # it may not have come to make a group
-            os.killpg(self._pid, signal.SIGKILL)
-        if not done:
-            with suppress(ProcessLookupError):  # it died in the meantime
-                os.kill(self._pid, signal.SIGKILL)
-            _, status = os.waitpid(self._pid, 0)
+        kill_group(self._pid)  # which changes nothing about how it ended, if it had
+        _, status = os.waitpid(self._pid, 0)
         self._items.close()
         os.close(self._death)
         self._pid = 0

@@ -411,7 +411,7 @@ def test_control_c_ends_a_process(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(SLOW)
     path = corpus.save(finding(), tmp_path)
     path.write_text(path.read_text().replace(f"{ROOT}/tests/toys.py:NoSync", f"{tmp_path}/slow.py:Slow"))
-    command = [sys.executable, "-m", "chaoswal", "replay", str(path)]
+    command = [sys.executable, "-m", "chaoswal", "replay", str(path), "--allow-commands"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"

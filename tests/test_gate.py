@@ -124,7 +124,8 @@ def test_a_finding_that_is_back_shuts_it(gate: Gate, tmp_path: Path) -> None:
     finding = corpus.load(ROOT / f"corpus/zoo/{BUG}.chaos")
     corpus.save(finding, tmp_path / "corpus", "once")
     assert gate("--json").code == Exit.CLEAN, "without its bug it is fixed"
-    toy = EngineRef(name=f"{ROOT}/tests/toys.py:NoSync")
+    (tmp_path / "toys.py").write_text((ROOT / "tests/toys.py").read_text())
+    toy = EngineRef(name="toys.py:NoSync")
     kept = corpus.Finding(
         engine=toy, profile="prefix", expect=finding.expect, found="2026-01-01", seed=0, steps=finding.steps
     )

@@ -156,8 +156,8 @@ def test_the_end_of_what_was_printed_is_kept_and_no_more(warm: Warm) -> None:
 
 
 def test_a_program_that_does_not_start_is_told() -> None:
-    with closing(Warm(batch=1, under=["false"])) as server, pytest.raises(HarnessFault, match="false ended with"):
-        server.do(who, seconds=20)
+    with closing(Warm(batch=1, under=["false"])) as server, pytest.raises(HarnessFault, match="false exited with 1"):
+        server.prepare(os.getpid)
 
 
 def test_a_server_under_a_program_has_one_processor() -> None:

@@ -54,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--save", action="store_true", help="note what came of it in the finding's file, as evidence")
     parser.add_argument("--corpus", type=Path, default=CORPUS, metavar="DIR", help=f"where ids are ({CORPUS})")
+    allow_commands(parser, corpus.ANY)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
@@ -64,7 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
         raise UsageError("--save notes what is true of the finding as it is: it does not go with -o")
     names = listed("--fs", arguments.names, [kind.name for kind in FILE_SYSTEMS])
     path = corpus.find(arguments.id, arguments.corpus)
-    finding = corpus.load(path)
+    finding = corpus.load(path, command=arguments.command)
     engine = changed(finding.engine, EngineRef.of("option", arguments.options))
     scene = Scene(replace(finding, engine=engine))
     with interruptible():

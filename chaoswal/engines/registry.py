@@ -97,6 +97,19 @@ class EngineRef:
         """Whether it is a command, which whoever opens it runs."""
         return self.name.startswith(PROGRAM)
 
+    @property
+    def foreign(self) -> str:
+        """What it is, where it is neither a registered name nor a file below the working directory; else nothing."""
+        if self.is_program:
+            return "the command"
+        place, colon, _ = self.name.rpartition(":")
+        if not colon:
+            return ""
+        if not place.endswith(".py"):
+            return "the module"
+        below = Path(place).resolve().is_relative_to(Path.cwd().resolve())
+        return "" if below else "a file outside of the working directory,"
+
     def factory(self) -> "Factory":
         """The class behind the name, ready to be opened; UsageError where there is none."""
         options = dict(self.options)

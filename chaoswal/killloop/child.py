@@ -16,11 +16,12 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NoReturn
 
 from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.registry import Factory
 from chaoswal.errors import Exit
-from chaoswal.killloop.journal import HARNESS, Offers, observed_note, offers_from, offers_note
+from chaoswal.killloop.journal import HARNESS, STRUCK, Offers, observed_note, offers_from, offers_note
 from chaoswal.killloop.notes import Notes
 from chaoswal.killloop.places import place_of
 from chaoswal.killloop.plans import Plan, Program
@@ -83,6 +84,7 @@ class Task:
 
 def run(task: Task, parent: int) -> None:
     """The whole life of a child, as the target of a process."""
+    os.setsid()  # whoever it starts goes when it goes
     die_with(parent)
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.disable()  # it lives for milliseconds, and shares its pages with its parent
@@ -129,7 +131,12 @@ class Trigger:
         if moment is Moment.BEFORE:
             self._due = self.is_due(code, path)
         if self._due and moment is self._plan.moment:
-            die()
+            self.strike()
+
+    def strike(self) -> NoReturn:
+        """End the process as planned: an engine may kill itself too, and that is another matter."""
+        self.note((STRUCK,))
+        die()
 
     def is_due(self, code: int, path: str | None) -> bool:
         """Count one more in the armed place; whether it is the one to end at."""
@@ -249,10 +256,10 @@ class _Child:
         plan, trigger = self._order.plan, self._trigger
         moment = plan.moment if plan.armed and trigger.is_due(0, None) else None
         if moment in (Moment.BEFORE, Moment.INSIDE):
-            die()
+            trigger.strike()
         result = self._driver.perform(op_index, operation)
         if moment is Moment.MADE:
-            die()
+            trigger.strike()
         self._note((_END, op_index, result))
         if moment is Moment.AFTER:
-            die()
+            trigger.strike()

@@ -15,9 +15,9 @@ from chaoswal.verdict import Fault, Violation
 from chaoswal.vfs.noted import DONE, FAILED, LOCKED, Note, event_of
 from chaoswal.workload import traits_of
 
-TRAITS, OPENED, HARNESS = -11, -12, -13
+TRAITS, OPENED, HARNESS, STRUCK = -11, -12, -13, -14
 """The first value of what a child notes beside its changes: what its engine promises, what the engine showed once it
-was open, and a failure of the checker's own."""
+was open, a failure of the checker's own, and that it kills itself now as its plan says."""
 
 
 _TRAITS = tuple(field.name for field in fields(Traits))
@@ -58,6 +58,8 @@ class Journal:
     began: dict[int, float] = field(default_factory=dict)
     """When each operation did, by its number."""
     harness: str = ""
+    struck: bool = False
+    """Whether it killed itself as it was to."""
 
     def times(self, dead: float) -> dict[int, tuple[float, float]]:
         """Between which two readings of the clock each operation was, those under way at once being taken as one.
@@ -135,6 +137,8 @@ def _other(journal: Journal, note: Note) -> None:
         case code if code == OPENED:
             journal.observed = observed_of(note)
             journal.opened, journal.opened_at, journal.touched = len(journal.events), note[1], None
+        case code if code == STRUCK:
+            journal.struck = True
         case _:
             journal.harness = note[1]
 

@@ -28,7 +28,7 @@ from chaoswal.killloop import child
 from chaoswal.killloop.child import Order
 from chaoswal.killloop.notes import Notes
 from chaoswal.killloop.plans import OPERATIONS_MAX, Plan
-from chaoswal.processes import die_with
+from chaoswal.processes import die_with, kill_group
 
 _DEATH, _SILENCE = b"death", b"silence"
 _LIVES = 4  # an instruction is specialised after some executions, a function after some calls
@@ -42,6 +42,8 @@ class Ending:
     status: int
     """Its exit status; below 0, the signal."""
     hung: bool
+    early: bool
+    """Whether it ended before anybody else had killed it."""
     started: float
     """When it was forked, on the monotonic clock."""
     ended: float
@@ -125,12 +127,18 @@ def _launch(order: Order, notes: Notes, output: int, patience: float) -> Ending:
     process.start()
     sender.close()
     try:
-        hung = _strike(process, order, partial(_hear, process, receiver, notes, patience))
+        word = _strike(process, order, partial(_hear, process, receiver, notes, patience))
     finally:
-        process.kill()  # which does nothing to one that is dead
+        kill_group(process.pid)
         process.join()
         receiver.close()
-    ending = Ending(status=process.exitcode, hung=hung, started=started, ended=time.monotonic())
+    ending = Ending(
+        status=process.exitcode,
+        hung=word == _SILENCE,
+        early=word == _DEATH,
+        started=started,
+        ended=time.monotonic(),
+    )
     process.close()
     return ending
 
@@ -145,18 +153,17 @@ def _factory(engine: str) -> Factory:
     return EngineRef.parse(engine).factory()
 
 
-def _strike(process: Any, order: Order, hear: Callable[[], bytes]) -> bool:
-    """Wait for the moment to kill the child, or until it is dead; whether it hung instead."""
+def _strike(process: Any, order: Order, hear: Callable[[], bytes]) -> bytes:
+    """Wait for the moment to kill the child, or until it is dead or hangs; the last that was heard of it."""
     plan = order.plan
     if plan.in_recovery and not plan.armed:
-        wait([process.sentinel], order.wait)
-        return False
+        return _DEATH if wait([process.sentinel], order.wait) else b""
     word = hear()
     if word == child.OPENED_BYTE and plan.armed:
         word = hear()
     elif word == child.OPENED_BYTE:
-        wait([process.sentinel], order.wait)
-    return word == _SILENCE
+        return _DEATH if wait([process.sentinel], order.wait) else word
+    return word
 
 
 def _hear(process: Any, receiver: Any, notes: Notes, patience: float) -> bytes:

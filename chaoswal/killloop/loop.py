@@ -333,7 +333,7 @@ class Loop:
         if ending.hung:
             why = f"{at} did not come to an end within {self.settings.patience:g} s"
             return Fault(kind=Violation.HUNG, explanation=why)
-        if ending.status == -signal.SIGKILL:
+        if ending.status == -signal.SIGKILL and (journal.struck or not ending.early):
             return None
         how = f"with exit status {ending.status}"
         if ending.status < 0:

@@ -16,7 +16,7 @@ FEWEST = 3
 
 def render(finding: Finding, told: Explanation, path: Path | None) -> str:
     """What a person reads about one finding."""
-    where = str(path or f"corpus/{finding.id}.chaos") + (" --allow-commands" if finding.engine.is_program else "")
+    where = str(path or f"corpus/{finding.id}.chaos") + (" --allow-commands" if finding.engine.foreign else "")
     parts = [*_head(finding, told), "", *_table(told.lines), "", *_sides(told), *_torn(told), _origin(finding)]
     commands = [
         f"reproduce   python -m chaoswal replay {where}",
