@@ -19,6 +19,7 @@ from chaoswal.engines.command import program
 from chaoswal.engines.server import version as version_of
 from chaoswal.errors import HarnessFault, UsageError
 from chaoswal.patched.opening import open_patched
+from chaoswal.patched.unseen import watch_simulated
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.protocol import Vfs
 from chaoswal.vfs.runtime import Runtime
@@ -184,6 +185,8 @@ class Factory:
         Inconclusive where it is seen to go past it.
         """
         if self.takes_vfs:
+            if isinstance(vfs, MemoryVfs) and not self.kind.__module__.startswith("chaoswal."):
+                watch_simulated(self.kind.__module__)
             return cast("LogEngine", self.kind(vfs=vfs, runtime=runtime, **self.options))
         if not isinstance(vfs, MemoryVfs):
             raise HarnessFault(f"{self.name} takes no vfs, and was given one that is not in memory")

@@ -5,6 +5,7 @@ announcement names something simulated, or a process is begun by a patched engin
 every disk that may be meant is marked: an engine that swallows the error goes on, but nothing is said of it any more.
 """
 
+import os
 import sys
 from functools import cache
 from types import FrameType
@@ -34,11 +35,18 @@ _STARTED = {
 """Announcements that are refused where a patched engine makes them."""
 
 _engines: set[str] = set()
+_simulated: set[str] = set()
 
 
 def watch(module: str) -> None:
     """Begin to listen, if nobody does yet; ``module``: where a patched engine's adapter is."""
     _engines.add(module)
+    _listen()
+
+
+def watch_simulated(module: str) -> None:
+    """The same of an engine that takes a ``vfs``, and may go past it while the checker asks it for something."""
+    _simulated.add(module)
     _listen()
 
 
@@ -56,11 +64,37 @@ def refuse(reason: str) -> NoReturn:
 
 
 def _announced(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _writes_outside(*arguments):
+        refuse(f"it writes outside of its directory, at {arguments[0]}")
     if event in _NAMED:
         if is_simulated(arguments[0]) or (isinstance(arguments[0], str) and PREFIX in arguments[0]):
             refuse(f"{_NAMED[event]}: {event} of {arguments[0]}")
-    elif event in _STARTED and asked_by_engine():
+    elif event in _STARTED and (asked_by_engine() or _at_work(_simulated)):
         refuse(f"{_STARTED[event]}: {event}")
+
+
+def _writes_outside(path: object, _mode: object, flags: object) -> bool:
+    """Whether an engine opens one of the machine's files to write it; what passes through a device leaves nothing."""
+    if not isinstance(flags, int) or not flags & _WRITING or not isinstance(path, str | bytes):
+        return False
+    passing = os.fsdecode(path).startswith(("/dev/", "/proc/")) and not os.fsdecode(path).startswith("/dev/shm/")
+    return not passing and "__pycache__" not in os.fsdecode(path) and _at_work(_engines | _simulated)
+
+
+def _at_work(engines: set[str]) -> bool:
+    """Whether one of these waits for this call, and the checker for it."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as in mounts
+    asked = False
+    while frame is not None:
+        name = frame.f_globals.get("__name__") or ""
+        if asked and name.startswith("chaoswal."):
+            return True
+        asked = asked or name in engines
+        frame = frame.f_back
+    return False
+
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 def asked_by_engine() -> bool:

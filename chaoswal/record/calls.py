@@ -45,6 +45,8 @@ class Recording:
         """Whether a descriptor was used that nothing has given out: a call is missing."""
         self.unseen: dict[str, None] = {}
         """Why events may be missing though the bytes agree."""
+        self.outside: dict[str, None] = {}
+        """Paths outside of the directory at which something was written."""
         self.doubts: dict[str, None] = {}
         """Why bytes may be missing."""
         self._paths = Paths(tree, root)
@@ -139,10 +141,16 @@ class Recording:
         base, path, *rest = arguments
         flags = flags_of(rest[0]) if call.name != "creat" else frozenset({"O_CREAT", "O_WRONLY", "O_TRUNC"})
         spot = self._opened(call, base, path, flags)
+        if flags & {"O_CREAT", "O_TRUNC"}:
+            self._outside(spot)
         file = OpenFile(spot, append="O_APPEND" in flags, sync=_waits(flags))
         if "O_TRUNC" in flags and file.inode is not None and not self.tree.is_directory(file.inode):
             self.tree.truncate(file.inode, 0)
         self._give(call, file, fleeting="O_CLOEXEC" in flags)
+
+    def _outside(self, spot: Spot) -> None:
+        if isinstance(spot, str) and spot.startswith("/") and not _OF_THE_MACHINE.match(spot):
+            self.outside[spot] = None
 
     def _opened(self, call: Call, base: str, path: str, flags: frozenset[str]) -> Spot:
         spot = self._find(call, path, base)
@@ -221,6 +229,7 @@ class Recording:
 
     def _written(self, file: OpenFile, data: bytes, offset: int | None, flags: frozenset[str] = frozenset()) -> None:
         """Bytes went into a file; without an offset where it stands, which that moves on. O_APPEND beats any offset."""
+        self._outside(file.spot)
         if file.pipe is not None:
             file.pipe.append(data)
         if file.inode is None or not data:  # no byte moves no offset, not even to the end
@@ -374,6 +383,10 @@ class Recording:
     def sync_end(self, call: Call, _: list[str]) -> None:
         """The end of each kind of sync."""
         self.tree.sync_end(self._syncs.pop(call.pid, []), ok=call.ok)
+
+
+_OF_THE_MACHINE = re.compile(r"/(dev|proc|sys)/(?!shm/)|.*/__pycache__/")
+"""Where writing leaves nothing behind; and what Python keeps of modules it has imported."""
 
 
 def _waits(flags: frozenset[str]) -> str:

@@ -178,6 +178,8 @@ def _check(factory: Factory, recording: Recording, root: Path) -> None:
     """Inconclusive where something that was done was not seen."""
     for reason in recording.unseen:
         raise Inconclusive(f"{factory.name}: {reason}")
+    for path in filter(os.path.lexists, recording.outside):
+        raise Inconclusive(f"{factory.name} writes outside of its directory, at {path}: no crash is tried there")
     wrong = difference(recording.tree.image(), load(str(root)), _scratch(factory))
     if wrong:
         why = "; ".join(recording.doubts)
