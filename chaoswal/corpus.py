@@ -16,9 +16,9 @@ stand where it comes from and what else speaks for it, in some of these lines, i
 
 ``theirs`` is written by a person: the finding is in software of others, and stands until they mend it.
 
-A line that begins with ``#`` is a comment. The parser is strict, and a file runs no code that it chooses: its engine goes
-by a registered name, or by the path of a file below the working directory. Any other, like a command (``cmd:…``), a
-module or a file elsewhere, would run what nobody has looked at: whoever loads the file has to say that it may.
+A line that begins with ``#`` is a comment. The parser is strict, and a file runs no code that it chooses: its engine
+goes by a registered name, or by the path of a file below the working directory. Any other, like a command (``cmd:…``),
+a module or a file elsewhere, would run what nobody has looked at: whoever loads the file has to say that it may.
 """
 
 import os
@@ -212,7 +212,7 @@ def _steps(lines: Sequence[tuple[int, str]], name: str) -> Iterable[Step]:
 
 
 def _numbers(line: str) -> int:
-    """What the numbers of a step come to; UsageError where one, or the line, is longer than any that means something."""
+    """What the numbers of a step come to; UsageError where one, or the line, is longer than any that has a sense."""
     if len(line) > LINE_CHARACTERS_MAX:
         raise UsageError(f"it is longer than {LINE_CHARACTERS_MAX:,} characters")
     words = _NUMBER.findall(line)

@@ -17,10 +17,12 @@ with, UNKNOWN where a stage could not judge, and PASS only where every stage is 
 """
 
 import datetime as dt
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from chaoswal import corpus
@@ -34,6 +36,7 @@ from chaoswal.findings import ERROR, conclude, told
 from chaoswal.hunt import CRASH, Catch, Hunter
 from chaoswal.killloop import campaign as killloop
 from chaoswal.notices import ExploreFinished, Found, GateFinished, KillLoopFinished, Listener, Notice, Replayed, Stage
+from chaoswal.pool import apart
 from chaoswal.replay import Status, replay
 from chaoswal.text import digest
 from chaoswal.verdict import Verdict
@@ -46,6 +49,9 @@ SECONDS_MIN = 2.0
 
 TRIES = 3
 """So often the kill loop is begun anew where its share was too short for a kill to come behind an opening."""
+
+UNTRIED = "no kills were tried"
+"""What a gate says that has left them out."""
 
 PATIENCE_SECONDS = 10.0
 """What is slower under the kill loop hangs."""
@@ -67,6 +73,8 @@ class Plan:
     strict: bool
     """Whether a warning is a violation too."""
     faults: Sequence[str] = (CRASH,)
+    keep: bool = False
+    """Whether the directories stay in which kills have found something."""
     planted: str = ""
     """The bug that is switched on in every engine that has it; empty: none."""
     today: dt.date
@@ -153,7 +161,7 @@ class Gate:
                 if finding.theirs:
                     theirs += 1
                 else:
-                    judged.findings += self._replayed(path, finding)
+                    judged.findings += apart(partial(self._replayed, path, finding))
             except ChaoswalError as error:
                 broken.append(f"{path}: {error}")
             self._listen(Replayed(done=number, of=len(self._plan.corpus)))
@@ -163,7 +171,7 @@ class Gate:
             judged.verdict, judged.reasons = Verdict.UNKNOWN, tuple(broken)
         return _failing(judged)
 
-    def _replayed(self, path: Path, finding: corpus.Finding) -> Iterator[Found]:
+    def _replayed(self, path: Path, finding: corpus.Finding) -> list[Found]:
         """The finding in a file, if it is there (again)."""
         options = {key: value for key, value in finding.engine.options if key != BUG}
         if self._plan.planted and finding.engine.name == self._plan.engine.name:
@@ -171,7 +179,8 @@ class Gate:
         finding = replace(finding, engine=EngineRef(name=finding.engine.name, options=tuple(options.items())))
         status, played = replay(finding.engine, finding.steps, PROFILES[finding.profile])
         if status is Status.FAILED and played.found:
-            yield replace(told(finding, played.found.fault, early=played.found.at_creation), file=str(path))
+            return [replace(told(finding, played.found.fault, early=played.found.at_creation), file=str(path))]
+        return []
 
     def _explore(self) -> Judged:
         plan, last = self._plan, _Last(self._listen)
@@ -197,11 +206,11 @@ class Gate:
         if not sys.platform.startswith("linux"):
             return Judged(what="nothing: it needs Linux", verdict=Verdict.UNKNOWN, reasons=("no kill loop here",))
         if plan.engine.is_program:
-            return Judged(what="nothing: kills of a program are judged where it is explored")
+            return Judged(what="nothing", reasons=(f"{UNTRIED}: those of a program are judged where it is explored",))
         factory = plan.engine.factory()
         contract = contract_of(factory.kind)
         if contract is not LOG:
-            why = f"the kill loop is for logs, and not for a {contract.name}"
+            why = f"{UNTRIED}: the kill loop is for logs, and not for a {contract.name}"
             return Judged(what="nothing", verdict=Verdict.UNKNOWN, reasons=(why,))
         campaign = killloop.Campaign(
             engine=plan.engine,
@@ -226,7 +235,7 @@ class Gate:
         finished = last.finished
         assert isinstance(finished, KillLoopFinished)
         judged = _judged(f"{finished.progress.cycles:,} kills", finished)
-        judged.findings = [_concluded(found, plan) for found in judged.findings]
+        judged.findings = [_put_away(apart(partial(_concluded, found, plan)), plan) for found in judged.findings]
         return judged
 
     def _note(self, exit_code: int) -> None:
@@ -273,7 +282,8 @@ class Gate:
         if unknown:
             return Verdict.UNKNOWN, Exit.INCONCLUSIVE, tuple(dict.fromkeys(unknown))
         borne = f"; {len(beside.known)} known" if beside.known else ""
-        return Verdict.PASS, Exit.CLEAN, (f"nothing new{borne}",)
+        untried = [reason for stage in self._stages for reason in stage.reasons if reason.startswith(UNTRIED)]
+        return Verdict.PASS, Exit.CLEAN, (f"nothing new{borne}", *untried)
 
 
 class _Last:
@@ -300,6 +310,14 @@ def _failing(judged: Judged) -> Judged:
         judged.verdict = Verdict.FAIL
         judged.reasons = tuple(f"{found.kind}: {found.explanation}" for found in judged.findings)
     return judged
+
+
+def _put_away(found: Found, plan: Plan) -> Found:
+    """The finding without the directory of its campaign, where nobody asked for that."""
+    if plan.keep or not found.kept:
+        return found
+    shutil.rmtree(Path(found.kept).parent, ignore_errors=True)
+    return replace(found, kept="")
 
 
 def _concluded(found: Found, plan: Plan) -> Found:

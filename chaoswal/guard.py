@@ -50,7 +50,7 @@ def guarded(command: Callable[[], int]) -> int:
     if word[0]:
         return status if status >= 0 else int(word[1])
     how = ending(status)
-    print(f"chaoswal: UNKNOWN: the process that checks {how} while an engine ran in it: no verdict", file=sys.stderr)
+    sys.stderr.write(f"chaoswal: UNKNOWN: the process that checks {how} while an engine ran in it: no verdict\n")
     return Exit.INCONCLUSIVE
 
 

@@ -99,7 +99,8 @@ def apart(work: Callable[[], Result]) -> Result:
     """
     if not is_exposed():
         return work()
-    with Pool(lambda _: work(), 1) as pool:
+    pool: Pool[int, Result] = Pool(lambda _: work(), 1)
+    with pool:
         return next(pool.ordered(iter([0])))
 
 

@@ -76,7 +76,8 @@ def test_without_a_crash_the_end_is_looked_at_as_a_kill_leaves_it(name: str, lin
 
 def test_such_a_finding_is_told_with_both_sides() -> None:
     finding = corpus.loads(
-        f"{corpus.MAGIC}\nengine {toy('Forgets')}    profile kill    expect lost    found 2026-11-21 seed 1\nappend 1\n",
+        f"{corpus.MAGIC}\nengine {toy('Forgets')}    profile kill    expect lost"
+        "    found 2026-11-21 seed 1\nappend 1\n",
         "a test",
     )
     told = explain(finding)

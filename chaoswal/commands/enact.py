@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from chaoswal import corpus
-from chaoswal.arguments import count, listed, whole
+from chaoswal.arguments import allow_commands, count, listed, whole
 from chaoswal.commands.replay import CORPUS, changed
 from chaoswal.enact import Enacted, Scene, Try, enact, sightings
 from chaoswal.engines.registry import EngineRef

@@ -70,6 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("GITHUB_ACTIONS") == "true",
         help="annotations on standard output, and the step's summary (default: in a workflow of GitHub)",
     )
+    parser.add_argument("--keep", action="store_true", help="leave the directories in which kills have found something")
     parser.add_argument("--seed", type=words.whole, default=SEED, metavar="N", help=f"what is drawn ({SEED})")
     parser.add_argument("--workers", type=words.count, metavar="N", help="processes (default: one a core)")
     parser.add_argument("--strict", action="store_true", help="a warning is a violation too")
@@ -113,6 +114,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         strict=arguments.strict,
         faults=_faults(arguments.faults, engine),
         planted=planted,
+        keep=arguments.keep,
         today=dt.datetime.now(tz=dt.UTC).date(),
         command=_command(arguments, planted),
     )

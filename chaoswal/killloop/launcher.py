@@ -23,7 +23,7 @@ from multiprocess.connection import wait
 from chaoswal.disk.directory import number
 from chaoswal.engines.draws import draw_options, tables_of
 from chaoswal.engines.registry import BUG, REGISTERED, EngineRef, Factory
-from chaoswal.errors import HarnessFault
+from chaoswal.errors import Exit, HarnessFault
 from chaoswal.killloop import child
 from chaoswal.killloop.child import Order
 from chaoswal.killloop.notes import Notes
@@ -121,7 +121,7 @@ def _launch(order: Order, notes: Notes, output: int, patience: float) -> Ending:
     context = multiprocess.get_context("fork")
     notes.start(order.round)
     receiver, sender = context.Pipe(duplex=False)
-    task = _task(order, notes, sender.send_bytes, output)
+    task = replace(_task(order, notes, partial(_tell, sender), output), pipe=sender.fileno())
     process = context.Process(target=child.run, args=(task, os.getpid()))
     started = time.monotonic()
     process.start()
@@ -174,6 +174,14 @@ def _hear(process: Any, receiver: Any, notes: Notes, patience: float) -> bytes:
         if noted == before:
             return _SILENCE
     try:
-        return receiver.recv_bytes() if receiver in ready else _DEATH
-    except EOFError:
+        return receiver.recv_bytes(1) if receiver in ready else _DEATH
+    except (EOFError, OSError):  # the latter: what came was written by an engine
         return _DEATH
+
+
+def _tell(sender: Any, word: bytes) -> None:
+    """In a child: say this, or end where the engine has closed the pipe."""
+    try:
+        sender.send_bytes(word)
+    except OSError:
+        os._exit(Exit.INCONCLUSIVE)

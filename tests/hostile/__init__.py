@@ -1,0 +1,1 @@
+"""Engines and files that do what they can to break whoever runs them."""

@@ -94,7 +94,9 @@ def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert sorted(os.listdir(tmp_path)) == ["evil.py", "inside"]
 
 
-def judged(content: str, ground: Path, capsys: pytest.CaptureFixture[str], commands: tuple[tuple[str, ...], ...]) -> None:
+def judged(
+    content: str, ground: Path, capsys: pytest.CaptureFixture[str], commands: tuple[tuple[str, ...], ...]
+) -> None:
     path = ground / "a.chaos"
     path.write_text(content, encoding="utf-8", errors="surrogatepass", newline="")
     before = sorted(os.listdir(ground))
@@ -141,7 +143,9 @@ def test_whoever_trusts_it_says_so(ground: Path) -> None:
     lines = FILES[0].splitlines()
     path = ground / "a.chaos"
     for engine in ("os:system", f"{ground.parent}/evil.py:Engine", "'cmd:x {dir}'"):
-        path.write_text("\n".join([lines[0], "    ".join([f"engine {engine}", *lines[1].split("    ")[1:]]), *lines[2:]]))
+        path.write_text(
+            "\n".join([lines[0], "    ".join([f"engine {engine}", *lines[1].split("    ")[1:]]), *lines[2:]])
+        )
         with pytest.raises(UsageError, match="--allow-commands"):
             corpus.load(path)
         assert corpus.load(path, command=corpus.ANY).engine.foreign

@@ -54,16 +54,16 @@ def played(trick: str, way: str, at: str, directory: Path) -> "tuple[subprocess.
     """What came of it, and the mark that all its processes bear."""
     command, *words = WAYS[way]
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
+    options = ("-o", f"trick={trick}", "-o", f"at={at}", "--json", "--corpus", str(directory / "corpus"))
     done = subprocess.run(
-        [sys.executable, "-m", "chaoswal", command, *words, "-o", f"trick={trick}", "-o", f"at={at}", "--json"]
-        + ["--corpus", str(directory / "corpus")],
+        [sys.executable, "-m", "chaoswal", command, *words, *options],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), OUTSIDE: str(directory / "outside"), MARK: mark},
         capture_output=True,
         text=True,
         errors="replace",
         timeout=SECONDS,
-        preexec_fn=limited if trick == "eat" else None,  # noqa: PLW1509 - nobody here has threads
+        preexec_fn=limited if trick == "eat" else None,
         check=False,
     )
     return done, mark

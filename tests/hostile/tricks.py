@@ -1,4 +1,4 @@
-"""What a hostile engine may do to whoever runs it: one table for engines in the process and for those that are programs."""
+"""What a hostile engine may do to whoever runs it: one table for engines in the process, and for programs."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def swallow() -> None:
     while True:
         try:
             hang()
-        except BaseException:  # noqa: BLE001, PERF203, S112 - this is the trick
+        except BaseException:  # noqa: BLE001 - this is the trick
             continue
 
 
@@ -96,7 +96,7 @@ def scribble() -> None:
             os.set_blocking(number, False)
             os.write(number, b"rubbish\n" * 9)
         except OSError:
-            continue
+            continue  # nobody has it open, or it is not for writing
 
 
 def chatter() -> None:
@@ -109,7 +109,7 @@ def change_directory() -> None:
 
 
 def replace_streams() -> None:
-    sys.stdout = sys.stderr = None  # type: ignore[assignment]
+    sys.stdout = sys.stderr = None
 
 
 TRICKS: dict[str, Callable[[], None]] = {

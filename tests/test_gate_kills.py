@@ -1,0 +1,59 @@
+"""The kills of a gate: what is said where none were tried, and what they leave behind."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from chaoswal import cli
+from chaoswal.errors import Exit
+
+ROOT = Path(__file__).parents[1]
+
+
+def gate(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, object], str]:
+    code = cli.main(["gate", "--workers", "1", "--budget", "1s", "--json", *words])
+    out, err = capsys.readouterr()
+    return code, json.loads(out.splitlines()[-1]), err
+
+
+def kept() -> set[Path]:
+    return set(Path("/dev/shm").glob("chaoswal-kill-loop-*"))
+
+
+def test_what_kills_found_leaves_no_directory_unless_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "toys.py").write_text((ROOT / "tests/toys.py").read_text())
+    monkeypatch.chdir(tmp_path)
+    before = kept()
+    code, told, _ = gate(capsys, "toys.py:Forgets")
+    assert code == Exit.VIOLATION
+    stages = {stage["name"]: stage for stage in told["stages"]}  # type: ignore[attr-defined]
+    assert stages["kill-loop"]["findings"]
+    assert kept() <= before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("engine", "code", "verdict"),
+    [
+        (f"cmd:{sys.executable} {ROOT}/docs/examples/log_json.py {{dir}}", Exit.CLEAN, "PASS"),
+        ("persist-queue", Exit.VIOLATION, "UNKNOWN"),
+    ],
+)
+def test_where_none_were_tried_it_says_so(
+    engine: str,
+    code: int,
+    verdict: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended, told, _ = gate(capsys, engine)
+    stages = {stage["name"]: stage for stage in told["stages"]}  # type: ignore[attr-defined]
+    assert (ended, stages["kill-loop"]["verdict"]) == (code, verdict)
+    assert "no kills were tried" in " ".join(stages["kill-loop"]["reasons"])
+    assert code != Exit.CLEAN or "no kills were tried" in " ".join(told["reasons"])  # type: ignore[arg-type]
