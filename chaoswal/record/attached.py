@@ -23,6 +23,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -199,6 +200,7 @@ def _work(task: _Task, there: socket.socket, job: int) -> NoReturn:
     try:
         die_with(job)
         let_trace()
+        sys.dont_write_bytecode = True  # what the first run compiles the next would not, and count otherwise
         asked = open(task.stack, "wb")  # noqa: SIM115 - as long as the process lives
         faulthandler.register(signal.SIGUSR1, file=asked, all_threads=False)
         while not os.path.getsize(task.lines):
