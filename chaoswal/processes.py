@@ -4,6 +4,7 @@ import ctypes
 import mmap
 import os
 import signal
+import stat
 import struct
 import time
 from collections.abc import Iterator
@@ -107,6 +108,19 @@ def die() -> NoReturn:
     """The real thing: no handler, no flush, no return."""
     while True:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def close_pipes(*, kept: int = -1, sockets_only: bool = False) -> None:
+    """Close the pipes and sockets that were inherited: what runs here must not write into what others speak through."""
+    for number in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError):  # of the listing itself
+            mode = os.fstat(number).st_mode
+            pipe = stat.S_ISSOCK(mode) or (stat.S_ISFIFO(mode) and not sockets_only)
+            if pipe and number > _STDERR and number != kept:
+                os.close(number)
+
+
+_STDERR = 2
 
 
 def kill_group(pid: int) -> None:

@@ -9,13 +9,11 @@ its engine prints goes to a file.
 import gc
 import os
 import signal
-import stat
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
@@ -30,7 +28,8 @@ from chaoswal.killloop.plans import Plan, Program
 from chaoswal.limits import PAGE_BYTES
 from chaoswal.ops import Operation, Together
 from chaoswal.oracle import Observed
-from chaoswal.processes import die, die_with
+from chaoswal.patched.unseen import watch_no_more
+from chaoswal.processes import close_pipes, die, die_with
 from chaoswal.trace import Begin, End
 from chaoswal.vfs.noted import CODES, SYNC_BEGIN, Moment, NotedVfs
 from chaoswal.vfs.runtime import RealRuntime
@@ -44,8 +43,6 @@ _SWITCH_SECONDS = 2e-5
 
 _SYNC_SECONDS = 2e-4
 """So much longer a sync takes than a file system in memory needs, while several threads are at work."""
-
-_STDERR = 2
 
 _ROOM_MIN = 16 << 20
 """A child that has less room than this for its notes begins no other operation."""
@@ -84,15 +81,14 @@ class Task:
     report: Callable[[bytes], object]
     output: int
     """The descriptor that takes what is printed."""
-    pipe: int = -1
-    """That by which it reports."""
 
 
 def run(task: Task, parent: int) -> None:
     """The whole life of a child, as the target of a process."""
     os.setsid()  # whoever it starts goes when it goes
     die_with(parent)
-    _close_pipes(task.pipe)
+    watch_no_more()
+    close_pipes(sockets_only=True)  # what its parent speaks through; it reports, and shows its death, through others
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.disable()  # it lives for milliseconds, and shares its pages with its parent
     os.dup2(task.output, 1)
@@ -105,15 +101,6 @@ def run(task: Task, parent: int) -> None:
     except Exception:  # noqa: BLE001 - the engine's own are contained: this is ours
         task.notes.note((HARNESS, traceback.format_exc()))
         os._exit(Exit.INTERNAL)
-
-
-def _close_pipes(kept: int) -> None:
-    """Close the pipes by which its parents speak with each other: an engine might write into them."""
-    for number in map(int, os.listdir("/proc/self/fd")):
-        with suppress(OSError):  # of the listing itself
-            mode = os.fstat(number).st_mode
-            if number > _STDERR and number != kept and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
-                os.close(number)
 
 
 def live(task: Task) -> None:

@@ -28,7 +28,7 @@ from chaoswal.killloop import child
 from chaoswal.killloop.child import Order
 from chaoswal.killloop.notes import Notes
 from chaoswal.killloop.plans import OPERATIONS_MAX, Plan
-from chaoswal.processes import die_with, kill_group
+from chaoswal.processes import close_pipes, die_with, kill_group
 
 _DEATH, _SILENCE = b"death", b"silence"
 _LIVES = 4  # an instruction is specialised after some executions, a function after some calls
@@ -83,6 +83,7 @@ def _serve(pipe: Any, other: Any, notes: Notes, output: int, patience: float, pa
     """The life of a launcher."""
     die_with(parent)
     other.close()
+    close_pipes(kept=pipe.fileno())
     gc.disable()
     warm = False
     while True:
@@ -121,7 +122,7 @@ def _launch(order: Order, notes: Notes, output: int, patience: float) -> Ending:
     context = multiprocess.get_context("fork")
     notes.start(order.round)
     receiver, sender = context.Pipe(duplex=False)
-    task = replace(_task(order, notes, partial(_tell, sender), output), pipe=sender.fileno())
+    task = _task(order, notes, partial(_tell, sender), output)
     process = context.Process(target=child.run, args=(task, os.getpid()))
     started = time.monotonic()
     process.start()

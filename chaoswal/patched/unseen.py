@@ -55,6 +55,12 @@ def _listen() -> None:
     sys.addaudithook(_announced)
 
 
+def watch_no_more() -> None:
+    """In a process in which engines work on real directories from now on."""
+    _engines.clear()
+    _simulated.clear()
+
+
 def refuse(reason: str) -> NoReturn:
     """Something cannot be seen: Inconclusive, now and for all that is said of these disks later."""
     text = f"not all that the engine does is seen: {reason}; {HAND_OVER}"

@@ -96,7 +96,10 @@ def test_c_code_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_functions_kept_from_before() -> None:
-    """An engine that was imported before, and keeps what it needs, syncs all the same."""
+    """Trap: semidbm and ZODB keep ``os.fsync`` in defaults and names of their own, and would be said never to sync.
+
+    An engine that was imported before, and keeps what it needs, syncs all the same.
+    """
     script = (
         "from tests.patched.toys import KeepsFunctions\n"
         "from tests.patched.test_unseen import synced, factory\n"
