@@ -2,12 +2,15 @@
 
 import json
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from chaoswal import cli
 from chaoswal.errors import Exit
+from chaoswal.killloop import campaign
 
 ROOT = Path(__file__).parents[1]
 
@@ -18,21 +21,28 @@ def gate(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str
     return code, json.loads(out.splitlines()[-1]), err
 
 
-def kept() -> set[Path]:
-    return set(Path("/dev/shm").glob("chaoswal-kill-loop-*"))
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Path]]:
+    """What is left of the directories of kill loops: those of this test alone."""
+    prepare = campaign.prepare
+
+    def here(_directory: Path | None) -> Path:
+        return prepare(Path(tempfile.mkdtemp(prefix="kills-", dir=tmp_path)))
+
+    monkeypatch.setattr(campaign, "prepare", here)
+    return lambda: list(tmp_path.glob("kills-*"))
 
 
 def test_what_kills_found_leaves_no_directory_unless_asked_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kept: Callable[[], list[Path]]
 ) -> None:
     (tmp_path / "toys.py").write_text((ROOT / "tests/toys.py").read_text())
     monkeypatch.chdir(tmp_path)
-    before = kept()
     code, told, _ = gate(capsys, "toys.py:Forgets")
     assert code == Exit.VIOLATION
     stages = {stage["name"]: stage for stage in told["stages"]}  # type: ignore[attr-defined]
     assert stages["kill-loop"]["findings"]
-    assert kept() <= before
+    assert kept() == []
 
 
 @pytest.mark.slow

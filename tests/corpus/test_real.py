@@ -136,6 +136,7 @@ def test_every_finding_is_expected_and_carries_its_evidence() -> None:
         assert finding.evidence_words, path
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # destructors of what did not open
 @pytest.mark.parametrize("name", names())
 def test_it_is_still_seen_and_blamed_on_the_same_call(name: str) -> None:
     finding = loaded(name)
@@ -148,6 +149,7 @@ def test_it_is_still_seen_and_blamed_on_the_same_call(name: str) -> None:
     assert unnumbered(guilt.words) == GUILTY[name]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize("command", EXPLORED)
 def test_it_is_found_by_name_alone(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
