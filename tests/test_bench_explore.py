@@ -26,7 +26,9 @@ def test_what_is_measured() -> None:
     assert 0 < found.costs[0].log_bytes < found.costs[1].log_bytes
 
 
-def test_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = bench_explore.measure(1)
+    monkeypatch.setattr(bench_explore, "measure", lambda _rounds: found)
     assert main(["bench", "explore", "--rounds", "1"]) == 0
     shown = capsys.readouterr().out
     assert "two processes" in shown

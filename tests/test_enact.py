@@ -250,13 +250,19 @@ def test_the_sound_engine_is_never_seen(kind: FileSystem, name: str, capsys: pyt
     assert "not seen" in capsys.readouterr().out
 
 
+def children_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+
+
 @pytest.mark.root
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_by_one_that_is_interrupted(number: signal.Signals) -> None:
     on(EXT4)
     command = [sys.executable, "-m", "chaoswal", "enact", str(ZOO / "no-sync-before-ack.chaos"), "--fs", "ext4"]
     process = subprocess.Popen([*command, "--tries", "5000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    prefix = f"{loopfs.PREFIX}{process.pid}-"
+    while not (below := children_of(process.pid)) and process.poll() is None:
+        time.sleep(0.01)
+    prefix = f"{loopfs.PREFIX}{below[0]}-"
     while prefix not in Path("/proc/self/mounts").read_text(encoding="utf-8") and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(number)

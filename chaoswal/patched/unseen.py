@@ -88,18 +88,19 @@ def _writes_outside(path: object, _mode: object, flags: object) -> bool:
 
 
 def _at_work(engines: set[str]) -> bool:
-    """Whether one of these waits for this call, and the checker for it."""
+    """Whether one of these waits for this call, and the checker for it; not where it goes through what it was given."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as in mounts
     asked = False
     while frame is not None:
         name = frame.f_globals.get("__name__") or ""
-        if asked and name.startswith("chaoswal."):
-            return True
+        if name.startswith(_GIVEN if not asked else "chaoswal."):
+            return asked
         asked = asked or name in engines
         frame = frame.f_back
     return False
 
 
+_GIVEN = "chaoswal.vfs."
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 

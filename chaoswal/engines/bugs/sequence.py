@@ -25,7 +25,7 @@ class RestartsAtZero(Recovery):
         return found
 
 
-@bug("state-file-rewritten-in-place", kinds="unopenable", profiles=ANY, site="RewritesInPlace.create")
+@bug("state-file-rewritten-in-place", kinds="unopenable cursor-lost", profiles=ANY, site="RewritesInPlace.create")
 class RewritesInPlace(ManifestBirth):
     """The state is written over the one before, and a crash finds neither: an ``index.meta`` of the logs studied."""
 
