@@ -12,17 +12,19 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 def count(word: str) -> int:
     """A number from 1 on; underscores may stand between its digits."""
-    digits = word.replace("_", "")
-    if not digits.isdecimal() or int(digits) == 0:
-        raise argparse.ArgumentTypeError(f"{word!r} is not a number from 1 on")
-    return int(digits)
+    return _number(word, 1)
 
 
 def whole(word: str) -> int:
-    """A number from 0 on."""
-    if not word.isdecimal():
-        raise argparse.ArgumentTypeError(f"{word!r} is not a number from 0 on")
-    return int(word)
+    """A number from 0 on; underscores may stand between its digits."""
+    return _number(word, 0)
+
+
+def _number(word: str, least: int) -> int:
+    digits = word.replace("_", "")
+    if not digits.isdecimal() or int(digits) < least:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number from {least} on")
+    return int(digits)
 
 
 def seconds(word: str) -> float:

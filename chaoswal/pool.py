@@ -88,7 +88,8 @@ class Pool(Generic[Task, Result]):
         deaths = {worker.death: worker for worker in self._workers.values()}
         ready = {deaths.get(one) or self._workers[one] for one in wait([*self._workers, *deaths], seconds)}
         for worker in self._workers.values():
-            worker.must_live()
+            if worker not in ready:  # what it has said may have lain here for long
+                worker.must_live()
         return dict(worker.take() for worker in ready)
 
 
@@ -124,13 +125,14 @@ class _Worker:
         self.connection, theirs = context.Pipe()
         self.busy = 0
         self._pulse = Pulse()
-        self._pulse.beat(_START_SECONDS)
         self._process = context.Process(target=_serve, args=(theirs, work, os.getpid(), self._pulse))
         self._process.start()
         theirs.close()
         self.death = self._process.sentinel
 
     def give(self, task: tuple[int, Any]) -> None:
+        if not self.busy:
+            self._pulse.beat(_START_SECONDS)  # whoever has nothing to do says nothing
         try:
             self.connection.send(task)
         except OSError:
@@ -166,7 +168,7 @@ class _Worker:
 
 
 _START_SECONDS, _GONE_SECONDS = 60.0, 1.0
-"""So long until a worker is first heard of; so long one that speaks no more may take to end."""
+"""So long until a worker is heard of that had nothing to do; so long one that speaks no more may take to end."""
 
 
 def _serve(connection: Any, work: Callable[[Any], Any], parent: int, pulse: Pulse) -> NoReturn:

@@ -5,7 +5,6 @@ import mmap
 import os
 import signal
 import stat
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -55,19 +54,19 @@ class Pulse:
 
     def __init__(self) -> None:
         """Before the fork."""
-        self._until = mmap.mmap(-1, mmap.PAGESIZE)
+        # One aligned store for each beat: ``struct`` clears the place before it writes, which may be seen.
+        self._until = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("d")
 
     def beat(self, seconds: float) -> None:
         """Say that the next beat comes within so long."""
-        _MOMENT.pack_into(self._until, 0, time.monotonic() + seconds)
+        self._until[0] = time.monotonic() + seconds
 
     @property
     def late(self) -> bool:
         """Whether the next beat should have come."""
-        return bool(time.monotonic() > _MOMENT.unpack_from(self._until)[0])
+        return time.monotonic() > self._until[0]
 
 
-_MOMENT = struct.Struct("d")
 _pulse: Pulse | None = None
 _exposed = False
 

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -43,6 +45,23 @@ def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, s
     out, err = capsys.readouterr()
     assert "Traceback" not in out + err
     return code, out, err
+
+
+# -- help ----------------------------------------------------------------------------------------------------------
+
+EXAMPLE = re.compile(r"^  (?:\w+=\S+ )?chaoswal (\S.*?)(?:  .*)?$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_examples_are_understood(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, told, _ = run(capsys, command, "--help")
+    assert code == Exit.CLEAN
+    examples = EXAMPLE.findall(told)
+    assert examples, told
+    for example in examples:
+        for one in example.split("; chaoswal "):
+            words = shlex.split(one)
+            assert cli._parser(words).parse_args(words).execute, one
 
 
 # -- replay --------------------------------------------------------------------------------------------------------

@@ -2,11 +2,14 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from itertools import count, islice
 
 import pytest
+from multiprocess.connection import wait
 
+from chaoswal import processes
 from chaoswal.errors import HarnessFault, Inconclusive, UsageError
 from chaoswal.pool import Pool
 
@@ -83,3 +86,35 @@ def test_an_error_of_the_checker_comes_through(workers: int) -> None:
 def test_an_error_of_ours_is_told_with_its_place() -> None:
     with Pool(breaks, 2) as pool, pytest.raises(HarnessFault, match=r"test_pool.py:\d+: ZeroDivisionError"):
         list(pool.ordered(iter(range(2))))
+
+
+class Later:
+    """The clock of somebody who was away for an hour."""
+
+    @staticmethod
+    def monotonic() -> float:
+        return time.monotonic() + 3600.0
+
+
+def test_nobody_hangs_for_having_been_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was done long ago, and what is asked of one that had nothing to do, is heard all the same."""
+    with Pool(square, 1) as pool:
+        results = pool.ordered(iter([1, 2]))
+        assert next(results) == 1
+        wait(list(pool._workers))
+        monkeypatch.setattr(processes, "time", Later)
+        assert list(results) == [4]
+    monkeypatch.setattr(processes, "time", time)
+    with Pool(square, 1) as pool:
+        assert list(pool.ordered(iter([3]))) == [9]
+        monkeypatch.setattr(processes, "time", Later)
+        assert list(pool.ordered(iter([4]))) == [16]
+
+
+def test_who_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Pool(time.sleep, 1) as pool:
+        results = pool.ordered(iter([0, 600]))
+        assert next(results) is None
+        monkeypatch.setattr(processes, "time", Later)
+        with pytest.raises(Inconclusive, match="hangs"):
+            next(results)
