@@ -300,6 +300,8 @@ class Log:
         """What is neither promised nor shown may be there or not: closing failed, or opening after a crash."""
         self.changes += 1
         self.optional.update(range(self.floor, len(self.records)))
+        for start in [start for start in self.landed if start >= self.floor]:
+            self.flights[-1 - start] = replace(self.landed.pop(start), after=start, failed=True)
 
     def concede(self, below: int) -> None:
         """Records from position ``below`` on may be gone, promised or not."""

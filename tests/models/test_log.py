@@ -156,6 +156,30 @@ def test_what_was_not_promised_is_doubtful_once_closing_failed() -> None:
     assert log.records == [b"a", b"d"]
 
 
+def test_what_has_landed_is_doubtful_once_closing_failed() -> None:
+    """It waits for the place before it, which belongs to one that failed: its number may be given again all the same."""
+    log = Log()
+    log.begin_append([b"a"])
+    log.fail(0)
+    log.take_off(1, [b"b"])
+    assert log.land(1, 1) == 2
+    log.doubt()
+    log.take_off(2, [b"c"])
+    assert log.land(2, 1) == 2
+    assert [allowed(log, shown, 2) for shown in ((b"a", b"c"), (b"b", b"c"), (b"a", b"b"))] == [True, False, False]
+
+
+def test_what_has_landed_and_was_promised_stays() -> None:
+    log = Log()
+    log.begin_append([b"a"])
+    log.fail(0)
+    log.take_off(1, [b"b"])
+    log.promise(log.land(1, 1) or 0)
+    log.doubt()
+    log.take_off(2, [b"c"])
+    assert log.land(2, 1) is None
+
+
 def test_half_a_batch_is_never_allowed() -> None:
     log = Log()
     log.begin_append([b"a", b"b", b"c"])
