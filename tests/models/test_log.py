@@ -157,7 +157,7 @@ def test_what_was_not_promised_is_doubtful_once_closing_failed() -> None:
 
 
 def test_what_has_landed_is_doubtful_once_closing_failed() -> None:
-    """It waits for the place before it, which belongs to one that failed: its number may be given again all the same."""
+    """It waits for the place before it, which belongs to one that failed: its number may be given again."""
     log = Log()
     log.begin_append([b"a"])
     log.fail(0)
