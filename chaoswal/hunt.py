@@ -86,6 +86,8 @@ class Shape:
     """A reopening after so many operations; 0: as drawn."""
     crashes: bool = True
     """Whether it is explored; otherwise it runs to its end, and only that is judged."""
+    power: bool = True
+    """Whether it is tried under each profile; otherwise under the strongest alone."""
 
 
 PLAIN = Shape(name="plain", lengths=(2, 3, 4, 5, 6), lives=(2,), plain=True)
@@ -103,7 +105,7 @@ SHAPES: Mapping[Shape, int] = {
 SHORT = Shape(name="short", lengths=(1, 2, 3, 4), lives=(1, 1, 2), small=True)
 """That of the first programs, which all begin with an append: most of what is wrong shows in one."""
 
-SIZES = (30, 100, 300, 0, 5_000)
+SIZES = (30, 100, 0, 300, 5_000)
 """Of the records that go before the others: among them nothing, and more than a page."""
 
 TURNS = (CRASH, IO, ROT, IO)
@@ -112,13 +114,16 @@ TURNS = (CRASH, IO, ROT, IO)
 SCENARIO = Shape(name="scenario", lengths=(1,), lives=(1, 1, 2), scenarios=True, small=True)
 """That of the programs among the first ones that are a scenario each, in turn."""
 
+TOUR = Shape(name="tour", lengths=(6, 9), scenarios=True, crashes=False, power=False)
+"""Many scenarios one behind the other, and no crash: what needs none is found at little cost."""
+
 SHARES = (0.1, 0.3, 0.6)
 """So many of the options are drawn in a program: much of what is wrong shows only where few things come together.
 
 A scenario leads to its place by itself, and takes few.
 """
 
-FIRST, FIRST_SHAPES = 24, (SHORT, SCENARIO, SHORT, SCENARIO, PLAIN, SCENARIO)
+FIRST, FIRST_SHAPES = 36, [one for even in (SHORT, TOUR, SHORT, PLAIN, SHORT, SHORT) for one in (even, SCENARIO)]
 """So many programs of each kind of fault are of these shapes, by turns."""
 
 ORDERS = "orders"
@@ -255,7 +260,8 @@ class Hunter:
         chance = random.Random(f"shape:{self.seed}:{number}")
         turn = self._turn(number)
         if turn < FIRST:
-            return FIRST_SHAPES[turn % len(FIRST_SHAPES)]
+            shape = FIRST_SHAPES[turn % len(FIRST_SHAPES)]
+            return SHORT if shape is TOUR and self._what(number) == IO else shape
         return chance.choices(_KINDS, _WEIGHTS)[0]
 
     def _turn(self, number: int) -> int:
@@ -270,13 +276,14 @@ class Hunter:
         if programs:
             return self._lives_of(programs(rhythm, traits.capabilities, chance), shape, chance)
         generator = Generator(rhythm, traits.capabilities, waits=self._simulated, chance=chance)
-        size = chance.choice(SIZES)
+        turn = self._turn(number)
+        size = SIZES[turn // 2 % len(SIZES)] if shape is SHORT else chance.choice(SIZES)
         count = chance.choice(shape.lives)
         lengths = [chance.choice(shape.lengths) for _ in range(count if self._many_lives else 1)]
         if shape.plain:
             return [[Append(size=size)] * length for length in lengths]
         if shape.scenarios:
-            first = self._turn(number) // 2 if shape is SCENARIO else None
+            first = turn // 2 if shape is SCENARIO else None
             return [scenarios.drawn(traits.capabilities, chance, length, first) for length in lengths]
         drawn = [list(_restarting(_life(generator, chance, length), shape.reopen_every)) for length in lengths]
         return [[Append(size=size), *life, *self._asked(traits)] for life in drawn] if shape is SHORT else drawn
@@ -357,6 +364,7 @@ class _Explored:
         self._hunter = hunter
         self._number = number
         self._crashes = shape.crashes
+        self._profiles = hunter.profiles if shape.power else hunter.profiles[:1]
         self._small = shape.small
         self._deep = shape.crashes and (shape.small or number % DEEP_EVERY == 0)
         self._factory, self._traits, self._judge = factory, traits, judge
@@ -383,7 +391,7 @@ class _Explored:
         """The program under each profile. A window at creation mostly comes last: it hides what comes after it."""
         early: list[tuple[Profile, Fault, Sequence[Step]]] = []
         windows = self._number % WINDOWS_EVERY == WINDOWS_EVERY - 1
-        for profile in self._hunter.profiles:
+        for profile in self._profiles:
             found, steps = self.under(profile, lives)
             if found and found.at_creation and not windows:
                 early.append((profile, found.fault, steps))

@@ -101,6 +101,7 @@ def _numbers(scene: Scene) -> Operations:
         Batch(sizes=(1,) * (10 - first)),
         *scene.rotates(),
         Append(size=1),
+        *scene.rotates(),
     ]
 
 
@@ -146,7 +147,9 @@ def _rotation(scene: Scene) -> Operations:
 
 
 def _close(scene: Scene) -> Operations:
-    return [*scene.appends(), Close()]
+    """What no sync has covered yet: records, and now and then what a subscriber has finished."""
+    done = finished(scene.some()) if scene.names and scene.chance.random() < 0.5 else ()
+    return [*scene.appends(), *done, Close()]
 
 
 SCENARIOS: Mapping[str, Callable[[Scene], Operations]] = {

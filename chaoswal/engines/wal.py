@@ -66,6 +66,9 @@ _WITH_WAL: dict[str, tuple[str, ...]] = {
     **_ANYWHERE,
 }
 
+_ASKED: dict[str, tuple[str, ...]] = {**_WITH_WAL, "sync": ("explicit",)}
+"""What is not synced with each append is behind much of what goes wrong, where few options are drawn too."""
+
 _WITHOUT_WAL: dict[str, tuple[str, ...]] = {"durability": ("segment-only",), **_ANYWHERE}
 """What speaks of the WAL, and of syncs of it, is left out."""
 
@@ -105,7 +108,7 @@ class WalEngine:
     }
     decisions = tuple(row.label for rows in (SEGMENT_ROWS, WAL_ROWS, CURSOR_ROWS, LOG_ROWS) for row in rows)
     concurrent = True
-    draws = (_WITH_WAL, _WITH_WAL, _WITH_WAL, _WITHOUT_WAL)  # there is more to go wrong with a WAL
+    draws = (_WITH_WAL, _WITH_WAL, _ASKED, _WITHOUT_WAL)  # there is more to go wrong with a WAL
     log_class: type[Log] = Log
     reader_class: type[LogReader] = LogReader
     _reader: LogReader | None = None

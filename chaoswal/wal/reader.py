@@ -105,6 +105,9 @@ class WalView:
 class LogReader:
     """Reads a log that another process may be writing. Not thread safe."""
 
+    codec_type: type[Codec] = Codec
+    """Of a log with other frames, another one."""
+
     def __init__(
         self,
         vfs: Vfs,
@@ -118,7 +121,7 @@ class LogReader:
         Raises ForeignFile if the directory holds something else, CorruptLog if what was durable is damaged, OSError.
         """
         self._vfs = vfs
-        self._codec = Codec()
+        self._codec = self.codec_type()
         self._files: PlainFiles = READ_MODES[read_mode](vfs)
         self._unsynced = unsynced
         self._pause = pause

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from chaoswal.engines.registry import EngineRef
 from chaoswal.engines.wal import WalEngine
 from chaoswal.verdict import Violation
+from chaoswal.wal.frames import Codec
 from chaoswal.wal.log import Log, Parts
 from chaoswal.wal.reader import LogReader
 
@@ -94,7 +95,10 @@ def _adapter(broken: type, parts: Parts) -> type[WalEngine]:
     elif issubclass(broken, Log):
         body["log_class"] = broken
     else:
-        body["log_class"] = type(f"{broken.__name__}Log", (Log,), {"parts": _with(broken, parts)})
+        whole = _with(broken, parts)
+        body["log_class"] = type(f"{broken.__name__}Log", (Log,), {"parts": whole})
+        if issubclass(broken, Codec):
+            body["reader_class"] = type(f"{broken.__name__}Reader", (LogReader,), {"codec_type": whole.codec})
     return type(f"{broken.__name__}Engine", (WalEngine,), body)
 
 

@@ -48,7 +48,7 @@ class IgnoresShortWrite(WalFile):
         return end
 
 
-@bug("enospc-leaves-half-frame", kinds="lost stuck unopenable", profiles=ANY, site="WalFile.write", faults=True)
+@bug("enospc-leaves-half-frame", kinds="lost phantom stuck unopenable", profiles=ANY, site="WalFile.write", faults=True)
 class LeavesHalfFrame(WalFile):
     """With the disk full half a frame stays, and later ones go behind it: ScyllaDB #6653."""
 

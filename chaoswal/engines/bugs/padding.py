@@ -48,9 +48,7 @@ class Padded(Codec):
 class PaddedReader(LogReader):
     """Reads them from outside."""
 
-    def refresh(self) -> None:
-        self._codec = Padded()
-        super().refresh()
+    codec_type = Padded
 
 
 class PaddingLog(Log):

@@ -103,7 +103,7 @@ class ReplacesBeforeReplaying(Recovery):
         return wal
 
 
-@bug("replays-none", kinds="lost", profiles=ANY, site="WalBirth.rename")
+@bug("replays-none", kinds="lost duplicated", profiles=ANY, site="WalBirth.rename")
 class ReplaysNone(Recovery):
     """The WAL is written and never read: SparrowDB #303."""
 
@@ -168,7 +168,7 @@ class AcceptsHalfWritten(Recovery):
 
 @bug(
     "recovers-to-a-different-state-the-second-time",
-    kinds="unstable resurrected unopenable lost",
+    kinds="unstable resurrected cursor-lost unopenable lost",
     profiles=ANY,
     site="ManifestBirth.write",
 )
