@@ -117,8 +117,31 @@ class Judge:
         known = self._again.get((image.key, names))
         if known is None:
             again = recover(self.factory, image, names, generation=self.generation + 1, probing=True)
-            known = self._again[image.key, names] = again
+            known = self._again[image.key, names] = self._look_behind(again)
         return known
+
+    def _look_behind(self, again: Recovered) -> Recovered:
+        """The same, and opened once more as a kill leaves it that has gone on, where that is known."""
+        if again.grown is None or again.image is None:
+            return again
+        last = recover(self.factory, again.image, (), generation=self.generation + 2)
+        return replace(again, stuck=gone(again.grown, last.observed))
+
+
+def gone(grown: Observed, last: Observed) -> Fault | None:
+    """What is wrong with what an engine shows after a kill, before which it had promised to show the other.
+
+    Who goes on behind a tail that no reader gets over, shows it only now.
+    """
+    if last.fault:
+        why = f"killed when it had gone on behind a recovery: {last.fault.explanation}"
+        return replace(last.fault, explanation=why)
+    if (grown.records, grown.items) == (last.records, last.items):
+        return None
+    kept = [*last.records, *last.items]
+    if any(one not in kept for one in (*grown.records, *grown.items)):
+        return Fault(kind=Violation.LOST, explanation="what it took behind a recovery, and promised, a kill takes away")
+    return Fault(kind=Violation.UNSTABLE, explanation="a kill, when it had gone on behind a recovery, brings back more")
 
 
 def sight_of(first: Recovered, look_again: Callable[[], Recovered]) -> Sight:

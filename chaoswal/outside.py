@@ -11,6 +11,10 @@ crash as it likes. Which process, an adapter may say (``runner``):
 
 Nothing is closed before all has been looked at, as in a kill: what an opening has made of its directory is what is
 there while the engine is open.
+
+Whoever is asked to go on is also looked at as a kill leaves him that comes as soon as he has promised what he took: the
+directory is read in that moment, and opened elsewhere. A recovery that leaves a torn tail where it is, and writes
+behind it, looks well until then. On the simulated disk crashes of recoveries show the same (``check.Depth.then``).
 """
 
 import os
@@ -20,6 +24,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
+from chaoswal.contracts import contract_of
 from chaoswal.disk.directory import lay, load, without
 from chaoswal.disk.image import Image
 from chaoswal.engines.registry import Factory
@@ -49,6 +54,8 @@ class Recovered:
     """What it had made of the image by then; None: what it was."""
     stuck: Fault | None = None
     """What was wrong when it was asked to go on, if it was."""
+    grown: Observed | None = None
+    """What it must show if it was killed as soon as it had promised that it had gone on: ``image`` is of then."""
 
 
 @lru_cache(1024)
@@ -145,13 +152,50 @@ def show(engine: str, image: Image, root: str, names: Sequence[str], probing: bo
     lay(image, root)
     driver = Driver(lambda: factory.open_directory(root))
     observed = look(driver, names)
+    scratch = getattr(factory.kind, "scratch", ())
     if probing:
-        yield Recovered(observed=observed, stuck=probe_behind(driver, observed))
+        yield _gone_on(driver, observed, root, scratch)
     else:
-        made = without(load(root), getattr(factory.kind, "scratch", ()))
+        made = without(load(root), scratch)
         yield Recovered(observed=observed, image=made if made.key != image.key else None)
     with suppress(Exception, StepLimit):  # it has been judged, and what it leaves is thrown away
         driver.discard()
+
+
+def _gone_on(driver: Driver, observed: Observed, root: str, scratch: Sequence[str]) -> Recovered:
+    """What comes of asking it to go on; also what a kill leaves then, where it has promised to keep what it took."""
+    left: list[Image] = []
+
+    def done(word: str) -> None:
+        if not left and _keeps(traits_of(driver.engine), word):
+            left.extend(_at_rest(root))
+
+    stuck = probe_behind(driver, observed, done)
+    if stuck or not left:
+        return Recovered(observed=observed, stuck=stuck)
+    return Recovered(
+        observed=observed, image=without(left[0], scratch), grown=contract_of(driver.engine).grown(observed)
+    )
+
+
+def _keeps(traits: Traits, word: str) -> bool:
+    """Whether what it took is promised when the call of this name has returned."""
+    return word in traits.promise and not traits.window_seconds and not dict(traits.retention).get("drops")
+
+
+_READINGS = 5
+
+
+def _at_rest(root: str) -> list[Image]:
+    """What a kill leaves of a directory: what two readings agree upon, or nothing, for the engine may be at work."""
+    last = None
+    for _ in range(_READINGS):
+        with suppress(FileNotFoundError, NotADirectoryError):  # it was there when its directory was read
+            image = load(root)
+            if last and image.key == last.key:
+                return [image]
+            last = image
+    return []
 
 
 def _fault(outcome: Outcome) -> Fault:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from chaoswal.contracts import CALLS, contract_of
+from chaoswal.contracts.contract import Told, unheard
 from chaoswal.contracts.log import retention_of
 from chaoswal.engines.adapter import LogEngine, Record, Subscription
 from chaoswal.errors import HarnessFault, Inconclusive, StepLimit
@@ -291,12 +292,15 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {without_roots(str(error))}"
 
 
-def probe_behind(driver: Driver, seen: Observed) -> Fault | None:
-    """The same of an engine that was looked at; it is never unopenable, for it was opened."""
+def probe_behind(driver: Driver, seen: Observed, done: Told = unheard) -> Fault | None:
+    """The same of an engine that was looked at; it is never unopenable, for it was opened.
+
+    ``done`` is told of each call that may promise something.
+    """
     if seen.fault:
         return None
     handles = driver.handles(seen.deliveries)
-    fault = contained(lambda: contract_of(driver.engine).probe(driver.engine, seen, handles), seen)
+    fault = contained(lambda: contract_of(driver.engine).probe(driver.engine, seen, handles, done), seen)
     if fault and fault.kind is Violation.UNOPENABLE:
         return Fault(kind=Violation.STUCK, explanation=fault.explanation.replace("recovery", "appending on"))
     return fault

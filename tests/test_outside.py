@@ -1,5 +1,6 @@
 """Engines on real directories: what they show on an image, however they are run, and what they do that none should."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chaoswal import outside, tmpfs
+from chaoswal.check import Judge
 from chaoswal.disk.image import EMPTY, Image
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
@@ -67,6 +69,53 @@ class Hangs(Lines):
     def opened(self) -> None:
         while self.lines:
             pass
+
+
+class GoesOnBehind(Lines):
+    """Has read as far as there are whole lines of records, leaves the rest where it is, and appends behind it."""
+
+    def __init__(self, root: str) -> None:
+        self.path = Path(root, "log")
+        self.path.touch()
+        *whole, rest = self.path.read_bytes().split(b"\n")
+        wrong = [place for place, line in enumerate(whole) if not line.endswith(b"|")]
+        self.lines = whole[: wrong[0] if wrong else None]
+        self.recovered(torn=bool(wrong or rest))
+
+    def recovered(self, *, torn: bool) -> None:
+        pass
+
+    def append(self, payload: bytes) -> None:
+        super().append(payload)
+        with self.path.open("ab") as file:
+            file.write(payload + b"\n")
+
+
+class CutsFirst(GoesOnBehind):
+    """The same, mended."""
+
+    def recovered(self, *, torn: bool) -> None:
+        if torn:
+            self.path.write_bytes(b"".join(line + b"\n" for line in self.lines))
+
+
+class PromisesNothing(GoesOnBehind):
+    """The same as the first: what it loses it has not promised."""
+
+    promise = "none"
+
+
+class OpensOnce(CutsFirst):
+    """Is sound, but for a mark that it cannot get over when it was killed behind an append."""
+
+    def append(self, payload: bytes) -> None:
+        super().append(payload)
+        self.path.with_name("open").touch()
+
+    def recovered(self, *, torn: bool) -> None:
+        super().recovered(torn=torn)
+        if self.path.with_name("open").exists():
+            raise RuntimeError("it was open")
 
 
 class Forgets(Lines):
@@ -139,6 +188,35 @@ def test_one_that_does_not_go_on_is_stuck() -> None:
     found = outside.recover(factory("Forgets"), EMPTY, (), probing=True)
     assert found.stuck is not None
     assert found.stuck.kind is Violation.STUCK
+
+
+HALF = Image.of_files({"log": b"one|\ntwo|\nthr"})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("GoesOnBehind", Violation.LOST),
+        ("CutsFirst", None),
+        ("PromisesNothing", None),
+        ("OpensOnce", Violation.UNOPENABLE),
+    ],
+)
+def test_what_is_taken_behind_a_recovery_outlives_a_kill(name: str, kind: Violation | None) -> None:
+    sight = Judge(factory(name)).sight(HALF.key, lambda: HALF, ())
+    assert sight.observed.records == [b"one|", b"two|"]
+    assert (sight.fault and sight.fault.kind) == kind
+
+
+def test_of_one_that_never_rests_nobody_knows_what_a_kill_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two readings must agree; here every one finds a file more."""
+    read = itertools.count()
+    monkeypatch.setattr(outside, "load", lambda _: Image.of_files({f"{next(read)}.tmp": b""}))
+    found = next(outside.show(factory("GoesOnBehind").name, HALF, str(tmp_path), (), probing=True))
+    assert found.stuck is None
+    assert found.grown is None
 
 
 def test_what_it_promises() -> None:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from chaoswal.errors import UsageError
 from chaoswal.ops import Close, OpenAgain, Operation, Reopen, Sync, Wait
@@ -13,6 +13,14 @@ from chaoswal.verdict import Fault
 
 PROBE = b"probe|"
 """The record, item or value put after a recovery to see whether the engine goes on."""
+
+Told: TypeAlias = Callable[[str], None]
+"""Is told, while an engine is probed, of each call that may promise something, by the name that promises go by."""
+
+
+def unheard(_: str) -> None:
+    """Nobody wants to know."""
+
 
 OF_ALL: tuple[type[Operation], ...] = (Sync, Reopen, Close, OpenAgain, Wait)
 """What is asked of engines of every contract."""
@@ -38,8 +46,10 @@ class Contract:
     ledger: Callable[[Sequence[Operation], Traits], Ledger]
     observe: Callable[[Any, Observed], None]
     """Fills in what an open engine shows, as far as it goes, should the engine raise."""
-    probe: Callable[[Any, Observed, Mapping[str, Any]], Fault | None]
+    probe: Callable[[Any, Observed, Mapping[str, Any], Told], Fault | None]
     """After a recovery that showed this an engine must go on: take more, and show it, to subscribers' handles too."""
+    grown: Callable[[Observed], Observed]
+    """What an engine shows that showed this and has taken the probe."""
     optional: tuple[str, ...]
     """The members that an adapter may have or not, and of which programs ask only where it has them."""
     calls: Mapping[type[Operation], Callable[[Any, int, Any], object]] = field(default_factory=dict)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from chaoswal.contracts.contract import PROBE, Contract, plain
+from chaoswal.contracts.contract import PROBE, Contract, Told, plain
 from chaoswal.engines.adapter import KvEngine
 from chaoswal.ops import Close, Delete, Get, Operation, Put, PutBatch, Reopen, Sync, changes, key_bytes
 from chaoswal.oracle import KvHistory, Observed
@@ -41,14 +41,21 @@ def observe(engine: KvEngine, observed: Observed) -> None:
         observed.items = tuple(sorted(shown))
 
 
-def probe(engine: KvEngine, observed: Observed, _handles: Mapping[str, Any]) -> Fault | None:
+def grown(observed: Observed) -> Observed:
+    """What is shown with one more key."""
+    return Observed(items=tuple(sorted([*observed.items, (PROBE_KEY, PROBE)])))
+
+
+def probe(engine: KvEngine, observed: Observed, _handles: Mapping[str, Any], done: Told) -> Fault | None:
     """One more key is put, beside the others; then it is deleted."""
     before, after = dict(observed.items), Observed()
     engine.put(PROBE_KEY, PROBE)
+    done("put")
     if hasattr(engine, "sync"):
         engine.sync()
+        done("sync")
     observe(engine, after)
-    if dict(after.items) != {**before, PROBE_KEY: PROBE}:
+    if after.items != grown(observed).items:
         return Fault(kind=Violation.STUCK, explanation="a key put after recovery is not there beside the others")
     engine.delete(PROBE_KEY)
     observe(engine, after)
@@ -129,6 +136,7 @@ KV = Contract(
     ledger=KvHistory,
     observe=observe,
     probe=probe,
+    grown=grown,
     optional=("put_batch", "get", "sync", "lock_errors"),
     calls={Put: _put, PutBatch: _put_batch, Delete: _delete, Get: _get},
     programs=KvPrograms,

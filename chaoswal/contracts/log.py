@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chaoswal.contracts.contract import PROBE, Contract
+from chaoswal.contracts.contract import PROBE, Contract, Told, unheard
 from chaoswal.engines.adapter import LogEngine, Subscription
 from chaoswal.ops import Append, Rotate
 from chaoswal.oracle import History, Observed
@@ -34,7 +34,17 @@ def observe_log(engine: LogEngine, observed: Observed | None = None) -> Observed
     return observed
 
 
-def probe(engine: LogEngine, observed: Observed, handles: Mapping[str, Subscription] | None = None) -> Fault | None:
+def grown(observed: Observed) -> Observed:
+    """What is shown with one more record behind the others; also by a queue."""
+    return Observed(records=[*observed.records, PROBE])
+
+
+def probe(
+    engine: LogEngine,
+    observed: Observed,
+    handles: Mapping[str, Subscription] | None = None,
+    done: Told = unheard,
+) -> Fault | None:
     """After recovery an engine must append and read on, and so must its subscribers, who hold all there was before."""
     try:
         engine.append(PROBE)
@@ -42,9 +52,11 @@ def probe(engine: LogEngine, observed: Observed, handles: Mapping[str, Subscript
         if type(error).__name__ in getattr(engine, "refusals", ()):
             return None  # it is full, which it may be; whether it was right to say so, operations tell
         raise
+    done("append")
     engine.sync()
+    done("sync")
     after = observe_log(engine)
-    wanted = [*observed.records, PROBE]
+    wanted = grown(observed).records
     if retention_of(engine).get("drops") and after.records:
         wanted = wanted[-len(after.records) :]
     if after.fault or after.records != wanted:
@@ -65,6 +77,7 @@ LOG = Contract(
     ledger=History,
     observe=_observe,
     probe=probe,
+    grown=grown,
     optional=(
         "append_batch",
         "rotate",

@@ -4,7 +4,8 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from chaoswal.contracts.contract import PROBE, Contract, plain
+from chaoswal.contracts.contract import PROBE, Contract, Told, plain
+from chaoswal.contracts.log import grown
 from chaoswal.engines.adapter import QueueEngine
 from chaoswal.ops import Close, Done, Enqueue, Operation, Reopen, Sync, Take, payloads
 from chaoswal.oracle import Observed, QueueHistory
@@ -30,12 +31,14 @@ def observe(engine: QueueEngine, observed: Observed) -> None:
         observed.records.append(plain(item))  # what came before an error stays
 
 
-def probe(engine: QueueEngine, observed: Observed, _handles: Mapping[str, Any]) -> Fault | None:
+def probe(engine: QueueEngine, observed: Observed, _handles: Mapping[str, Any], done: Told) -> Fault | None:
     """One more item is put, behind the others; then all are got, until there is none."""
-    wanted, after = [*observed.records, PROBE], Observed()
+    wanted, after = grown(observed).records, Observed()
     engine.put(PROBE)
+    done("put")
     if hasattr(engine, "sync"):
         engine.sync()
+        done("sync")
     observe(engine, after)
     if after.records != wanted:
         return Fault(kind=Violation.STUCK, explanation="an item put after recovery is not there behind the others")
@@ -98,6 +101,7 @@ QUEUE = Contract(
     ledger=QueueHistory,
     observe=observe,
     probe=probe,
+    grown=grown,
     optional=("ack", "sync", "lock_errors", "at_most_once"),
     calls={Enqueue: _put, Take: _get, Done: _ack},
     programs=QueuePrograms,
