@@ -47,7 +47,7 @@ def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
     """Shrink a catch, and say all there is to say about it."""
     if catch.fault.kind is Violation.LEAK:
         return _leak(catch, seed)
-    target = Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind)
+    target = Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind, given=catch.given)
     small = shrink(target, catch.steps)
     if not small:
         raise HarnessFault(f"what was caught in program {catch.number} of {catch.engine} is not seen again")

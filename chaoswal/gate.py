@@ -331,7 +331,14 @@ def _concluded(found: Found, plan: Plan) -> Found:
         status, played = replay(finding.engine, finding.steps, profile)
         if status is Status.FAILED and played.found:
             steps = tuple(finding.steps)
-            catch = Catch(engine=finding.engine, profile=profile, number=0, fault=played.found.fault, steps=steps)
+            catch = Catch(
+                engine=finding.engine,
+                profile=profile,
+                number=0,
+                fault=played.found.fault,
+                steps=steps,
+                given=plan.engine.keys,
+            )
             small = conclude(catch, seed=plan.seed, today=plan.today)
             file = str(corpus.save(small.finding, plan.save)) if small.finding else found.file
             return replace(small.found, file=file, stderr=found.stderr, kept=found.kept)

@@ -148,6 +148,8 @@ class Catch:
     number: int
     fault: Fault
     steps: tuple[Step, ...]
+    given: tuple[str, ...] = ()
+    """The options that were not drawn, but asked for: without them it is another engine."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -225,7 +227,14 @@ class Hunter:
         lives = self._lives(number, like, traits)
         explored = _Explored(self, number, self.shape(like), factory, traits, judge)
         for profile, fault, steps in explored.all(self._what(number), lives):
-            catch = Catch(engine=engine, profile=profile, number=number, fault=fault, steps=tuple(steps))
+            catch = Catch(
+                engine=engine,
+                profile=profile,
+                number=number,
+                fault=fault,
+                steps=tuple(steps),
+                given=self.engine.keys,
+            )
             return Attempt(number=number, coverage=judge.coverage, catch=catch, reach=reach)
         return Attempt(number=number, coverage=judge.coverage, reach=reach)
 
@@ -342,7 +351,14 @@ class Given:
         catch = None
         if found:
             steps = [*self.steps, *crash_steps(found, profile)]
-            catch = Catch(engine=self.engine, profile=profile, number=number, fault=found.fault, steps=tuple(steps))
+            catch = Catch(
+                engine=self.engine,
+                profile=profile,
+                number=number,
+                fault=found.fault,
+                steps=tuple(steps),
+                given=self.engine.keys,
+            )
         return Attempt(number=number, coverage=judge.coverage, catch=catch, reach=reach)
 
     def covered(self, coverage: Coverage) -> str:

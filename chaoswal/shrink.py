@@ -56,6 +56,8 @@ class Target:
     engine: EngineRef
     profile: Profile
     kind: Violation
+    given: tuple[str, ...] = ()
+    """The options of the engine that must stay too, as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +252,7 @@ class _Shrinker:
         self.bench = Bench(target.kind, at_creation=True)
         self.best = Program(engine=target.engine, profile=target.profile, steps=tuple(steps))
         self.tries = 0
+        self._given = target.given
         self._profiles = profiles
         self._failed: set[tuple[object, ...]] = set()
         self._states_max = STATES_MAX if target.engine.factory().simulated else STATES_OUTSIDE_MAX
@@ -317,8 +320,11 @@ class _Shrinker:
         self._try_edited(everything)
         for place in range(len(self.best.steps)):
             self._first_that_helps(place)
-        while any(self._try(replace(self.best, engine=engine)) for engine in simpler_options(self.best.engine)):
+        while any(self._try(replace(self.best, engine=engine)) for engine in self._simpler_engines()):
             pass
+
+    def _simpler_engines(self) -> Iterator[EngineRef]:
+        return simpler_options(self.best.engine, self._given)
 
     def _first_that_helps(self, place: int) -> None:
         """Replace one step by something simpler, as long as that helps."""

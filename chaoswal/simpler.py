@@ -5,7 +5,7 @@ numbers may become smaller, tuples shorter, and what has a default may take it.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from chaoswal.engines.registry import BUG, EngineRef
@@ -154,13 +154,14 @@ def _sizes(step: Append | Batch) -> tuple[int, ...]:
     return (step.size,) if isinstance(step, Append) else step.sizes
 
 
-def simpler_options(engine: EngineRef) -> Iterator[EngineRef]:
+def simpler_options(engine: EngineRef, given: Collection[str] = ()) -> Iterator[EngineRef]:
     """The engine without its options but a planted bug; without one of them; with a smaller number for one.
 
-    Those of a program say what it promises and how it is run: without them it is another engine.
+    Those that were ``given`` stay as they are: whoever asked for them asked about no other engine. Those of a program
+    say what it promises and how it is run: without them it is another engine, too.
     """
     options = {} if engine.is_program else dict(engine.options)
-    chosen = [key for key in options if key != BUG]
+    chosen = [key for key in options if key not in (BUG, *given)]
     if len(chosen) > 1:
         yield _without(engine, chosen)
     yield from (_without(engine, [key]) for key in chosen)

@@ -1,5 +1,6 @@
 """Shrinking with the toys: small, minimal, the same violation, and honest about profiles and other violations."""
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -14,6 +15,8 @@ from chaoswal.disk.profiles import KILL, POSIX, PREFIX, PROFILES, Profile
 from chaoswal.disk.volume import Volume
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import UsageError
+from chaoswal.findings import conclude
+from chaoswal.hunt import Hunter
 from chaoswal.ops import Append, Operation, Reopen, Sync
 from chaoswal.oracle import History
 from chaoswal.program import CrashStep, Step, operations_of, parse_step, step_line
@@ -192,6 +195,19 @@ def test_what_loses_something_is_not_shrunk_to_what_does_not() -> None:
     small = shrink(target, seen(engine, POSIX))
     assert small
     assert not small.at_creation
+
+
+def test_options_that_were_given_stay_as_they_are() -> None:
+    """Without them the mistake is there too, but in another engine than that which was asked about."""
+    engine = toy("Optional", __file__).with_options(limit="731", other="3")
+    catch = Hunter(engine, [PREFIX], depth=None).attempt(0).catch
+    assert catch
+    finding = conclude(catch, seed=0, today=dt.date(2026, 11, 21)).finding
+    assert finding
+    assert str(finding.engine) == str(engine)
+    free = conclude(replace(catch, given=()), seed=0, today=dt.date(2026, 11, 21)).finding
+    assert free
+    assert free.engine.options == (("limit", "10"),)
 
 
 def test_the_strongest_profile_and_all_it_happens_under() -> None:

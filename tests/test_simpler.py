@@ -136,6 +136,12 @@ def test_simpler_options_keep_the_bug() -> None:
     assert list(simpler_options(simple[0])) == []
 
 
+def test_options_that_were_given_stay_as_they_are() -> None:
+    engine = EngineRef.parse("wal sync=each wal_bytes=300 bug=no-checksum")
+    assert [str(other) for other in simpler_options(engine, ("wal_bytes",))] == ["wal wal_bytes=300 bug=no-checksum"]
+    assert list(simpler_options(engine, ("sync", "wal_bytes"))) == []
+
+
 def test_a_step_of_a_kind_that_is_not_known_goes_by_its_fields() -> None:
     assert [other.milliseconds for other in simpler(Wait(milliseconds=7)) if isinstance(other, Wait)] == [1, 3, 6]
     once = Fault.parse("fail EIO on fsync of * nth 2 once")

@@ -94,6 +94,11 @@ class EngineRef:
         return EngineRef(name=self.name, options=tuple({**dict(self.options), **options}.items()))
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of its options."""
+        return tuple(key for key, _ in self.options)
+
+    @property
     def is_program(self) -> bool:
         """Whether it is a command, which whoever opens it runs."""
         return self.name.startswith(PROGRAM)

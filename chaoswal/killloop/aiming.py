@@ -121,8 +121,14 @@ class Aiming:
 
     def _take(self, striker: Striker, strike: Strike, base: Path) -> None:
         """Tell of a violation that looks like no earlier one, and keep the directory as it was found."""
+        engine = self._aim.engine
         catch = Catch(
-            engine=self._aim.engine, profile=KILL, number=strike.number, fault=strike.fault, steps=strike.steps
+            engine=engine,
+            profile=KILL,
+            number=strike.number,
+            fault=strike.fault,
+            steps=strike.steps,
+            given=engine.keys,
         )
         seen = looks(catch)
         if seen in self._known:
