@@ -106,7 +106,10 @@ SHORT = Shape(name="short", lengths=(1, 2, 3, 4), lives=(1, 1, 2), small=True)
 """That of the first programs, which all begin with an append: most of what is wrong shows in one."""
 
 SIZES = (30, 100, 0, 300, 5_000)
-"""Of the records that go before the others: among them nothing, and more than a page."""
+"""Of the records that go before the others: among them nothing, and more than a page, of which a kill may leave a half.
+
+On real directories the last comes first: a few programs may be all there is time for.
+"""
 
 TURNS = (CRASH, IO, ROT, IO)
 """The order in which programs meet these."""
@@ -286,7 +289,8 @@ class Hunter:
             return self._lives_of(programs(rhythm, traits.capabilities, chance), shape, chance)
         generator = Generator(rhythm, traits.capabilities, waits=self._simulated, chance=chance)
         turn = self._turn(number)
-        size = SIZES[turn // 2 % len(SIZES)] if shape is SHORT else chance.choice(SIZES)
+        sizes = SIZES if self._simulated else SIZES[::-1]
+        size = sizes[turn // 2 % len(sizes)] if shape is SHORT else chance.choice(sizes)
         count = chance.choice(shape.lives)
         lengths = [chance.choice(shape.lengths) for _ in range(count if self._many_lives else 1)]
         if shape.plain:
