@@ -4,7 +4,9 @@ Theory of operation. The calls are followed in the order in which they took effe
 (``tables``) and the files as they are then (``tree``). That moment is the exit of a call, but for three kinds: a close
 gives its number back at its entry, since another thread may be given that number before it returns; a child has what
 its parent had at the entry of the clone that makes it, since its own calls may come before that returns; and a sync has
-a begin and an end. Calls that failed changed nothing, but for a sync, whose failure is an event.
+a begin and an end. Calls that failed changed nothing, but for a sync, whose failure is an event. A sync that never
+returned, because its process was ended or a signal came, has no end: it is neither done nor failed, and what it covers
+may have reached the disk or not.
 
 What is not followed, and would make the tree another than the directory, shows when the two are compared in the end.
 What would not show there, is told: a symbolic link, and io_uring, through which syncs may go unseen.
@@ -61,8 +63,8 @@ class Recording:
         for phase, call in met:
             if phase is not Phase.EXIT and call.name in _ENTERED:
                 self._enter(call)
-            ended = phase is not Phase.ENTRY and call.name in _EXITS and (call.ok or call.name in _SYNCS)
-            if ended and self._process(call).ours:
+            returned = phase is not Phase.ENTRY and call.name in _EXITS and call.result is not None
+            if returned and (call.ok or call.name in _SYNCS) and self._process(call).ours:
                 _EXITS[call.name](self, call, call.arguments())
 
     def _process(self, call: Call) -> Process:

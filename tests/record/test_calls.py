@@ -2,8 +2,11 @@
 
 import pytest
 
-from chaoswal.disk.disk import apply_all
+from chaoswal.disk.crashes import Bound, cuts
+from chaoswal.disk.disk import Disk, apply_all
 from chaoswal.disk.image import EMPTY, Image
+from chaoswal.disk.profiles import EXT4_ORDERED
+from chaoswal.disk.volume import Volume
 from chaoswal.errors import Inconclusive
 from chaoswal.record.calls import TRACED, Recording
 from chaoswal.record.strace import calls
@@ -74,6 +77,25 @@ def test_a_sync_begins_and_ends_and_may_fail() -> None:
         "9 fsync(3) = 0",
         image=OLD,
     ) == ["sync-begin 1 yes 1 opening", "sync-end 1 1 no", "sync-begin 1 no 2 opening", "sync-end 1 2 yes"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["9 fsync(3) = ?", "9 +++ killed by SIGKILL +++"],
+        ["9 fsync(3 <unfinished ...>", "10 getpid() = 10", "9 <... fsync resumed>) = ?", "9 +++ exited with 0 +++"],
+        ["9 fsync(3 <unfinished ...>) = ?", "9 +++ killed by SIGKILL +++"],
+        ["9 fsync(3 <unfinished ...>", "9 +++ killed by SIGKILL +++"],
+        ["9 fsync(3) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)"],
+    ],
+)
+def test_a_sync_that_was_cut_off_is_neither_done_nor_failed(lines: list[str]) -> None:
+    """A crash at the end may lose what it covers, or keep it."""
+    recording = followed('9 open("/r/old", O_WRONLY) = 3', '9 pwrite64(3, "ab", 2, 0) = 2', *lines, image=OLD)
+    assert [line(event) for event in recording.tree.events] == ["write 1 0 6162 opening", "sync-begin 1 no 1 opening"]
+    volume = Volume(Disk(image=OLD).after(recording.tree.events), EXT4_ORDERED)
+    left = {volume.image(cut, torn).files()["old"] for cut, torn in cuts(volume, Bound(random_states=0), seed=0)}
+    assert left == {b"0123456789", b"ab23456789"}
 
 
 @pytest.mark.parametrize(("flag", "data_only"), [("O_DSYNC", "yes"), ("O_SYNC", "no")])
