@@ -34,7 +34,7 @@ from chaoswal.record.working import factory_of
 from chaoswal.tmpfs import fresh_directory
 from chaoswal.verdict import Fault, Violation
 from chaoswal.warm import Outcome, Warm
-from chaoswal.workload import Driver, look, probe_behind, traits_of
+from chaoswal.workload import Driver, look, probe_behind, told_below, traits_of
 
 FORKED, FRESH, IN_PROCESS = "forked", "fresh", "in-process"
 
@@ -107,13 +107,9 @@ def recover(factory: Factory, image: Image, names: Sequence[str], *, probing: bo
 
 
 def _inside(found: Recovered, root: str) -> Recovered:
-    """The same, in whose words paths begin at the root of the disk: where that was laid says nothing."""
-    found.observed.fault = _told(found.observed.fault, root)
-    return replace(found, stuck=_told(found.stuck, root))
-
-
-def _told(fault: Fault | None, root: str) -> Fault | None:
-    return fault and replace(fault, explanation=fault.explanation.replace(f"{root}/", "").replace(root, "."))
+    """The same, in whose words paths begin at the root of the disk."""
+    found.observed.fault = told_below(root, found.observed.fault)
+    return replace(found, stuck=told_below(root, found.stuck))
 
 
 @cache

@@ -6,6 +6,7 @@ Draws are keyed by the seed and the operation's place, so that a program and its
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from chaoswal.contracts import CALLS, contract_of
@@ -290,6 +291,16 @@ def contained(act: Callable[[], Fault | None], observed: Observed) -> Fault | No
 def told(error: BaseException) -> str:
     """An error as its class and its text, in which nothing belongs to one run only."""
     return f"{type(error).__name__}: {without_roots(str(error))}"
+
+
+def below(root: str, words: str) -> str:
+    """Words in which paths begin at the root of the disk: where that was laid says nothing."""
+    return words.replace(f"{root}/", "").replace(root, ".")
+
+
+def told_below(root: str, fault: Fault | None) -> Fault | None:
+    """The same of a fault."""
+    return fault and replace(fault, explanation=below(root, fault.explanation))
 
 
 def probe_behind(driver: Driver, seen: Observed, done: Told = unheard) -> Fault | None:

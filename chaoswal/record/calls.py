@@ -41,6 +41,8 @@ class Recording:
 
     def __init__(self, tree: Tree, root: str) -> None:
         self.tree = tree
+        self.root = root
+        """Where the directory is."""
         self.opened: int | None = None
         """How many events belong to the opening, once it is over."""
         self.strange = False

@@ -39,6 +39,7 @@ from chaoswal.tmpfs import fresh_directory
 from chaoswal.trace import Begin, Create, End, Event, Link, MakeDirectory, Rename, Unlink
 from chaoswal.verdict import Fault, Violation
 from chaoswal.warm import Outcome, Warm
+from chaoswal.workload import told_below
 
 RUN_SECONDS = 60.0
 """A run that takes longer than this, besides the time it was asked to wait, hangs."""
@@ -196,7 +197,7 @@ def _scratch(factory: Factory) -> tuple[str, ...]:
 def run_of(factory: Factory, disk: Disk, recording: Recording, outcome: Outcome) -> Run:
     """The trace, without what is done to scratch files; a process that was ended ends the operation it was at."""
     events, opened = of_engine(factory, recording)
-    fault = _fault(outcome)
+    fault = told_below(recording.root, _fault(outcome))
     if outcome.items and opened is not None:
         return Run(start=disk, events=[*events, *_cut_short(events, fault)], opened=opened, observed=outcome.items[0])
     fault = fault or Fault(kind=Violation.UNOPENABLE, explanation="the process ended in the opening")

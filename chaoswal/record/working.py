@@ -17,7 +17,7 @@ from chaoswal.ops import OPERATIONS, Operation, Wait
 from chaoswal.oracle import ERROR, Observed, promise_word
 from chaoswal.record.marks import BEGIN, END, HOLDS, OPENED, Entry, mark
 from chaoswal.text import parse
-from chaoswal.workload import Driver, look
+from chaoswal.workload import Driver, below, look, told_below
 
 
 @lru_cache(64)
@@ -48,6 +48,7 @@ def live(
     driver = Driver(lambda: factory.open_directory(root))
     _alive.append(driver)
     observed = look(driver, names)
+    observed.fault = told_below(root, observed.fault)
     mark([OPENED])
     yield observed
     if until_error and observed.fault:
@@ -57,6 +58,7 @@ def live(
     for op_index, operation in enumerate(program, first_index):
         mark(*said, [BEGIN, op_index, promise_word(operation)])
         result = _performed(driver, op_index, operation)
+        result = below(root, result) if result.startswith(ERROR) else result
         said = [[END, op_index, result]]
         if until_error and result.startswith(ERROR):
             break

@@ -329,6 +329,21 @@ class DiedOpening(Calls):
         os.close(os.open(f"{self.root}/a", os.O_CREAT | os.O_WRONLY))
 
 
+class NamesItsPlace(Calls):
+    """Says where it is in all that it says of what is wrong; where there is anything already it does so at once."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        if os.listdir(root):
+            raise OSError(f"cannot read {root}/a in {root}")
+
+    def append(self, payload: bytes) -> None:
+        if payload:
+            raise OSError(f"cannot write {self.root}/a in {self.root}")
+        sys.stderr.write(f"gone from {self.root}/a\n")
+        os._exit(7)
+
+
 class HungOpening(DiedOpening):
     """The same, but that it never comes back."""
 

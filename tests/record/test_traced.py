@@ -131,6 +131,19 @@ def test_a_process_that_dies_in_the_opening_cannot_be_opened() -> None:
     assert "SIGABRT" in run.observed.fault.explanation
 
 
+def test_where_the_directory_was_is_not_told() -> None:
+    """Neither of an opening that fails, nor of an operation, nor in the last words of a process."""
+    files = Image.of_files({"a": b""})
+    fault = recorded("NamesItsPlace", [], Disk(image=files)).observed.fault
+    assert fault is not None
+    assert fault.explanation == "recovery raised OSError: cannot read a in ."
+    assert recorded("NamesItsPlace", [Append(size=1), Append(size=0)]).events[-3:] == [
+        End(op_index=0, result="error OSError: cannot write a in ."),
+        Begin(op_index=1),
+        End(op_index=1, result="error ProcessDied: the process exited with 7; last it printed: gone from a"),
+    ]
+
+
 def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traced, "RUN_SECONDS", 0.2)
     run = recorded("HungOpening", [Append(size=1)], Disk(image=Image.of_files({"a": b""})))
