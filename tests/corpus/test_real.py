@@ -32,6 +32,12 @@ GUILTY = {
     "dbm-dumb-sync-does-not-sync": "no fsync of store.dir after dumb.py (write)",
     "dbm-dumb-value-of-two-puts": f"{NOT}{NOTHING} write of store.dat in dumb.py",
     "diskcache-append-is-gone": "no fsync of cache.db-wal after append (write)",
+    "duckdb-insert-behind-a-power-cut-is-gone": f"{NOT}the disk is wrong from the write of log.duckdb.wal in append on",
+    "duckdb-insert-behind-a-torn-tail-is-gone": (
+        f"{NOT}it is enough to be killed in the write of log.duckdb.wal in append"
+    ),
+    "duckdb-killed-in-a-checkpoint": f"{NOT}it is enough to be killed in the write of log.duckdb in close",
+    "duckdb-killed-while-creating": f"{NOT}the disk is wrong from the create of log.duckdb in opening on",
     "leveldb-current-points-nowhere": "no sync of the directory after opening (rename)",
     "leveldb-manifest-not-synced": "no fsync of MANIFEST-# after opening (write)",
     "litequeue-put-is-gone": "no fsync of queue.db-wal after append (write)",
@@ -77,6 +83,8 @@ EXPLORED: dict[str, list[str]] = {
     "diskcache --states 300": ["diskcache-append-is-gone"],
     "tantivy --states 300": ["tantivy-commit-is-gone"],
     "sqlitedict --states 100": ["sqlitedict-commit-is-gone"],
+    "duckdb --states 25": ["duckdb-insert-behind-a-torn-tail-is-gone"],
+    "duckdb --states 200": ["duckdb-killed-in-a-checkpoint", "duckdb-killed-while-creating"],
     "leveldb --states 2000": ["leveldb-manifest-not-synced", "leveldb-current-points-nowhere"],
     "lmdb --states 600": ["lmdb-killed-while-creating", "lmdb-name-not-synced"],
     "lmdb -o sync=no --states 600": ["lmdb-nosync-bus-error"],
