@@ -6,6 +6,9 @@ SECTOR_BYTES = 512
 PAGE_BYTES = 4096
 """The unit the kernel copies a write in; a killed writer stops between two of them."""
 
+OLD_SECONDS = 86_400.0
+"""So old is what an engine finds when it is opened: a lock of yesterday, by its time, is none of today's."""
+
 RECOVERY_CALLS_MAX = 50_000
 """Calls to the disk one recovery may make before it is taken to hang."""
 

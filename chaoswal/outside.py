@@ -9,6 +9,8 @@ crash as it likes. Which process, an adapter may say (``runner``):
     fresh        a new process for each image
     in-process   this one: nothing is contained
 
+What is there is a day old by its times, as it is after most crashes: a lock that goes by them is stale.
+
 Nothing is closed before all has been looked at, as in a kill: what an opening has made of its directory is what is
 there while the engine is open.
 
@@ -25,7 +27,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 from chaoswal.contracts import contract_of
-from chaoswal.disk.directory import lay, load, without
+from chaoswal.disk.directory import age, lay, load, without
 from chaoswal.disk.image import Image
 from chaoswal.engines.registry import Factory
 from chaoswal.errors import Inconclusive, StepLimit, UsageError
@@ -132,6 +134,7 @@ def recover_in_place(
 def look_at(engine: str, root: str, names: Sequence[str], probing: bool) -> Iterator[Recovered]:  # noqa: FBT001
     """What an engine shows that is opened on a directory as it stands, as a job; nothing is closed."""
     factory = factory_of(engine)
+    age(root)
     driver = Driver(lambda: factory.open_directory(root))
     _alive.append(driver)
     observed = look(driver, names)
@@ -146,6 +149,7 @@ def show(engine: str, image: Image, root: str, names: Sequence[str], probing: bo
     """What an engine shows that is opened on an image, as a job: ``root`` is an empty directory for it."""
     factory = factory_of(engine)
     lay(image, root)
+    age(root)
     driver = Driver(lambda: factory.open_directory(root))
     observed = look(driver, names)
     scratch = getattr(factory.kind, "scratch", ())

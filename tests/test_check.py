@@ -69,10 +69,40 @@ class Fussy(toys.ToyLog):
 
 @pytest.mark.parametrize("depth", [None, Depth()])
 def test_a_recovery_that_fails_before_the_first_promise_takes_nothing_from_anybody(depth: Depth | None) -> None:
+    """Trap 8: before there is an ack, whoever is killed while he makes his table or index has lost nothing."""
     found, _ = checked(Fussy, PREFIX, depth=depth)
     assert found
     assert found.fault.kind is Violation.UNOPENABLE
     assert found.at_creation
+
+
+class MakesItsTable(toys.ToyLog):
+    """Makes its file when it is opened, and sees to its name only when something is appended."""
+
+    def __init__(self, root: str = "", *, vfs: Vfs, runtime: Any = None) -> None:
+        self.vfs = vfs
+        self.file = vfs.open("log", write=True) if "log" in vfs.list() else vfs.create("log")
+        self.payloads, self.end = self.read()
+        self.cut()
+
+    def append(self, payload: bytes) -> int:
+        self.vfs.sync_directory()
+        return super().append(payload)
+
+
+class ForgetsItsTable(MakesItsTable):
+    """Never sees to its name."""
+
+    def append(self, payload: bytes) -> int:
+        return toys.ToyLog.append(self, payload)
+
+
+def test_what_was_created_is_promised_with_the_first_ack_and_not_before() -> None:
+    """Trap 8: the table, stream or index has no ack of its own, so its loss before the first one is none; after is."""
+    assert checked(MakesItsTable, POSIX)[0] is None
+    found, _ = checked(ForgetsItsTable, POSIX)
+    assert found
+    assert (found.fault.kind, found.at_creation) == (Violation.LOST, False)
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)

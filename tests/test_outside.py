@@ -2,17 +2,26 @@
 
 import itertools
 import os
+import shutil
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from chaoswal import outside, tmpfs
 from chaoswal.check import Judge
+from chaoswal.disk.disk import Disk
 from chaoswal.disk.image import EMPTY, Image
 from chaoswal.engines.registry import EngineRef, Factory
-from chaoswal.errors import UsageError
+from chaoswal.errors import Inconclusive, UsageError
+from chaoswal.oracle import Observed
+from chaoswal.record.traced import record
+from chaoswal.record.working import factory_of
 from chaoswal.verdict import Violation
+from chaoswal.warm import Warm
 
 HERE = "tests/test_outside.py"
 
@@ -118,6 +127,37 @@ class OpensOnce(CutsFirst):
             raise RuntimeError("it was open")
 
 
+class LocksByTime(Lines):
+    """Takes a lock directory for held as long as nobody has touched it for ten seconds."""
+
+    def opened(self) -> None:
+        lock = Path(self.root, "held")
+        if lock.exists() and time.time() - lock.stat().st_mtime < 10:
+            raise RuntimeError("somebody else has it open")
+        lock.mkdir(exist_ok=True)
+
+
+class IsBusy(Lines):
+    """Its port is taken, where there is anything to serve."""
+
+    def opened(self) -> None:
+        if self.lines:
+            raise Inconclusive("could not start: the port is in use")
+
+
+class Preloaded(Lines):
+    """Shows whether a module was there before it was asked for."""
+
+    preload = ("wave",)
+
+    def records(self) -> Iterator[bytes]:
+        return iter([b"there" if "wave" in sys.modules else b"not there"])
+
+
+class NotPreloaded(Preloaded):
+    preload = ()
+
+
 class Forgets(Lines):
     def append(self, payload: bytes) -> None:
         pass
@@ -188,6 +228,54 @@ def test_one_that_does_not_go_on_is_stuck() -> None:
     found = outside.recover(factory("Forgets"), EMPTY, (), probing=True)
     assert found.stuck is not None
     assert found.stuck.kind is Violation.STUCK
+
+
+LOCKED = Image.of_files({"held": None, "log": b"one\n"})
+
+
+@pytest.mark.parametrize("way", ["laid", "in place"])
+def test_a_lock_that_a_crash_left_is_old(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trap 7: a lock directory with a fresh mtime looks held, and that is no failure of the engine."""
+    engine = factory("LocksByTime").name
+
+    def seen() -> Observed:
+        if way == "laid":
+            root = tmp_path / str(len(list(tmp_path.iterdir())))
+            root.mkdir()
+            return next(outside.show(engine, LOCKED, str(root), (), probing=False)).observed
+        (tmp_path / "held").mkdir(exist_ok=True)
+        (tmp_path / "held").touch()
+        return next(outside.look_at(engine, str(tmp_path), (), probing=False)).observed
+
+    assert seen().fault is None
+    monkeypatch.setattr("chaoswal.disk.directory._OLD_NANOSECONDS", 0)
+    fault = seen().fault
+    assert fault is not None
+    assert "somebody else has it open" in fault.explanation
+
+
+def test_a_recorded_run_finds_old_locks_too() -> None:
+    """Trap 7."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    assert record(factory("LocksByTime"), [], Disk(image=LOCKED)).observed.fault is None
+
+
+def test_a_busy_port_is_no_engine_that_cannot_be_opened() -> None:
+    """Trap 7: what could not start, or was too slow to, says nothing of the image it was to be started on."""
+    with pytest.raises(Inconclusive, match="the port is in use"):
+        outside.recover(factory("IsBusy"), TORN, (), probing=False)
+
+
+def test_what_is_preloaded_is_imported_before_the_fork(tmp_path: Path) -> None:
+    """Trap 12: a forked child that imports the engine again for each image takes ten times as long."""
+    with closing(Warm(batch=1)) as server:
+        for name, shown in (("NotPreloaded", b"not there"), ("Preloaded", b"there")):
+            root = tmp_path / name
+            root.mkdir()
+            server.prepare(factory_of, factory(name).name)
+            outcome = server.do(outside.show, factory(name).name, TORN, str(root), (), False, seconds=60.0)
+            assert outcome.items[0].observed.records == [shown]
 
 
 HALF = Image.of_files({"log": b"one|\ntwo|\nthr"})

@@ -12,9 +12,11 @@ import shutil
 from collections.abc import Collection, Iterator
 
 from chaoswal.disk.image import Image, reachable
+from chaoswal.limits import OLD_SECONDS
 from chaoswal.trace import ROOT
 
 _READ_BYTES = 64 << 10
+_OLD_NANOSECONDS = int(OLD_SECONDS * 1e9)
 _SPECIAL = {errno.ELOOP, errno.ENXIO}  # what opening a symbolic link, or a socket or pipe, comes to
 
 
@@ -77,6 +79,14 @@ def lay(image: Image, root: str) -> None:
         else:
             first[inode] = full
             _write(full, data)
+
+
+def age(root: str) -> None:
+    """Let everything in a directory be older than it is: whoever locks by the time of a file takes that for stale."""
+    for path in [root, *(path for *_, path, _ in scan(root))]:
+        told = os.lstat(path)
+        old = tuple(when - _OLD_NANOSECONDS for when in (told.st_atime_ns, told.st_mtime_ns))
+        os.utime(path, ns=(old[0], old[1]), follow_symlinks=False)
 
 
 def without(image: Image, scratch: Collection[str]) -> Image:

@@ -19,6 +19,7 @@ from pyfakefs.fake_file import FakeDirectory, FakeFile
 from pyfakefs.fake_filesystem import FakeFilesystem
 from pyfakefs.fake_os import FakeOsModule
 
+from chaoswal.limits import OLD_SECONDS
 from chaoswal.patched.mounts import PREFIX, Mount, Place
 from chaoswal.trace import ROOT
 
@@ -27,9 +28,6 @@ DEVICE = 0xC4A05
 
 BLOCK_BYTES = 4096
 """What a file says its best size of a write is, from which Python takes the size of its buffers."""
-
-OLD_SECONDS = 86_400.0
-"""So old is what was there when a disk was mounted."""
 
 BY_PYFAKEFS = ("chown", "utime", "getxattr", "listxattr", "removexattr", "setxattr")
 """The functions of ``os`` that are done by pyfakefs as they are, beside ``access``, which fails at nothing."""

@@ -22,7 +22,7 @@ from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 
-from chaoswal.disk.directory import difference, is_scratch, lay, load
+from chaoswal.disk.directory import age, difference, is_scratch, lay, load
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.engines.registry import Factory
@@ -158,6 +158,7 @@ class _Traced:
         root.mkdir()
         try:
             lay(disk.view, str(root))
+            age(str(root))
             os.truncate(self._lines, 0)
             outcome = self._warm.do(live, factory.name, str(root), words, first_index, names, seconds=seconds)
             recording = Recording(Tree(disk.view, tickets=len(disk.events)), str(root))

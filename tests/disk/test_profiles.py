@@ -34,6 +34,7 @@ def left(disk: Disk, profile: Profile) -> set[Files]:
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
 @pytest.mark.parametrize("name", TRACES)
 def test_exactly_what_brute_force_allows(name: str, profile: Profile) -> None:
+    """Trap 3: among the traces are renames across directories of which only one is synced."""
     disk = TRACES[name].disk
     assert left(disk, profile) == states(disk, profile.name)
 

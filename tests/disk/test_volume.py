@@ -111,7 +111,7 @@ def test_a_lost_truncate_brings_everything_back() -> None:
 
 @every_profile
 def test_the_later_of_two_writes_to_a_sector_is_never_kept_alone(profile: Profile) -> None:
-    """Trap: dropping one of two writes to the same page is no legal state."""
+    """Trap 4: dropping one of two writes to the same page is no legal state."""
     trace = Trace().write("old", 0, b"aaaa").write("old", 8, b"bbbb")
     for content in contents(trace.disk, profile, "old"):
         assert content is not None
@@ -169,7 +169,7 @@ def test_a_durable_truncate_cuts_an_earlier_write_that_is_not() -> None:
 
 @every_profile
 def test_none_of_them_is_durable_yet_is_always_there(profile: Profile) -> None:
-    """Trap: that no pending name is durable yet is legal; to forget it hid what SQLite loses with DELETE and FULL."""
+    """Trap 5: that no pending name is durable yet is legal; to forget it hid what SQLite loses with DELETE and FULL."""
     trace = Trace().create("a").write("a", 0, b"x").rename("old", "b").unlink("other").truncate("b", 1)
     before = shown(trace.image)
     assert (before in left(trace.disk, profile)) == (profile.name != "kill")

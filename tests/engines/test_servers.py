@@ -57,12 +57,14 @@ def test_one_that_the_directory_keeps_from_starting_has_failed(begun: Begins) ->
 
 
 def test_one_that_starts_nowhere_says_nothing_of_the_engine(begun: Begins) -> None:
+    """Trap 7: its port is taken, say. A server that does not start on an empty directory could not start at all."""
     with pytest.raises(Inconclusive, match="could not start, on an empty directory either: sh exited with 4"):
         begun("exit 4")
 
 
 @pytest.mark.parametrize("script", ["exec sleep 100", "echo ready; exec sleep 100", "exec sleep 100 >&-"])
 def test_one_that_is_not_ready_in_time_says_nothing_of_the_engine(begun: Begins, script: str) -> None:
+    """Trap 7: a slow start is no failure."""
     with pytest.raises(Inconclusive, match=r"timed out: sh was not ready within 0.05 s"):
         begun(script, 0.05)
 

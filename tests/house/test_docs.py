@@ -53,6 +53,17 @@ def test_claims_of_the_fault_model_are_those_of_the_profiles() -> None:
     ]
 
 
+def test_every_trap_has_a_test_that_names_it() -> None:
+    text = (ROOT / "docs/traps.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| .+ \| \[(\w+)\]\(\.\./(tests/\S+\.py)\) \|$", text, re.MULTILINE)
+    assert sorted({int(number) for number, _, _ in rows}) == list(range(1, 13))
+    for number, test, path in rows:
+        found = re.search(
+            rf"^def {test}\([^\"]+\"\"\"Trap {number}\b", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE
+        )
+        assert found, f"{path} has no test {test} that names trap {number}"
+
+
 def test_example_finding_reads_as_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     text = (ROOT / "docs/reading-a-finding.md").read_text(encoding="utf-8")
     (told,) = re.findall(r"^```text\n(.+?)^```", text, re.MULTILINE | re.DOTALL)

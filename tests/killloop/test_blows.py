@@ -65,6 +65,16 @@ def test_a_plan_is_brought_about_at_the_call_that_it_means(
     assert (blow.inject, blow.file_bytes, blow.disk_bytes) == (inject, file_bytes, disk_bytes)
 
 
+@pytest.mark.parametrize("plan", [plan for plan, *_ in _REAL])
+def test_no_write_is_said_to_be_short_that_was_never_made(plan: str) -> None:
+    """Trap 11: with ``retval=4`` strace makes a write that writes nothing and returns 4. A limit cuts it, or a disk."""
+    blow = blow_of(Fault.parse(plan), _steps(*_LINES))
+    assert blow
+    assert not any("retval" in one for one in blow.inject)
+    assert not ("short" in plan and blow.inject)
+    assert ("short" in plan) == (blow.file_bytes is not None)
+
+
 def test_a_full_disk_strikes_the_first_write_that_needs_room() -> None:
     """The first two fit into the first page of each file."""
     blow = blow_of(Fault.parse("fail ENOSPC on write of * nth 2 from then on"), _steps(*_LINES))

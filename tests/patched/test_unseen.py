@@ -96,7 +96,7 @@ def test_c_code_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_functions_kept_from_before() -> None:
-    """Trap: semidbm and ZODB keep ``os.fsync`` in defaults and names of their own, and would be said never to sync.
+    """Trap 9: semidbm and ZODB keep ``os.fsync`` in defaults and names of their own, and would be said never to sync.
 
     An engine that was imported before, and keeps what it needs, syncs all the same.
     """

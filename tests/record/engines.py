@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import importlib
 import mmap
 import os
 import random
@@ -342,6 +343,39 @@ class NamesItsPlace(Calls):
             raise OSError(f"cannot write {self.root}/a in {self.root}")
         sys.stderr.write(f"gone from {self.root}/a\n")
         os._exit(7)
+
+
+class Ready:
+    """Has all that it needs when it is opened."""
+
+    contract = "log"
+    promise = "none"
+
+    def __init__(self, root: str) -> None:
+        self.begin()
+        self.file = open(os.path.join(root, "log"), "ab", buffering=0)  # noqa: SIM115 - as long as it lives
+
+    def begin(self) -> None:
+        pass
+
+    def append(self, payload: bytes) -> None:
+        self.file.write(payload)
+
+    def sync(self) -> None:
+        pass
+
+    def records(self) -> Iterator[bytes]:
+        return iter([])
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class Imports(Ready):
+    """Needs a package that nobody else does, and imports it when it is opened."""
+
+    def begin(self) -> None:
+        importlib.import_module("wsgiref.simple_server")
 
 
 class HungOpening(DiedOpening):

@@ -100,7 +100,7 @@ def test_a_sync_that_was_cut_off_is_neither_done_nor_failed(lines: list[str]) ->
 
 @pytest.mark.parametrize(("flag", "data_only"), [("O_DSYNC", "yes"), ("O_SYNC", "no")])
 def test_a_write_through_a_synchronous_descriptor_syncs_its_own_range(flag: str, data_only: str) -> None:
-    """Trap: LMDB's meta page is durable by its O_DSYNC descriptor alone."""
+    """Trap 6: LMDB's meta page is durable by its O_DSYNC descriptor alone."""
     assert events(f'9 open("/r/old", O_WRONLY|{flag}) = 3', '9 pwrite64(3, "ab", 2, 4) = 2', image=OLD) == [
         "write 1 4 6162 opening",
         f"sync-range 1 4 2 {data_only} 1 opening",
@@ -129,7 +129,7 @@ def test_sync_covers_everything_and_sync_file_range_nothing() -> None:
 
 
 def test_a_close_gives_its_number_back_at_its_entry() -> None:
-    """Trap: another thread is given the number before the close returns (``close(7 <unfinished …>``, a new 7)."""
+    """Trap 1: another thread is given the number before the close returns (``close(7 <unfinished …>``, a new 7)."""
     recording = followed(
         '9 open("/r/old", O_WRONLY) = 7',
         "9 clone(child_stack=0x1, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_THREAD) = 10",
@@ -143,7 +143,7 @@ def test_a_close_gives_its_number_back_at_its_entry() -> None:
 
 
 def test_a_child_has_what_its_parent_had_though_its_lines_come_first() -> None:
-    """Trap: the child works before its parent's clone returns; and what it opens is its own."""
+    """Trap 2: the child works before its parent's clone returns; and what it opens is its own."""
     recording = followed(
         '9 chdir("/r") = 0',
         '9 open("a", O_WRONLY|O_CREAT|O_CLOEXEC, 0666) = 7',
@@ -181,7 +181,7 @@ def test_another_program_has_no_fleeting_descriptors() -> None:
 
 
 def test_paths_are_followed_through_directories_that_move() -> None:
-    """Trap: a path is no identity; etcd renames ``wal.tmp/`` to ``wal/`` with its files open."""
+    """Trap 3: a path is no identity; etcd renames ``wal.tmp/`` to ``wal/`` with its files open."""
     assert events(
         '9 mkdir("/r/wal.tmp", 0777) = 0',
         '9 open("/r/wal.tmp/1", O_WRONLY|O_CREAT, 0666) = 3',
@@ -204,7 +204,7 @@ def test_paths_are_followed_through_directories_that_move() -> None:
 
 
 def test_a_file_without_a_name_may_get_one() -> None:
-    """Trap: linkat commits."""
+    """Trap 6: linkat commits."""
     recording = followed(
         '9 openat(AT_FDCWD, "/r", O_RDWR|O_TMPFILE, 0600) = 3',
         '9 write(3, "a", 1) = 1',
@@ -233,7 +233,7 @@ FALLOCATED = [
 
 @pytest.mark.parametrize(("arguments", "left"), FALLOCATED, ids=[arguments for arguments, _ in FALLOCATED])
 def test_every_mode_of_fallocate(arguments: str, left: bytes) -> None:
-    """Trap: space that is allocated ahead, and zeros, hide how long a file is."""
+    """Trap 6: space that is allocated ahead, and zeros, hide how long a file is."""
     recording = followed('9 open("/r/old", O_RDWR) = 3', f"9 fallocate(3, {arguments}) = 0", image=OLD)
     assert recording.tree.image().files() == {"old": left}
 

@@ -57,6 +57,19 @@ def test_a_mark_that_never_returned_has_said_nothing() -> None:
     assert "End" not in [type(event).__name__ for event in recording.tree.events]
 
 
+def test_each_thread_has_counts_of_its_own() -> None:
+    """Trap 11: strace's ``when=N`` counts per thread, so we count as it does, and say in which thread."""
+    lines = ["9 fsync(4) = 0", "10 fsync(4) = 0", "9 fsync(4) = 0", "10 fdatasync(4) = 0", "10 fsync(4) = 0"]
+    points = [step.point for step in walk(Recording(Tree(EMPTY), "/r"), calls(lines))]
+    assert [(point.thread, point.call, point.nth) for point in points] == [
+        (0, "fsync", 1),
+        (1, "fsync", 1),
+        (0, "fsync", 2),
+        (1, "fdatasync", 1),
+        (1, "fsync", 2),
+    ]
+
+
 def test_a_point_says_where_it_is() -> None:
     assert str(_SECOND_WRITE) == "write nth 2 in thread 1 in operation 1"
     assert str(_OPENED) == "unlink nth 2 in the opening"

@@ -15,6 +15,7 @@ from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Inconclusive, UsageError
 from chaoswal.ops import Append, Operation, Sync
 from chaoswal.record import traced
+from chaoswal.record.strace import whole_lines
 from chaoswal.record.traced import record
 from chaoswal.run import Run
 from chaoswal.trace import ROOT, Begin, Create, End, Event, Link, SyncBegin, SyncEnd, Unlink, Write
@@ -149,6 +150,18 @@ def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     run = recorded("HungOpening", [Append(size=1)], Disk(image=Image.of_files({"a": b""})))
     assert run.observed.fault is not None
     assert run.observed.fault.kind is Violation.HUNG
+
+
+@pytest.mark.parametrize("engine", ["Ready", "Imports"])
+def test_what_python_reads_is_not_in_the_trace(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trap 10: nearly all that a Python process does is to read its modules. Those that were there before are not read
+    again, and reading is no event: only what changes the disk is.
+    """
+    lines: list[str] = []
+    monkeypatch.setattr(traced, "whole_lines", lambda text: lines.extend(whole_lines(text)) or lines)
+    run = recorded(engine, [Append(size=3)])
+    assert [type(event) for event in run.events] == [Create, Begin, Write, End]
+    assert any(".pyc" in each for each in lines) == (engine == "Imports")
 
 
 def test_a_run_is_made_once() -> None:
