@@ -148,7 +148,7 @@ class IsBusy(Lines):
 class Preloaded(Lines):
     """Shows whether a module was there before it was asked for."""
 
-    preload = ("wave",)
+    preload: tuple[str, ...] = ("wave",)
 
     def records(self) -> Iterator[bytes]:
         return iter([b"there" if "wave" in sys.modules else b"not there"])
