@@ -11,11 +11,13 @@ midst of a commit of an engine in C. The crashes before the last are taken as th
 
 What is lost is for the file system to say, not for us. But a power cut directly behind a call finds little of what
 was not synced, and a file system at work writes by itself: its log every few seconds, dirty pages sooner or later. So
-each crash is tried in three ways:
+each crash is tried in four ways:
 
     at once     nothing is written that the calls do not ask for
     moved on    at the end, or at up to three places on the way, some dirty pages are written, the metadata is
                 committed, or first one and then the other
+    aimed       the same, where the finding names the writes of which it loses something: what stood there before
+                is written first, then half of the pages and the metadata, then the rest, of which a part is lost
     waited      some seconds pass before the power is cut, metadata being committed each second where the file system
                 knows such an option
 
@@ -48,7 +50,7 @@ from chaoswal.realfs import loopfs
 from chaoswal.realfs.calls import Calls, is_made
 from chaoswal.realfs.loopfs import Act, FileSystem, LoopFs, loop_file_system
 from chaoswal.replay import Played, judge_last, looking, pass_through, play_to_last_run, ready
-from chaoswal.trace import Event, SyncEnd
+from chaoswal.trace import Event, SyncEnd, Write
 from chaoswal.verdict import Fault, Violation
 
 CUTS = {
@@ -174,7 +176,11 @@ class Scene:
         before = played.run.events[: self._crash.point]
         if pass_through(played.run, self._history, self._crash.point):
             raise UsageError("this finding is wrong before the power is cut: there is nothing to enact")
-        self.calls = _calls([*played.run.start.events, *before])
+        every = [*played.run.start.events, *before]
+        self.calls = _calls(every)
+        lost = {loss.event for loss in self._crash.losses if isinstance(every[loss.event], Write)}
+        self.aims = tuple(sum(is_made(one, every) for one in every[:at]) for at in sorted(lost))
+        """Behind so many calls comes a write of which the crash loses something."""
 
     def judged(self, left: Image) -> Fault | None:
         """What is wrong with what the engine shows on this image, if anything is."""
@@ -226,10 +232,13 @@ def _moving(calls: Calls, move: Move, chance: random.Random) -> list[Act]:
     return [write_back, *([loopfs.commit] if move.commits else [])]
 
 
-def ways(crashes: Sequence[str], calls: int, tries: int, seed: int, *, waits: bool) -> list[Way]:
+def ways(
+    crashes: Sequence[str], calls: int, tries: int, seed: int, *, waits: bool, aims: Sequence[int] = ()
+) -> list[Way]:
     """The ways to try on a file system that knows these crashes: so many, and besides those that take a wait.
 
-    Each cut at once; then with all that the file system can do by itself at the end; then what the seed draws.
+    Each cut at once; then with all that the file system can do by itself at the end; then what the seed draws: every
+    second one aims at one of ``aims``, if there are any.
     """
     cuts = [cut for cut in CUTS if cut in crashes]
     found = [Way(cut=cut, when=When.AT_ONCE, seed=seed) for cut in cuts]
@@ -237,8 +246,22 @@ def ways(crashes: Sequence[str], calls: int, tries: int, seed: int, *, waits: bo
         last = Move(behind=calls, share=share, commits=True)
         found += [Way(cut=cut, when=When.MOVED_ON, moves=(last,), seed=seed) for cut in cuts]
     found = found[:tries]
-    found += [_drawn(cuts, calls, random.Random(f"enact:{seed}:{number}")) for number in range(len(found), tries)]
+    for number in range(len(found), tries):
+        chance = random.Random(f"enact:{seed}:{number}")
+        aimed = bool(aims) and number % 2 and _TORN in cuts
+        found.append(_aimed(calls, chance.choice(aims), chance) if aimed else _drawn(cuts, calls, chance))
     return found + [Way(cut=cut, when=When.WAITED, seed=seed) for cut in WAITED if waits and cut in crashes]
+
+
+_TORN = "torn"
+
+
+def _aimed(calls: int, behind: int, chance: random.Random) -> Way:
+    """What stood where the next call writes is durable, and half of the pages with all metadata; the rest in part."""
+    before = Move(behind=behind, share=1.0, commits=True)
+    half, rest = Move(behind=calls, share=0.5, commits=True), Move(behind=calls, share=1.0)
+    seed = chance.randrange(1 << 30)
+    return Way(cut=_TORN, when=When.MOVED_ON, moves=(before, half, rest), seed=seed)
 
 
 def _drawn(cuts: Sequence[str], calls: int, chance: random.Random) -> Way:
@@ -269,7 +292,7 @@ def enact(
         return Enacted(file_system=kind, skipped=reason)
     done = []
     with loop_file_system(kind) as file_system:
-        for way in ways(kind.crashes, len(scene.calls), tries, seed, waits=wait_seconds > 0):
+        for way in ways(kind.crashes, len(scene.calls), tries, seed, waits=wait_seconds > 0, aims=scene.aims):
             done.append(_tried(scene, file_system, way, wait_seconds))
             tell(done[-1])
     return Enacted(file_system=kind, tries=tuple(done))

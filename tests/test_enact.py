@@ -20,6 +20,7 @@ from chaoswal.errors import Exit, Inconclusive, UsageError
 from chaoswal.realfs import loopfs
 from chaoswal.realfs.loopfs import BTRFS, EXT4, FILE_SYSTEMS, XFS, FileSystem
 from chaoswal.report.enact import evidence, render, summary, verdict
+from chaoswal.trace import Write
 from chaoswal.verdict import Fault, Verdict, Violation
 
 ZOO = Path(__file__).parent.parent / "corpus" / "zoo"
@@ -55,6 +56,25 @@ def test_what_the_file_system_does_by_itself_lies_among_the_calls() -> None:
     assert {(move.share > 0, move.commits) for move in moves} == {(True, True), (True, False), (False, True)}
     assert all(list(way.moves) == sorted(way.moves, key=lambda move: move.behind) for way in found)
     assert all((way.when is When.MOVED_ON) == bool(way.moves) for way in found)
+
+
+def test_what_the_finding_loses_is_aimed_at() -> None:
+    """What stood there before is durable, then half of the pages with the metadata; of the rest a part."""
+    plain, found = (ways(EXT4.crashes, 9, 60, 0, waits=False, aims=aims) for aims in ((), (4,)))
+    aimed = [way for one, way in zip(plain, found, strict=True) if one != way]
+    assert 20 < len(aimed) < 30
+    assert {way.cut for way in aimed} == {"torn"}
+    half, rest = Move(behind=9, share=0.5, commits=True), Move(behind=9, share=1.0)
+    assert {way.moves for way in aimed} == {(Move(behind=4, share=1.0, commits=True), half, rest)}
+    assert len({way.seed for way in aimed}) == len(aimed)
+
+
+def test_a_scene_aims_at_the_writes_that_the_crash_loses() -> None:
+    """Its file says ``lose write of wal-#.wal nth 1 size``: that call comes behind so many."""
+    assert Scene(finding("append 1", "power-cut in operation 1 after end")).aims == ()
+    one = scene()
+    assert [one.calls[aim] for aim in one.aims] == [one.calls[-1]]
+    assert isinstance(one.calls[-1], Write)
 
 
 def test_the_tries_follow_from_the_seed() -> None:
