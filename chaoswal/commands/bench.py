@@ -10,11 +10,11 @@ from typing import Any
 from tabulate import tabulate
 
 from chaoswal import arguments as words
-from chaoswal import bench, bench_explore, bench_saved, bench_syscalls, bench_wal
+from chaoswal import bench, bench_engines, bench_explore, bench_saved, bench_syscalls, bench_wal
 from chaoswal.bench import Measured, Recovered
 from chaoswal.errors import Exit, UsageError
 
-WHAT = ("states", "explore", "recording", "syscalls", "recovery", "wal")
+WHAT = ("states", "explore", "engines", "recording", "syscalls", "recovery", "wal")
 """What can be measured."""
 
 
@@ -32,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n  chaoswal bench states       judged (image, history) pairs a second, beside others' reopening\n"
         "  chaoswal bench explore      the same under every profile, in one process and in two, and of longer logs\n"
+        "  chaoswal bench engines      what explore judges of SQLite, LevelDB and others, by one worker and by two\n"
         "  chaoswal bench recording    microseconds a recorded call, beside a loop that does nothing\n"
         "  chaoswal bench syscalls     SQLite recorded under strace beside a bare run, and its crash states judged\n"
         "  chaoswal bench recovery     milliseconds to open a log, by segments and records in the WAL\n"
@@ -40,9 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "A figure is the median of interleaved rounds; compare ratios, not times.\n"
         "exit code: 0, or with --compare 1 where a ratio has fallen by more than a fifth; 2 usage"
     )
-    parser.add_argument(
-        "what", choices=["states", "explore", "recording", "syscalls", "recovery", "wal"], help="what to measure"
-    )
+    parser.add_argument("what", choices=WHAT, help="what to measure")
     parser.add_argument("--rounds", type=words.count, default=9, help="interleaved rounds (default: 9)")
     parser.add_argument("--profile", default="posix", help="the file system judged under (default: posix)")
     parser.add_argument("--dir", type=Path, metavar="DIR", help="wal: where to write (default: temporary, on a disk)")
@@ -73,6 +72,8 @@ def _measure(arguments: argparse.Namespace) -> Shown:
             return _wal(arguments.rounds, arguments.dir)
         case "explore":
             return _explored(bench_explore.measure(arguments.rounds))
+        case "engines":
+            return _engines(bench_engines.measure(arguments.rounds))
         case "states":
             return _rates(bench.states(arguments.rounds, arguments.profile), base="reopen sqlite3")
         case "syscalls":
@@ -104,6 +105,28 @@ def _explored(found: bench_explore.Explored) -> Shown:
         table=f"{first}\n\n{second}\n\n{found.pairs:,} pairs; the most memory of a process: {memory}",
         found=asdict(found),
         ratios={"two processes": found.ratio},
+    )
+
+
+def _engines(found: Sequence[bench_engines.Rate]) -> Shown:
+    rows = [
+        (rate.engine, rate.recorder, rate.workers, f"{rate.per_second:,.0f}", f"{rate.processor_ms:.2f}")
+        if rate.per_second
+        else (rate.engine, rate.recorder, "", rate.note, "")
+        for rate in found
+    ]
+    heads = ["", "recorder", "workers", "states a second", "processor ms a state"]
+    base = {rate.engine: rate.per_second for rate in found if rate.workers == 1}
+    return Shown(
+        table=tabulate(
+            rows, heads, disable_numparse=True, tablefmt="github", colalign=("left", "left", *["right"] * 3)
+        ),
+        found=[asdict(rate) for rate in found],
+        ratios={
+            f"{rate.engine}, {rate.workers} workers": rate.per_second / base[rate.engine]
+            for rate in found
+            if rate.workers > 1
+        },
     )
 
 
