@@ -3,22 +3,28 @@
 Theory of operation
 -------------------
 A *server* is a fresh Python process that has loaded what the work needs, and works no more than that. For each batch of
-jobs it forks a child: a job costs no start of Python and no import, and a child that has done its share takes along
+work it forks a child: a job costs no start of Python and no import, and a child that has done its share takes along
 whatever was left behind in it. Jobs come one by one, so nobody needs to know of the next while one is done::
 
-    client ── jobs ──► server ── fork ──► child      does up to ``batch`` jobs
+    client ── jobs ──► server ── fork ──► child      tells up to ``batch`` items
            ◄─ outcome ─       ◄─ items ──
 
 A job is a function that yields what it has to tell; what it has told arrives even if it is never heard of again after.
-A child that dies ends its job, and one that takes too long is killed, together with all that it has started. What they
-print is kept, for the last words of one that died.
+A child that dies ends its job, and one that takes too long for an item is killed, together with all that it has
+started. What they print is kept, for the last words of one that died. In each job three processes wait for each other:
+one job that tells several items takes less time than several jobs.
+
+What is asked and told passes through the server as it is: it reads nothing but the head of a job (``_HEAD``).
 
 The server ends when its client does: there is nothing to read any more. It may run under another program, like strace.
 """
 
 import atexit
+import gc
 import os
 import pickle
+import select
+import struct
 import subprocess
 import sys
 import time
@@ -26,9 +32,10 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NoReturn, TypeAlias
 
-from multiprocess.connection import Connection, Pipe, wait
+from multiprocess.connection import Connection, Pipe
 
 from chaoswal.errors import ChaoswalError, Exit, HarnessFault, Inconclusive
 from chaoswal.processes import alive, deafen, die_with, ending, kill_group
@@ -43,6 +50,14 @@ _ANSWER_BYTES_MAX = (1 << 31) - 1
 
 _GONE_SECONDS = 1.0
 """A child whose end of the pipe is closed is gone after so long, or was made to close it and is killed."""
+
+_HEAD = struct.Struct("<dI")
+"""Before each job: the seconds that an item may take, 0 where the server does it itself; how many items there are."""
+
+_ITEM, _LAST, _ERROR = b"i", b"l", b"e"
+"""Before what a child says: an item, its end, or one of the checker's own errors."""
+
+PATIENCE, PATIENCE_SECONDS_MIN = 20, 2.0
 
 _STDERR = 2
 
@@ -68,6 +83,45 @@ class Outcome:
         return not self.died and not self.hung
 
 
+@dataclass(slots=True, kw_only=True)
+class Patience:
+    """How long one kind of work is waited for, by what it has taken until now.
+
+    All of the time it may take, until it has hung once: from then on no more than ``PATIENCE`` times what the slowest
+    took that did not, or ``PATIENCE_SECONDS_MIN`` if that is more. Of an engine that hangs somewhere, many states hang.
+    """
+
+    longest: float = 0.0
+    hung: bool = False
+
+    def seconds(self, whole: float) -> float:
+        """How long the next is waited for, where it may take so long."""
+        return self.short_seconds(whole) if self.hung else whole
+
+    def short_seconds(self, whole: float) -> float:
+        """What it does not take unless it hangs, or is slower than any was."""
+        return min(whole, max(PATIENCE_SECONDS_MIN, PATIENCE * self.longest))
+
+    def learn(self, seconds: float) -> None:
+        """One took so long."""
+        self.longest = max(self.longest, seconds)
+
+    def do(self, server: "Warm", job: Job, *arguments: object, seconds: float, asleep: float = 0.0) -> Outcome:
+        """As ``Warm.do``, within ``seconds`` or less; ``asleep``: so many more it was asked to wait."""
+        begun = time.monotonic()
+        outcome = server.do(job, *arguments, seconds=self.seconds(seconds) + asleep)
+        self.hung = self.hung or outcome.hung
+        if outcome.whole:
+            self.learn(time.monotonic() - begun - asleep)
+        return outcome
+
+
+@cache
+def patience_with(_work: str, _engine: str) -> Patience:
+    """One for each kind of work of each engine."""
+    return Patience()
+
+
 class _ServerGone(Exception):
     """It has ended, or says what nobody understands."""
 
@@ -76,7 +130,7 @@ class Warm:
     """A server, and the way to it; for the process that made it alone. Close it."""
 
     def __init__(self, *, batch: int, under: Sequence[str] = ()) -> None:
-        """``batch``: so many jobs are done by one child.
+        """``batch``: so many items are told by one child, and those that belong to the same job.
 
         ``under``: the words of a program that runs the server, on one processor with it: the two take turns, and were
         they on two, each turn would wake another processor, which takes longer than most of what they do.
@@ -97,7 +151,7 @@ class Warm:
 
     def prepare(self, function: Callable[..., object], *arguments: object) -> None:
         """Let the server itself do this once, so that every child has it done."""
-        job = pickle.dumps((function, arguments, 0.0))
+        job = _HEAD.pack(0.0, 0) + pickle.dumps((function, arguments))
         if job not in self._prepared:
             self._prepared.add(job)
             try:
@@ -105,13 +159,23 @@ class Warm:
             except _ServerGone as error:
                 raise HarnessFault(str(error)) from error
 
-    def do(self, job: Job, *arguments: object, seconds: float) -> Outcome:
-        """Do a job in a child, for so long at most. What it raises of the checker's own errors is raised here."""
-        alive(seconds)
+    def do(self, job: Job, *arguments: object, seconds: float, items: int = 1) -> Outcome:
+        """Do a job in a child, so long at most for each item that it tells and for what comes behind the last.
+
+        ``items``: how many those are. What it raises of the checker's own errors is raised here.
+        """
+        alive(seconds * (items + 1))
         try:
-            return self._ask(pickle.dumps((job, arguments, seconds)))
+            outcome = self._ask(_HEAD.pack(seconds, items) + pickle.dumps((job, arguments)))
         except _ServerGone as error:
             raise Inconclusive(f"{error} while an engine was at work: nothing is said of that") from error
+        try:
+            outcome.items = [pickle.loads(item) for item in outcome.items]
+        except Exception as error:
+            raise Inconclusive(
+                "an engine wrote where the checker is told what it shows: nothing is said of it"
+            ) from error
+        return outcome
 
     def _ask(self, job: bytes) -> Outcome:
         try:
@@ -160,7 +224,7 @@ def serve(reading: int, writing: int, batch: int) -> None:
             job = jobs.recv_bytes()
             child = child or _Child(batch, output, jobs, outcomes)
             answer = _answered(job, child)
-            if not child.left:
+            if child.left <= 0:
                 child.end()
                 child = None
             outcomes.send_bytes(pickle.dumps(answer))
@@ -170,16 +234,19 @@ def serve(reading: int, writing: int, batch: int) -> None:
 
 def _answered(job: bytes, child: "_Child") -> object:
     """What came of a job: done here, if it is to take no time, or else by a child."""
+    seconds, items = _HEAD.unpack_from(job)
     try:
-        function, arguments, seconds = pickle.loads(job)
         if seconds:
-            return child.do(job, seconds)
+            return child.do(job[_HEAD.size :], seconds, items)
+        function, arguments = pickle.loads(job[_HEAD.size :])
         function(*arguments)
     except ChaoswalError as error:
         return error
     except Exception as error:  # noqa: BLE001 - a bug of ours: it is told where the work was asked for
         return HarnessFault(_where(error))
     child.left = 0  # it was forked before this was done
+    gc.collect()
+    gc.freeze()  # what is here by now a child need not look through, nor copy for that
     return Outcome()
 
 
@@ -209,36 +276,50 @@ class _Child:
             _work(theirs, self._output, server, [self._jobs, self._outcomes, self._items])
         theirs.close()
         self._death = os.pidfd_open(self._pid)
+        self._heard = select.poll()
+        for one in (self._items.fileno(), self._death, self._jobs.fileno()):
+            self._heard.register(one, select.POLLIN)
 
-    def do(self, job: bytes, seconds: float) -> Outcome:
+    def do(self, job: bytes, seconds: float, items: int) -> Outcome:
         """Let it do one."""
         if not self._pid:
             self._start()
-        self.left -= 1
+        self.left -= items
         os.ftruncate(self._output, 0)
         os.lseek(self._output, 0, os.SEEK_SET)  # which it shares
         outcome = Outcome()
-        end = time.monotonic() + seconds
         try:
             self._items.send_bytes(job)
-            while ready := wait([self._items, self._death, self._jobs], max(0.0, end - time.monotonic())):
-                if self._jobs in ready:
-                    raise _ClientGone  # nobody asks for anything before he was answered
-                if self._items not in ready:
-                    raise EOFError  # somebody it has started keeps the other end open
-                item, last = pickle.loads(self._items.recv_bytes())
-                if isinstance(item, ChaoswalError):
-                    raise item
-                if last:
+            while self._speaks(seconds):
+                said = self._items.recv_bytes()
+                kind, item = said[:1], said[1:]
+                if kind == _ERROR:
+                    raise pickle.loads(item)
+                if kind == _LAST:
                     return outcome
                 outcome.items.append(item)
             outcome.hung = True
             self.end()
         except (EOFError, OSError):
-            wait([self._death], _GONE_SECONDS)
+            self._gone(_GONE_SECONDS)
             outcome.died = self.end()
         outcome.output = os.pread(self._output, 1 << 20, 0)[-OUTPUT_BYTES:].decode(errors="replace")
         return outcome
+
+    def _speaks(self, seconds: float) -> bool:
+        """Wait for what it says; False where that takes too long, EOFError where there will be nothing."""
+        ready = {one for one, _ in self._heard.poll(seconds * 1000)}
+        if self._jobs.fileno() in ready:
+            raise _ClientGone  # nobody asks for anything before he was answered
+        if ready and self._items.fileno() not in ready:
+            raise EOFError  # somebody it has started keeps the other end open
+        return bool(ready)
+
+    def _gone(self, seconds: float) -> None:
+        """Give it time to end."""
+        death = select.poll()
+        death.register(self._death, select.POLLIN)
+        death.poll(seconds * 1000)
 
     def end(self) -> str:
         """End it and all that it has started; how it ended, if it had before."""
@@ -263,18 +344,18 @@ def _work(jobs: Connection, output: int, server: int, others: Iterable[Connectio
     os.dup2(output, 2)
     while True:
         try:
-            function, arguments, _ = pickle.loads(jobs.recv_bytes())
+            function, arguments = pickle.loads(jobs.recv_bytes())
         except EOFError:
             os._exit(Exit.CLEAN)
         try:
             for item in function(*arguments):
-                jobs.send_bytes(pickle.dumps((item, False)))
-            answer: object = None
+                jobs.send_bytes(_ITEM + pickle.dumps(item))
+            answer = _LAST
         except ChaoswalError as error:
-            answer = error
+            answer = _ERROR + pickle.dumps(error)
         except Exception as error:  # noqa: BLE001 - a bug of ours: it is told where the work was asked for
-            answer = HarnessFault(_where(error))
+            answer = _ERROR + pickle.dumps(HarnessFault(_where(error)))
         except BaseException:  # noqa: BLE001 - an engine that exits ends this process, and no more than that
             traceback.print_exc()
             os._exit(Exit.INTERNAL)
-        jobs.send_bytes(pickle.dumps((answer, True)))
+        jobs.send_bytes(answer)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chaoswal.errors import HarnessFault, UsageError
-from chaoswal.warm import OUTPUT_BYTES, Warm
+from chaoswal.warm import OUTPUT_BYTES, PATIENCE_SECONDS_MIN, Patience, Warm
 
 LOADED: list[str] = []
 
@@ -116,10 +116,30 @@ def test_a_job_that_exits_ends_nobody_else(warm: Warm) -> None:
 
 
 def test_a_job_that_hangs_is_killed_with_all_it_started(warm: Warm, tmp_path: Path) -> None:
-    outcome = warm.do(leave_somebody, str(tmp_path / "pid"), seconds=0.3)
+    outcome = warm.do(leave_somebody, str(tmp_path / "pid"), seconds=2)
     assert outcome.hung
     assert not outcome.died
     assert is_gone(outcome.items[0])
+
+
+def test_who_has_hung_once_is_waited_for_less(warm: Warm, tmp_path: Path) -> None:
+    patience = Patience()
+    patience.learn(0.01)
+    assert patience.seconds(60) == 60
+    assert patience.do(warm, leave_somebody, str(tmp_path / "pid"), seconds=0.3).hung
+    assert patience.seconds(60) == PATIENCE_SECONDS_MIN
+    patience.learn(0.5)
+    patience.learn(0.1)
+    assert patience.seconds(60) == 10
+    assert patience.seconds(5) == 5
+
+
+def test_what_was_asleep_is_no_reason_to_be_patient(warm: Warm) -> None:
+    patience = Patience()
+    assert patience.do(warm, who, seconds=20, asleep=100.0).whole
+    assert not patience.longest
+    assert patience.do(warm, who, seconds=20).whole
+    assert 0 < patience.longest < 20
 
 
 def is_gone(pid: int) -> bool:

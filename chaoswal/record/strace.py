@@ -13,6 +13,7 @@ without an exit, or with ``= ?``. Strings are written as C would, with octal esc
 ASCII, which is how Python's ``unicode_escape`` reads them.
 """
 
+import codecs
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -146,7 +147,8 @@ def data_of(argument: str) -> bytes:
     strings = [argument[1:].rpartition('"')] if argument.startswith('"') else _STRING.findall(argument)
     if any(cut for *_, cut in strings):
         raise Inconclusive(f"a write of more than {STRING_BYTES_MAX} bytes was not recorded whole")
-    return b"".join(string.encode("latin-1").decode("unicode_escape").encode("latin-1") for string, *_ in strings)
+    # Its escapes are those of bytes literals, for which there is this; `unicode_escape` takes three times as long.
+    return b"".join(codecs.escape_decode(string.encode("latin-1"))[0] for string, *_ in strings)
 
 
 def path_of(argument: str) -> str:

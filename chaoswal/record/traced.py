@@ -25,7 +25,7 @@ from pathlib import Path
 from chaoswal.disk.directory import age, difference, is_scratch, lay, load
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
-from chaoswal.engines.registry import Factory
+from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import HarnessFault, Inconclusive, Unavailable, UsageError
 from chaoswal.ops import Operation, Wait
 from chaoswal.oracle import ERROR, Observed
@@ -38,11 +38,11 @@ from chaoswal.text import line
 from chaoswal.tmpfs import fresh_directory
 from chaoswal.trace import Begin, Create, End, Event, Link, MakeDirectory, Rename, Unlink
 from chaoswal.verdict import Fault, Violation
-from chaoswal.warm import Outcome, Warm
+from chaoswal.warm import Outcome, Patience, Warm, patience_with
 from chaoswal.workload import told_below
 
 RUN_SECONDS = 60.0
-"""A run that takes longer than this, besides the time it was asked to wait, hangs."""
+"""A run that takes longer than this, besides the time it was asked to wait, hangs; or less (``warm.Patience``)."""
 
 REMEMBERED = 32
 """So many runs are remembered, each with every byte it wrote."""
@@ -89,7 +89,7 @@ class Recorder:
         run = self._runs.pop(key, None)
         if run is None:
             waits = sum(one.milliseconds for one in operations if isinstance(one, Wait)) / 1000
-            run = self._made(factory, disk, words, first_index, names, RUN_SECONDS + waits)
+            run = self._made(factory, disk, words, first_index, names, waits)
         self._runs[key] = run
         if len(self._runs) > REMEMBERED:
             self._runs.popitem(last=False)
@@ -102,14 +102,14 @@ class Recorder:
         words: Sequence[str],
         first_index: int,
         names: tuple[str, ...],
-        seconds: float,
+        waits: float,
     ) -> Run:
         server = self._server = self._server or _Traced(TRACED)
-        made = server.run(factory, disk, words, first_index, names, seconds)
+        made = server.run(factory, disk, words, first_index, names, waits)
         if made is None and not server.whole:
             server.close()
             server = self._server = _Traced(TRACED | {FCNTL})
-            made = server.run(factory, disk, words, first_index, names, seconds)
+            made = server.run(factory, disk, words, first_index, names, waits)
         if made is None:
             raise Inconclusive(f"{factory.name} uses a descriptor that came from where it was not seen")
         return made
@@ -150,7 +150,7 @@ class _Traced:
         words: Sequence[str],
         first_index: int,
         names: tuple[str, ...],
-        seconds: float,
+        waits: float,
     ) -> Run | None:
         """Make a run; None where a descriptor turned up that nothing gave out."""
         self._warm.prepare(factory_of, factory.name)
@@ -160,7 +160,8 @@ class _Traced:
             lay(disk.view, str(root))
             age(str(root))
             os.truncate(self._lines, 0)
-            outcome = self._warm.do(live, factory.name, str(root), words, first_index, names, seconds=seconds)
+            job = (live, factory.name, str(root), words, first_index, names)
+            outcome = _patience(factory).do(self._warm, *job, seconds=RUN_SECONDS, asleep=waits)
             recording = Recording(Tree(disk.view, tickets=len(disk.events)), str(root))
             recording.follow(calls(whole_lines(self._lines.read_text(encoding="ascii"))))
             if recording.strange and not self.whole:
@@ -189,6 +190,10 @@ def _check(factory: Factory, recording: Recording, root: Path) -> None:
             f"{factory.name} changed files in ways that its system calls do not show: {wrong}"
             + (f" ({why})" if why else "")
         )
+
+
+def _patience(factory: Factory) -> Patience:
+    return patience_with("runs", EngineRef.parse(factory.name).name)
 
 
 def _scratch(factory: Factory) -> tuple[str, ...]:
