@@ -4,27 +4,38 @@ Recovery is memoised by what it depends on, the image and the subscribers that a
 every distinct pair of image and allowed history, never skipped: an acknowledgement given before a sync leaves the same
 image before and after it, and only the second is a violation. "Judged" means that one pair was recovered, recovered
 again, and compared. Pairs of crashes inside a recovery are counted apart.
+
+Engines on real directories are opened in other processes, where asking for an opening takes as long as the opening. So
+crash states are listed some points ahead of the oracle there, and many images are asked for at once (``_ahead``). The
+oracle comes to each in its turn all the same, and what it says does not depend on that.
 """
 
 import random
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
-from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, in_flight, plan
-from chaoswal.disk.effects import Cut, Torn
+from chaoswal.disk.crashes import Bound, Crash, crashed
 from chaoswal.disk.image import Image, ImageKey
+from chaoswal.disk.points import Listed, Point
 from chaoswal.disk.profiles import Profile
-from chaoswal.disk.volume import Volume
 from chaoswal.engines.registry import Factory
+from chaoswal.errors import ChaoswalError
 from chaoswal.ops import Operation
 from chaoswal.oracle import Ledger, Observed
 from chaoswal.outside import Recovered
 from chaoswal.reach import Reach
 from chaoswal.run import Run
-from chaoswal.runners import record, recover
+from chaoswal.runners import record, recover, recover_ahead
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault, Violation
+
+Given = TypeVar("Given")
+
+AHEAD = 16
+"""So many images that were never seen are asked for at once, if not more come together."""
 
 FEWER = 6
 """So many times fewer recoveries are crashed inside at each further level: their number would multiply."""
@@ -94,7 +105,10 @@ class Judge:
         self._looks = 0
         self.generation = generation
         self.coverage = Coverage()
+        self.ahead = 0 if factory.simulated else AHEAD
+        """So many images should be foreseen at once; 0: none."""
         self._sights: dict[tuple[ImageKey, tuple[str, ...]], Sight] = {}
+        self._foreseen: dict[tuple[ImageKey, tuple[str, ...]], tuple[Image, Recovered]] = {}
         self._again: dict[tuple[ImageKey, tuple[str, ...]], Recovered] = {}
 
     def sight(self, key: ImageKey, image: Callable[[], Image], names: tuple[str, ...]) -> Sight:
@@ -103,14 +117,49 @@ class Judge:
         known = self._sights.get((key, names))
         if known is None:
             self.coverage.distinct += 1
-            known = self._sights[key, names] = self._look(image(), names)
+            foreseen = self._foreseen.pop((key, names), None)
+            known = self._sights[key, names] = self._seen(*(foreseen or self._look(image(), names)), names)
         return known
 
-    def _look(self, image: Image, names: tuple[str, ...]) -> Sight:
+    def knows(self, key: ImageKey, names: tuple[str, ...]) -> bool:
+        """Whether the image of this key need not be foreseen."""
+        return (key, names) in self._sights or (key, names) in self._foreseen
+
+    def foresee(self, images: Mapping[ImageKey, Image], names: tuple[str, ...]) -> None:
+        """Recover these at once; behind one that hangs, or of which nothing can be said, each when it is asked for."""
+        left: dict[ImageKey, Image] = {}
+        for image, first in self._recovered(images.values(), names, probing=False):
+            self._foreseen[image.key, names] = image, first
+            made = first.image or image
+            if not first.observed.fault and (made.key, names) not in self._again:
+                left[made.key] = made
+        gone_on = list(self._recovered(left.values(), names, probing=True))
+        killed = {again.image.key: again.image for _, again in gone_on if again.grown and again.image}
+        lasts = {image.key: last for image, last in self._recovered(killed.values(), (), probing=False)}
+        for made, again in gone_on:
+            if not again.grown or not again.image:
+                self._again[made.key, names] = again
+            elif again.image.key in lasts:
+                last = lasts[again.image.key]
+                self._again[made.key, names] = replace(again, stuck=gone(again.grown, last.observed))
+
+    def _recovered(
+        self, images: Collection[Image], names: tuple[str, ...], *, probing: bool
+    ) -> Iterator[tuple[Image, Recovered]]:
+        every = recover_ahead(self.factory, [*images], names, probing=probing)
+        with suppress(ChaoswalError):  # which comes again when its turn comes
+            for image, found in zip(images, every, strict=True):
+                yield image, found
+                if found.observed.fault and found.observed.fault.kind is Violation.HUNG:
+                    return
+
+    def _look(self, image: Image, names: tuple[str, ...]) -> tuple[Image, Recovered]:
         self._looks += 1
         watched = self._looks & (self._looks - 1) == 0  # the 1st, 2nd, 4th, 8th …
         reach = self._reach if watched else None
-        first = recover(self.factory, image, names, generation=self.generation, reach=reach)
+        return image, recover(self.factory, image, names, generation=self.generation, reach=reach)
+
+    def _seen(self, image: Image, first: Recovered, names: tuple[str, ...]) -> Sight:
         return sight_of(first, lambda: self._look_again(first.image or image, names))
 
     def _look_again(self, image: Image, names: tuple[str, ...]) -> Recovered:
@@ -183,20 +232,15 @@ def check(
     """
     begin(run, history)
     inside = _Sample(depth, seed) if depth and depth.levels else None
-    volume = Volume(run.start, profile)
-    listed = _Listed(volume, bound, seed)
+    listed = Listed(run.start, run.events, profile, bound, seed=seed, points=points)
     seen = set() if seen is None else seen
     early: Found | None = None
-    for point in range(len(run.events) + 1):
-        if point:
-            volume.apply(run.events[point - 1])
-        fault = advance(run, point, history)
+    for point in _ahead(listed, history, judge):
+        fault = advance(run, point.number, history)
         if fault:
             found = Found(fault=fault, crashes=())
             return found if wanted(found) else None
-        if points is not None and point not in points:
-            continue
-        for crash, sight in _states(run, point, history, judge, seen, listed):
+        for crash, sight in _states(point, listed, history, judge, seen):
             fault = history.judge(sight.observed) or sight.fault
             if fault:
                 found = Found(
@@ -211,8 +255,8 @@ def check(
                 early = early or (found if wanted(found) else None)
             elif inside and sight.wrote:
                 inside.offer_cut(crash, history)
-        if inside and volume.chains:
-            inside.offer_kill(point, history)
+        if inside and point.pending:
+            inside.offer_kill(point.number, history)
     deeper = _check_inside(run, inside, judge, profile, wanted) if inside else None
     return early if early and (deeper is None or deeper.at_creation) else deeper
 
@@ -243,47 +287,44 @@ def begin(run: Run, history: Ledger) -> None:
     history.lied = history.lied or run.lied
 
 
+def _ahead(listed: Listed, history: Ledger, judge: Judge) -> Iterator[Point]:
+    """The crash points, whose images the judge has foreseen where that is quicker."""
+    if not judge.ahead:
+        yield from listed.points()
+        return
+    waiting: list[Point] = []
+    images: dict[ImageKey, Image] = {}
+    names = tuple(history.subscribers)
+    for point in listed.points():
+        waiting.append(point)
+        for key, image in listed.images(point):
+            if key not in images and not judge.knows(key, names):
+                images[key] = image()
+        if len(images) >= judge.ahead:
+            judge.foresee(images, names)
+            yield from waiting
+            waiting, images, names = [], {}, tuple(history.subscribers)
+    judge.foresee(images, names)
+    yield from waiting
+
+
 def _states(
-    run: Run, point: int, history: Ledger, judge: Judge, seen: set[Hashable], listed: "_Listed"
+    point: Point, listed: Listed, history: Ledger, judge: Judge, seen: set[Hashable]
 ) -> Iterator[tuple[Callable[[], Crash], Sight]]:
     """Each pair of image and history that this crash point adds, with what recovery shows on it."""
     allowed, names = history.key(), tuple(history.subscribers)
-    for taken in in_flight(run.events[point]) if point < len(run.events) else ():
-        crash = Crash(point=point, power=False, taken=taken)
-        image = crashed(run.start, run.events, crash, listed.volume.profile).view
+    for crash, image in point.kills:
         if (image.key, allowed) not in seen:
             seen.add((image.key, allowed))
-            yield partial(_same, crash), judge.sight(image.key, lambda image=image: image, names)  # type: ignore[misc]
-    for key, (cut, torn) in listed.states().items():
+            yield partial(_same, crash), judge.sight(image.key, partial(_same, image), names)
+    for key in point.cuts:
         if (key, allowed) not in seen:
             seen.add((key, allowed))
-            image_of = partial(listed.volume.image, cut, torn)
-            yield partial(plan, point, cut, torn), judge.sight(key, image_of, names)
+            yield partial(listed.crash, point, key), judge.sight(key, partial(listed.image, point, key), names)
 
 
-class _Listed:
-    """The images a power cut now may leave, each with its first cut: listed anew only after an event that counts."""
-
-    def __init__(self, volume: Volume, bound: Bound, seed: int) -> None:
-        self.volume = volume
-        self._bound = bound
-        self._seed = seed
-        self._version = -1
-        self._states: dict[ImageKey, tuple[Cut, Torn | None]] = {}
-
-    def states(self) -> dict[ImageKey, tuple[Cut, Torn | None]]:
-        """By key, in the order of ``cuts``."""
-        volume = self.volume
-        if self._version != volume.version:
-            self._version = volume.version
-            self._states = {}
-            for cut, torn in cuts(volume, self._bound, self._seed):
-                self._states.setdefault(volume.key(cut, torn), (cut, torn))
-        return self._states
-
-
-def _same(crash: Crash) -> Crash:
-    return crash
+def _same(it: Given) -> Given:
+    return it
 
 
 class _Sample:

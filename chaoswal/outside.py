@@ -17,31 +17,44 @@ there while the engine is open.
 Whoever is asked to go on is also looked at as a kill leaves him that comes as soon as he has promised what he took: the
 directory is read in that moment, and opened elsewhere. A recovery that leaves a torn tail where it is, and writes
 behind it, looks well until then. On the simulated disk crashes of recoveries show the same (``check.Depth.then``).
+
+Images that are known beforehand are opened ``TOGETHER``, one after the other, by one job: asking for each takes as long
+as opening it. That is for speed alone. What ends the process, or is waited for too long, is opened once more by itself,
+and only that counts: it may have been the closing of the one before. So nothing is gained with an engine that was seen
+to hang.
+
+An engine has ``OPENING_SECONDS``, or less where it is known to hang (``warm.Patience``).
 """
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from pathlib import Path
 
 from chaoswal.contracts import contract_of
 from chaoswal.disk.directory import age, lay, load, without
 from chaoswal.disk.image import Image
-from chaoswal.engines.registry import Factory
+from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import Inconclusive, StepLimit, UsageError
 from chaoswal.oracle import Observed, Traits
 from chaoswal.record.working import factory_of
 from chaoswal.tmpfs import fresh_directory
 from chaoswal.verdict import Fault, Violation
-from chaoswal.warm import Outcome, Warm
+from chaoswal.warm import Outcome, Patience, Warm, patience_with
 from chaoswal.workload import Driver, look, probe_behind, told_below, traits_of
 
 FORKED, FRESH, IN_PROCESS = "forked", "fresh", "in-process"
 
-BATCH = 50
-"""So many images are opened by one forked process."""
+BATCH = 128
+"""So many images are opened by one forked process: a new one has to copy what it writes to, and one that has opened
+many may have run out of descriptors."""
+
+TOGETHER = 16
+"""So many images are opened by one job, one after the other."""
 
 OPENING_SECONDS = 20.0
 """An engine that takes longer than this to open and show an image hangs."""
@@ -89,23 +102,78 @@ def recover(factory: Factory, image: Image, names: Sequence[str], *, probing: bo
 
     What hangs, crashes or ends the process is told as an engine that cannot be opened.
     """
-    root = fresh_directory()
-    job = (factory.name, image, str(root), tuple(names), probing)
-    try:
-        match getattr(factory.kind, "runner", FORKED):
+    with _directory() as root:
+        job = (factory.name, image, str(root), tuple(names), probing)
+        match _runner(factory):
             case "in-process":
                 return _inside(next(show(*job)), str(root))
             case "fresh":
                 with closing(Warm(batch=1)) as server:
                     outcome = server.do(show, *job, seconds=OPENING_SECONDS)
             case _:
-                server = _server(os.getpid())
-                server.prepare(factory_of, factory.name)
-                outcome = server.do(show, *job, seconds=OPENING_SECONDS)
+                outcome = _patience(factory).do(_warmed(factory), show, *job, seconds=OPENING_SECONDS)
+        found = outcome.items[0] if outcome.items else Recovered(observed=Observed(fault=_fault(outcome)))
+        return _inside(found, str(root))
+
+
+def recover_all(
+    factory: Factory, images: Sequence[Image], names: Sequence[str], *, probing: bool
+) -> Iterator[Recovered]:
+    """The same of each of these images, in their order; no more of them are opened than are asked for, and a few."""
+    first = 0
+    while first < len(images):
+        at_once = _runner(factory) == FORKED and not _patience(factory).hung
+        some = images[first : first + TOGETHER] if at_once else ()
+        found = _together(factory, some, names, probing=probing) if len(some) > 1 else []
+        yield from found
+        first += len(found)
+        if len(found) < max(1, len(some)):
+            yield recover(factory, images[first], names, probing=probing)
+            first += 1
+
+
+def _together(factory: Factory, images: Sequence[Image], names: Sequence[str], *, probing: bool) -> list[Recovered]:
+    """What these show, up to the one at which the process ended or was waited for in vain."""
+    patience = _patience(factory)
+    with _directory() as root:
+        begun = time.monotonic()
+        outcome = _warmed(factory).do(
+            show_all,
+            factory.name,
+            images,
+            str(root),
+            tuple(names),
+            probing,
+            seconds=patience.short_seconds(OPENING_SECONDS),
+            items=len(images),
+        )
+        if outcome.whole:
+            patience.learn((time.monotonic() - begun) / len(images))
+        return [_inside(found, _place(root, number)) for number, found in enumerate(outcome.items)]
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    root = fresh_directory()
+    try:
+        yield root
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    found = outcome.items[0] if outcome.items else Recovered(observed=Observed(fault=_fault(outcome)))
-    return _inside(found, str(root))
+
+
+def _runner(factory: Factory) -> str:
+    return str(getattr(factory.kind, "runner", FORKED))
+
+
+def _patience(factory: Factory) -> Patience:
+    """That with an engine, whatever its options."""
+    return patience_with("openings", EngineRef.parse(factory.name).name)
+
+
+def _warmed(factory: Factory) -> Warm:
+    server = _server(os.getpid())
+    server.prepare(factory_of, factory.name)
+    return server
 
 
 def _inside(found: Recovered, root: str) -> Recovered:
@@ -198,12 +266,31 @@ def _at_rest(root: str) -> list[Image]:
     return []
 
 
+def show_all(
+    engine: str,
+    images: Sequence[Image],
+    root: str,
+    names: Sequence[str],
+    probing: bool,  # noqa: FBT001 - the arguments of a job have no names
+) -> Iterator[Recovered]:
+    """The same of several images, one after the other, as a job."""
+    for number, image in enumerate(images):
+        place = _place(root, number)
+        os.mkdir(place)
+        yield from show(engine, image, place, names, probing)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _place(root: str | Path, number: int) -> str:
+    return os.path.join(root, str(number))
+
+
 def _fault(outcome: Outcome) -> Fault:
     kind = Violation.HUNG if outcome.hung else Violation.UNOPENABLE
     return Fault(kind=kind, explanation=f"recovery {_ended(outcome)}")
 
 
 def _ended(outcome: Outcome) -> str:
-    how = f"did not end within {OPENING_SECONDS:g} s" if outcome.hung else outcome.died
+    how = "did not end in time" if outcome.hung else outcome.died
     last = outcome.output.strip().splitlines()[-1:]
     return f"{how}; last it printed: {last[0][:200]}" if last else how

@@ -5,7 +5,7 @@ an image. Whoever asks need not know how it is done: in memory (``run``), or und
 processes that may hang and crash (``outside``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 
@@ -107,3 +107,10 @@ def recover(
         stuck = session.probe() if probing else None
     made = session.vfs.image() if session.vfs.changed() and not probing else None
     return Recovered(observed=session.observed, image=made, stuck=stuck)
+
+
+def recover_ahead(
+    factory: Factory, images: Sequence[Image], names: Sequence[str], *, probing: bool
+) -> Iterator[Recovered]:
+    """The same of several images, for an engine on real directories, where asking for many at once is quicker."""
+    return outside.recover_all(factory, images, names, probing=probing)

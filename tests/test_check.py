@@ -11,11 +11,14 @@ from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.image import Image
 from chaoswal.disk.profiles import EXT4_ORDERED, KILL, POSIX, PREFIX, PROFILES, Profile
-from chaoswal.engines.registry import EngineRef
+from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.errors import Inconclusive
 from chaoswal.ops import Append, Operation, Reopen, Subscribe, Sync, Unsubscribe
 from chaoswal.oracle import ERROR, History, Traits
+from chaoswal.outside import Recovered
 from chaoswal.replay import simulated
 from chaoswal.run import Session, record
+from chaoswal.runners import recover
 from chaoswal.trace import Begin, Create, End, Write
 from chaoswal.verdict import Violation
 from chaoswal.vfs.protocol import Vfs
@@ -32,9 +35,11 @@ def checked(
     depth: Depth | None = None,
     bound: Bound | None = None,
     points: range | None = None,
+    ahead: int = 0,
 ) -> tuple[Found | None, Coverage]:
     factory = toys.factory(kind)
     judge = Judge(factory)
+    judge.ahead = ahead
     found = check(
         record(factory, operations),
         History(operations, _traits(kind)),
@@ -245,6 +250,32 @@ def test_recovery_is_remembered_by_image_and_subscribers() -> None:
     key = Image({}, {}).key
     assert judge.sight(key, image, ()) is judge.sight(key, image, ())
     assert (judge.coverage.judged, judge.coverage.distinct, len(made)) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("kind", [toys.ToyLog, toys.NoSync, Forgets], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("ends_at", [None, 1], ids=["whole", "hangs"])
+def test_what_is_foreseen_changes_nothing(
+    kind: type[Any], ends_at: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for many at once, or one by one: also where some are not foreseen, since one before them hung."""
+    asked: list[int] = []
+
+    def at_once(
+        factory: Factory, images: Sequence[Image], names: Sequence[str], *, probing: bool
+    ) -> Iterator[Recovered]:
+        asked.append(len(images))
+        for number, image in enumerate(images):
+            if number == ends_at:
+                raise Inconclusive("not now")
+            yield recover(factory, image, names, generation=1 + probing, probing=probing)
+
+    monkeypatch.setattr("chaoswal.check.recover_ahead", at_once)
+    before, coverage = checked(kind, POSIX)
+    assert not asked
+    found, again = checked(kind, POSIX, ahead=5)
+    assert max(asked) >= 5
+    assert again == coverage
+    assert (found and (found.fault, found.crashes)) == (before and (before.fault, before.crashes))
 
 
 # -- runs ------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chaoswal import outside, tmpfs
+from chaoswal import outside, tmpfs, warm
 from chaoswal.check import Judge
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.image import EMPTY, Image
@@ -158,6 +158,18 @@ class NotPreloaded(Preloaded):
     preload = ()
 
 
+class HangsAtTwo(Lines):
+    def opened(self) -> None:
+        while len(self.lines) == 2:
+            pass
+
+
+class DiesInClosing(Lines):
+    def close(self) -> None:
+        if len(self.lines) == 2:
+            os.abort()
+
+
 class Forgets(Lines):
     def append(self, payload: bytes) -> None:
         pass
@@ -221,7 +233,57 @@ def test_so_is_one_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     found = outside.recover(factory("Hangs"), TORN, (), probing=False)
     assert found.observed.fault is not None
     assert found.observed.fault.kind is Violation.HUNG
-    assert "did not end within 0.3 s" in found.observed.fault.explanation
+    assert found.observed.fault.explanation == "recovery did not end in time"
+
+
+def lines(*counts: int) -> list[Image]:
+    """Images of so many lines each."""
+    return [Image.of_files({"log": b"line\n" * count}) for count in counts]
+
+
+def shown(name: str, images: list[Image]) -> list[int | str]:
+    """How many records each shows, or the kind of its fault."""
+    found = outside.recover_all(factory(name), images, (), probing=False)
+    return [one.observed.fault.kind if one.observed.fault else len(one.observed.records) for one in found]
+
+
+@pytest.mark.parametrize("name", ["Lines", "InProcess"])
+def test_many_at_once_show_what_each_shows(name: str) -> None:
+    counts = range(2 * outside.TOGETHER + 1)
+    assert shown(name, lines(*counts)) == list(counts)
+
+
+def test_many_at_once_say_what_they_made_of_the_images() -> None:
+    found = list(outside.recover_all(factory("Lines"), [TORN, *lines(1)], (), probing=False))
+    assert [one.image and one.image.files() for one in found] == [{"log": b"one\ntwo\n"}, None]
+    assert [one.stuck for one in outside.recover_all(factory("Lines"), lines(1, 2), (), probing=True)] == [None, None]
+    stuck = [one.stuck for one in outside.recover_all(factory("Forgets"), lines(1, 2), (), probing=True)]
+    assert [fault and fault.kind for fault in stuck] == [Violation.STUCK, Violation.STUCK]
+
+
+def test_where_many_were_laid_is_not_told() -> None:
+    for found in outside.recover_all(factory("NamesItsPlace"), [TORN, TORN], (), probing=False):
+        assert found.observed.fault is not None
+        assert found.observed.fault.explanation == "recovery raised OSError: cannot read log in ."
+
+
+def test_of_many_only_the_one_that_dies_is_dead() -> None:
+    assert shown("Aborts", lines(0, 0, 1, 0, 2, 0)) == [0, 0, "unopenable", 0, "unopenable", 0]
+
+
+def test_one_whose_closing_kills_takes_nobody_along() -> None:
+    assert shown("DiesInClosing", lines(0, 1, 2, 0, 1)) == [0, 1, 2, 0, 1]
+
+
+def test_of_many_only_the_one_that_hangs_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outside, "OPENING_SECONDS", 0.3)
+    found = outside.recover_all(factory("HangsAtTwo"), lines(2, 1), (), probing=False)
+    fault = next(found).observed.fault
+    assert fault is not None
+    assert fault.kind is Violation.HUNG
+    monkeypatch.setattr(warm, "PATIENCE_SECONDS_MIN", 20.0)
+    monkeypatch.setattr(outside, "OPENING_SECONDS", 20.0)
+    assert next(found).observed.records == [b"line"]
 
 
 def test_one_that_does_not_go_on_is_stuck() -> None:
@@ -320,8 +382,7 @@ def test_nothing_is_left_behind() -> None:
     """Not by openings that fill several batches, nor by those that were killed in one."""
     outside.recover(factory("Lines"), TORN, (), probing=False)
     before = count()
-    for number in range(3 * outside.BATCH):
-        outside.recover(factory("Lines"), Image.of_files({"log": b"%d\n" % number}), (), probing=False)
+    assert len(shown("Lines", lines(*[1] * 3 * outside.BATCH))) == 3 * outside.BATCH
     outside.recover(factory("Aborts"), TORN, (), probing=False)
     assert count() == before
 
