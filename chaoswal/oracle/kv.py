@@ -44,12 +44,11 @@ class KvHistory(Ledger):
     def __init__(self, operations: Sequence[Operation], traits: Traits) -> None:
         super().__init__(operations, traits)
         self.kv = Kv()
-        self._asked = 0  # so many commits had happened when the operation under way began
 
     def copy(self) -> Self:
         """An independent copy."""
         other = super().copy()
-        other.kv, other._asked = self.kv.copy(), self._asked  # noqa: SLF001 - its own kind
+        other.kv = self.kv.copy()
         return other
 
     @property
@@ -76,7 +75,6 @@ class KvHistory(Ledger):
         if isinstance(marker, Begin):
             if isinstance(operation, Put | PutBatch | Delete):
                 self.kv.begin(changes(marker.op_index, operation))
-            self._asked = self.kv.length()
             return None
         if marker.result.startswith(ERROR):
             return self._failed(operation, marker.result.removeprefix(ERROR))
@@ -86,7 +84,6 @@ class KvHistory(Ledger):
         match operation:
             case Put() | PutBatch() | Delete():
                 self.kv.end()
-                self._asked = self.kv.length()
             case Get(key=key):
                 return self._got(key_bytes(key), ast.literal_eval(marker.result))
             case OpenAgain() if self.traits.locks:
@@ -94,7 +91,7 @@ class KvHistory(Ledger):
             case _:
                 pass
         if promise_word(operation) in self.traits.promise:
-            self.kv.promise(self._asked)
+            self.kv.promise(self.kv.length())
         return None
 
     def _got(self, key: bytes, value: bytes | None) -> Fault | None:
@@ -102,7 +99,7 @@ class KvHistory(Ledger):
         if wrong:
             return Fault(kind=wrong[0], explanation=f"a get is wrong: {wrong[1]}")
         if self.traits.promise_reads:
-            self.kv.shown = max(self.kv.shown, self._asked)
+            self.kv.shown = max(self.kv.shown, self.kv.length())
         return None
 
     def _failed(self, operation: Operation, why: str) -> Fault | None:

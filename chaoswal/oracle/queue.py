@@ -5,6 +5,7 @@ restart (where the adapter says ``at_most_once``, it may be gone from then on). 
 as the records of a log, with these words besides:
 
     lost          an item that was promised, and that the consumer is not done with, is missing
+    phantom       the same of what was not promised but handed out, where that promises too
     resurrected   an item is there again, though it was promised that the consumer is done with it
     duplicated    an item is handed out twice without a restart between
     hole          an item is passed over
@@ -47,23 +48,20 @@ class QueueHistory(History):
     def _begin(self, op_index: int, operation: Operation) -> None:
         match operation:
             case Enqueue():
-                self.log.begin_append(payloads(op_index, operation), op_index)
+                self.log.begin_append(payloads(op_index, operation))
             case Take() if self._at_most_once:
                 self.log.may_remove(self.log.due().stop)
             case Done():
                 self.log.begin_done()
             case _:
                 super()._begin(op_index, operation)
-        if isinstance(operation, Sync | Reopen | Close):
-            self.asked[op_index].append(self._done)
 
     def _end(self, marker: End, operation: Operation) -> Fault | None:
         failed = marker.result.startswith(ERROR)
-        asked = self.asked.get(marker.op_index, [])
         fault = super()._end(marker, operation) if failed else self._went_well(marker, operation)
         promises = promise_word(operation) in self.traits.promise
         if not failed and promises and isinstance(operation, Sync | Reopen | Close | Done | Take):
-            self.log.remove(asked[1] if asked else self._done)
+            self.log.remove(self._done)
         if isinstance(operation, Reopen | Close):
             self.log.reopen()
         if failed and isinstance(operation, Take):
@@ -121,16 +119,21 @@ class QueueHistory(History):
     def _front(self, shown: list[bytes]) -> Fault | None:
         """The violation in where a queue begins, if that is all that is wrong with what it shows."""
         queue, count = self.log, len(shown)
-        places = range(max(0, queue.floor - count), len(queue.records) - count + 1) if shown else range(0)
-        starts = [start for start in places if queue.records[start : start + count] == shown]
+        starts = [start for start in range(len(queue.records) + 1) if queue.records[start : start + count] == shown]
         start = min(starts, key=lambda start: abs(start - queue.removed), default=queue.removed)
         if start < queue.removed:
             back = records(range(start, queue.removed))
             why = f"{back} came back, though it was promised that the consumer is done with them"
             return Fault(kind=Violation.RESURRECTED, explanation=why)
-        missing = range(queue.removable, min(start, queue.floor))
-        why = f"{records(missing)} were promised and are missing, and the consumer is not done with them"
-        return Fault(kind=Violation.LOST, explanation=why) if missing else None
+        for kind, floor, how in (
+            (Violation.LOST, queue.promised, "promised"),
+            (Violation.PHANTOM, queue.shown, "served"),
+        ):
+            missing = range(queue.removable, min(start, floor))
+            if missing:
+                why = f"{records(missing)} were {how} and are missing, and the consumer is not done with them"
+                return Fault(kind=kind, explanation=why)
+        return None
 
     def adopt(self, observed: Observed) -> None:
         """Go on from what a completed recovery showed; it must have been judged before."""

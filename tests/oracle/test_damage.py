@@ -236,3 +236,11 @@ def test_a_lie_excuses_what_is_gone_and_not_what_is_invented() -> None:
     assert history.open(Observed(records=[A, B])) is None
     assert history.astray, "what there is from now on nobody knows"
     assert kind_of(history, Observed(records=[A])) == ""
+
+
+def test_a_lie_that_took_nothing_away_makes_nothing_unknown() -> None:
+    history = history_of(FIVE)
+    history.lied = True
+    assert history.open(Observed(records=[A, B, C, D, E])) is None
+    assert not history.astray
+    assert kind_of(history, Observed(records=[A, b"x"])) == "invented"
