@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from chaoswal.disk.crashes import Bound, Crash, Loss, Tearing, crashed, cuts, in_flight, plan
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.effects import KEEP, Cut, Torn
-from chaoswal.disk.profiles import EXT4_ORDERED, KILL, POSIX, PREFIX, PROFILES, Profile
+from chaoswal.disk.profiles import EXT4_ORDERED, KILL, POSIX, PREFIX, PROFILES, XFS, Profile
 from chaoswal.disk.volume import Volume
 from chaoswal.errors import HarnessFault
 from chaoswal.trace import Write
-from tests.disk.brute import near, shown
+from tests.disk.brute import Files, near, shown
 from tests.disk.test_profiles import left
 from tests.disk.traces import TRACES, Trace, traces
 
@@ -98,16 +98,32 @@ def test_a_plan_may_start_from_pending_events(name: str, profile: Profile) -> No
             assert crashed(start, trace.events[half:], crash, profile).image.key == volume.image(cut, torn).key
 
 
+def within(trace: Trace, profile: Profile, deviations: int) -> set[Files]:
+    volume = Volume(trace.disk, profile)
+    bound = Bound(deviations=deviations, torn_writes=0, random_states=0)
+    return {shown(volume.image(cut)) for cut, _ in cuts(volume, bound, 0)}
+
+
 @every_profile
 @given(trace=traces())
 @settings(max_examples=25)
 def test_exactly_what_lies_within_two_deviations(profile: Profile, trace: Trace) -> None:
     """By the independent brute force: nothing is left out, and a survivor brings along only what it rests on."""
-    volume = Volume(trace.disk, profile)
     for deviations in (1, 2):
-        bound = Bound(deviations=deviations, torn_writes=0, random_states=0)
-        found = {shown(volume.image(cut)) for cut, _ in cuts(volume, bound, 0)}
-        assert found == near(trace.disk, profile.name, deviations)
+        assert within(trace, profile, deviations) == near(trace.disk, profile.name, deviations)
+
+
+@every_profile
+def test_exactly_what_lies_within_two_deviations_of_a_named_trace(profile: Profile) -> None:
+    for deviations in (1, 2):
+        for name, trace in TRACES.items():
+            assert within(trace, profile, deviations) == near(trace.disk, profile.name, deviations), name
+
+
+def test_a_size_may_need_bytes_that_are_durable_by_now() -> None:
+    trace = Trace().write("other", 0, b"x" * 100).sync_range("other", 0, 3).create("a")
+    found = {dict(files)["other"] for files in within(trace, XFS, 2)}
+    assert found == {b"", b"x" * 100}
 
 
 def test_states_are_bounded() -> None:
@@ -213,7 +229,7 @@ def test_a_plan_says_where_it_struck() -> None:
 
 def test_nothing_is_torn_or_drawn_beyond_the_bound() -> None:
     one = Trace().write("old", 0, b"ab")
-    two = Trace().write("old", 0, b"ab").write("other", 0, b"xy")
+    two = Trace().write("old", 0, b"ab").write("old", 600, b"xy")
     for trace, drawn in ((one, 0), (two, 5)):
         bare, more = (listed(trace, POSIX, Bound(deviations=1, torn_writes=0, random_states=n)) for n in (0, 5))
         assert more[: len(bare)] == bare

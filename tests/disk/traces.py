@@ -173,6 +173,9 @@ TRACES: dict[str, Trace] = {
     "write far beyond the end, across two page boundaries": Trace().write("old", 8100, b"x" * 200),
     "append to a page boundary": Trace().write("old", 3900, b"x" * 196),
     "append in two steps": Trace().write("old", 750, b"x" * 10).write("old", 760, b"y" * 300),
+    "append in two steps, the second over the end of the first": (
+        Trace().write("old", 750, b"x" * 10).write("old", 755, b"y" * 300).create("x")
+    ),
     "write beyond the end": Trace().write("other", 700, b"far"),
     "truncate": Trace().truncate("old", 100),
     "truncate and extend": Trace().truncate("old", 100).truncate("old", 750),
