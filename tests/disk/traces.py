@@ -141,6 +141,12 @@ def _written_during_a_sync() -> Trace:
     return trace.write("old", 600, b"two").truncate("other", 5).end(ticket).write("old", 0, b"three")
 
 
+def _grown_during_a_sync() -> Trace:
+    trace = Trace().write("old", 750, b"g")
+    ticket = trace.begin("old")
+    return trace.write("old", 751, b"h").end(ticket).create("x").truncate("old", 751).fdatasync("old")
+
+
 def _two_syncs_at_once() -> Trace:
     trace = Trace().create("new").write("new", 0, b"abc")
     first = trace.begin("new")
@@ -240,6 +246,8 @@ TRACES: dict[str, Trace] = {
     "synced, grown, cut to what it was before": (
         Trace().write("old", 750, b"g").fdatasync("old").create("x").truncate("old", 750).fdatasync("old")
     ),
+    "synced, and cut to the size it has": Trace().fdatasync("old").create("x").truncate("old", 750).fdatasync("old"),
+    "grown during a sync, and cut back": _grown_during_a_sync(),
     "grown after what a failed sync left": (
         Trace().write("old", 600, b"x" * 200).fsync("old", ok=False).write("old", 800, b"y").fsync("old").create("x")
     ),
