@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from chaoswal.disk.crashes import Bound, Crash, Loss, Tearing, crashed, cuts, in_flight, plan
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.effects import KEEP, Cut, Torn
-from chaoswal.disk.profiles import EXT4_ORDERED, KILL, POSIX, PREFIX, PROFILES, XFS, Profile
+from chaoswal.disk.image import Image
+from chaoswal.disk.profiles import BTRFS, EXT4_ORDERED, KILL, POSIX, PREFIX, PROFILES, XFS, Profile
 from chaoswal.disk.volume import Volume
 from chaoswal.errors import HarnessFault
 from chaoswal.trace import Write
@@ -221,6 +222,20 @@ def test_keep_is_after_every_event() -> None:
     volume = Volume(TRACES["write"].disk, POSIX)
     (chain,) = volume.chains.values()
     assert plan(1, {chain: KEEP}, None).losses == ()
+
+
+@pytest.mark.parametrize(
+    ("size", "offset", "length", "sizes"),
+    [(750, 4000, 4300, ["size", "size 4096", "size 8192"]), (4096, 4000, 200, ["size"]), (0, 0, 4096, ["size"])],
+)
+@pytest.mark.parametrize("profile", [XFS, BTRFS, EXT4_ORDERED, POSIX], ids=lambda profile: profile.name)
+def test_a_plan_says_how_far_a_file_has_grown(
+    profile: Profile, size: int, offset: int, length: int, sizes: list[str]
+) -> None:
+    trace = Trace(image=Image.of_files({"old": bytes(size)})).write("old", offset, b"x" * length)
+    volume = Volume(trace.disk, profile)
+    losses = plan(1, dict.fromkeys(volume.chains.values(), 0), None).losses
+    assert [loss.part for loss in losses if loss.part.startswith("size")] == sizes
 
 
 def test_a_plan_says_where_it_struck() -> None:

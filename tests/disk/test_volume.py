@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from chaoswal.disk.disk import Disk, apply_all
 from chaoswal.disk.effects import KEEP, Torn
 from chaoswal.disk.image import Image
-from chaoswal.disk.profiles import EXT4_ORDERED, POSIX, PREFIX, PROFILES, XFS, Profile
+from chaoswal.disk.profiles import BTRFS, EXT4_ORDERED, POSIX, PREFIX, PROFILES, XFS, Profile
 from chaoswal.disk.volume import Volume
+from chaoswal.limits import PAGE_BYTES
 from tests.disk.brute import shown
 from tests.disk.test_profiles import all_cuts, contents, left
 from tests.disk.traces import OLD, TRACES, Trace, traces
@@ -123,6 +124,17 @@ def test_a_file_cannot_have_grown_from_a_size_it_never_had() -> None:
     sizes = {len(content or b"") for content in contents(trace.disk, EXT4_ORDERED, "old")}
     assert sizes == {750, 0, 1}
     assert OLD[:1] not in contents(trace.disk, EXT4_ORDERED, "old")
+
+
+@pytest.mark.parametrize(("size", "offset", "length"), [(8500, 4000, 4600), (4800, 4700, 200), (4000, 3990, 200)])
+def test_a_page_is_kept_whole_with_the_size_that_reaches_into_it(size: int, offset: int, length: int) -> None:
+    trace = Trace(image=Image.of_files({"old": b"o" * size})).write("old", offset, b"n" * length)
+    before, after = b"o" * size, b"o" * offset + b"n" * length
+    page = size // PAGE_BYTES * PAGE_BYTES
+    for content in contents(trace.disk, BTRFS, "old"):
+        assert content is not None
+        of_page = content[page : page + PAGE_BYTES]
+        assert of_page.rstrip(b"\0") in (before[page:], after[page : page + PAGE_BYTES])
 
 
 def test_a_sync_of_a_part_makes_that_part_durable_and_no_other() -> None:

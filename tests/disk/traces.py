@@ -177,6 +177,9 @@ TRACES: dict[str, Trace] = {
     "append across a sector boundary": Trace().write("old", 750, b"x" * 600),
     "append across a page boundary": Trace().write("old", 4000, b"x" * 200),
     "write far beyond the end, across two page boundaries": Trace().write("old", 8100, b"x" * 200),
+    "write across a page boundary and the end": (
+        Trace(image=Image.of_files({"old": b"x" * 4800})).write("old", 4000, b"y" * 1000)
+    ),
     "append to a page boundary": Trace().write("old", 3900, b"x" * 196),
     "append in two steps": Trace().write("old", 750, b"x" * 10).write("old", 760, b"y" * 300),
     "append in two steps, the second over the end of the first": (
@@ -202,6 +205,7 @@ TRACES: dict[str, Trace] = {
     "fsync": Trace().create("new").write("new", 0, b"abc").fsync("new").write("new", 1, b"X").write("old", 0, b"Y"),
     "fdatasync": Trace().create("new").write("new", 0, b"abc").fdatasync("new").write("new", 3, b"d"),
     "fsync after a pure overwrite": Trace().rename("other", "moved").write("old", 0, b"over").fsync("old"),
+    "fsync after an overwrite up to the end": Trace().rename("other", "moved").write("old", 746, b"over").fsync("old"),
     "fsync after an append": Trace().rename("other", "moved").write("old", 750, b"app").fsync("old"),
     "fdatasync of what was only renamed": Trace().rename("other", "moved").create("new").fdatasync("moved"),
     "fsync of what was only renamed": Trace().rename("other", "moved").create("new").fsync("moved"),
