@@ -13,6 +13,7 @@ from chaoswal.disk.image import Image
 from chaoswal.disk.profiles import BTRFS, EXT4_ORDERED, KILL, POSIX, PREFIX, PROFILES, XFS, Profile
 from chaoswal.disk.volume import Volume
 from chaoswal.errors import HarnessFault
+from chaoswal.limits import SECTOR_BYTES
 from chaoswal.trace import Write
 from tests.disk.brute import Files, near, shown
 from tests.disk.test_profiles import left
@@ -222,6 +223,16 @@ def test_keep_is_after_every_event() -> None:
     volume = Volume(TRACES["write"].disk, POSIX)
     (chain,) = volume.chains.values()
     assert plan(1, {chain: KEEP}, None).losses == ()
+
+
+@pytest.mark.parametrize("size", [0, 4096])
+def test_a_size_needs_no_bytes_of_a_page_that_was_cut_away(size: int) -> None:
+    """A plan may lose them alone: what is grown later stays."""
+    trace = Trace(image=Image.of_files({"old": b"o" * (size + 100)}))
+    trace.write("old", size, b"lost").truncate("old", size).write("old", size + 600, b"new")
+    loss = Loss(event=0, part=f"sector {size // SECTOR_BYTES}")
+    left_there = crashed(Disk(image=trace.image), trace.events, Crash(point=3, power=True, losses=(loss,)), XFS)
+    assert left_there.view.files() == {"old": b"o" * size + bytes(600) + b"new"}
 
 
 @pytest.mark.parametrize(
