@@ -13,7 +13,7 @@ from chaoswal.disk.image import Image
 from chaoswal.disk.profiles import BTRFS, EXT4_ORDERED, KILL, POSIX, PREFIX, PROFILES, XFS, Profile
 from chaoswal.disk.volume import Volume
 from chaoswal.errors import HarnessFault
-from chaoswal.limits import SECTOR_BYTES
+from chaoswal.limits import PAGE_BYTES, SECTOR_BYTES
 from chaoswal.trace import Write
 from tests.disk.brute import Files, near, shown
 from tests.disk.test_profiles import left
@@ -225,14 +225,19 @@ def test_keep_is_after_every_event() -> None:
     assert plan(1, {chain: KEEP}, None).losses == ()
 
 
-@pytest.mark.parametrize("size", [0, 4096])
-def test_a_size_needs_no_bytes_of_a_page_that_was_cut_away(size: int) -> None:
+@pytest.mark.parametrize(
+    ("cuts_to", "grown_at"), [([0], 600), ([4096], 4700), ([0, 5000, 4500], 4700)], ids=["all", "page", "twice"]
+)
+def test_a_size_needs_no_bytes_of_a_page_that_was_cut_away(cuts_to: list[int], grown_at: int) -> None:
     """A plan may lose them alone: what is grown later stays."""
-    trace = Trace(image=Image.of_files({"old": b"o" * (size + 100)}))
-    trace.write("old", size, b"lost").truncate("old", size).write("old", size + 600, b"new")
-    loss = Loss(event=0, part=f"sector {size // SECTOR_BYTES}")
-    left_there = crashed(Disk(image=trace.image), trace.events, Crash(point=3, power=True, losses=(loss,)), XFS)
-    assert left_there.view.files() == {"old": b"o" * size + bytes(600) + b"new"}
+    place = grown_at // PAGE_BYTES * PAGE_BYTES + 1100
+    trace = Trace(image=Image.of_files({"old": b"o" * (place + 100)})).create("x").write("old", place, b"lost")
+    for size in cuts_to:
+        trace.truncate("old", size)
+    trace.write("old", grown_at, b"new")
+    crash = Crash(point=len(trace.events), power=True, losses=(Loss(event=1, part=f"sector {place // SECTOR_BYTES}"),))
+    content = crashed(Disk(image=trace.image), trace.events, crash, XFS).view.files()["old"]
+    assert content == (b"o" * min(cuts_to)).ljust(grown_at, b"\0") + b"new"
 
 
 @pytest.mark.parametrize(

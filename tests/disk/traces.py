@@ -241,6 +241,11 @@ TRACES: dict[str, Trace] = {
     "a new directory in a new directory": Trace().mkdir("d").mkdir("d/e").create("d/e/f").create("g").fsync("d/e/f"),
     "a link synced": Trace().create("x").link("old", "dir/also").fsync("old").unlink("old"),
     "cut within a page and grown over": Trace().truncate("old", 100).truncate("old", 200).write("old", 300, b"far"),
+    "fdatasync of what was only created": Trace().create("n").create("x").fdatasync("n"),
+    "fdatasync of what was created, and cut to nothing": (
+        Trace().create("n").create("x").truncate("n", 0).fdatasync("n")
+    ),
+    "replaced twice, nothing synced": Trace().create("a").rename("a", "n").create("b").rename("b", "n").create("x"),
     "cut to nothing and to nothing again": Trace().truncate("other", 0).create("x").fdatasync("other"),
     "cut to the same size": Trace().create("x").truncate("old", 750).fdatasync("old"),
     "grown, cut back, and synced": Trace().create("x").write("old", 750, b"g").truncate("old", 750).fdatasync("old"),
