@@ -358,7 +358,7 @@ def _vanished(time: int, event: Event, disk: Disk) -> Iterator[Deed]:
         if isinstance(other, SyncBegin):
             begins[other.ticket] = earlier
         if isinstance(other, SyncEnd) and other.ok and other.inode == event.inode:
-            synced = begins[other.ticket]
+            synced = max(synced, begins[other.ticket])
     if place in names and synced < made:
         gone = Unlink(directory=place[0], name=place[1], inode=names[place], site="")
         yield Deed(time, "name", names[place], gone, step=2)

@@ -154,6 +154,15 @@ def _two_syncs_at_once() -> Trace:
     return trace.write("old", 0, b"x").end(first)
 
 
+def _synced_twice_at_once() -> Trace:
+    """What is to replace another name, by two syncs, of which the one that began first ends last."""
+    trace = Trace().create("t")
+    first = trace.begin("t")
+    trace.create("n")
+    trace.end(trace.begin("t"))
+    return trace.end(first).rename("t", "n").create("x")
+
+
 def _durable_behind() -> Trace:
     """A sector made durable, and written again during the sync, in a file with another that a failed sync left."""
     trace = Trace().write("old", 600, b"far").fsync("old", ok=False).write("old", 0, b"a")
@@ -227,6 +236,7 @@ TRACES: dict[str, Trace] = {
     ),
     "replaced, what was there synced last": Trace().create("t").create("n").fsync("n").rename("t", "n").fsync("other"),
     "replaced, what is new synced last": Trace().create("t").create("n").fsync("n").fsync("t").rename("t", "n"),
+    "replaced, what is new synced twice at once": _synced_twice_at_once(),
     "replaced from another directory": Trace().create("n").fsync("n").create("dir/t").rename("dir/t", "n").create("x"),
     "linked into a directory, unlinked there, and the directory synced": (
         Trace().create("n").link("n", "dir/a").link("n", "b").unlink("dir/a").fsync("dir").create("x")
