@@ -158,7 +158,7 @@ def _synced_twice_at_once() -> Trace:
     """What is to replace another name, by two syncs, of which the one that began first ends last."""
     trace = Trace().create("t")
     first = trace.begin("t")
-    trace.create("n")
+    trace.write("old", 0, b"x").create("n")
     trace.end(trace.begin("t"))
     return trace.end(first).rename("t", "n").create("x")
 
