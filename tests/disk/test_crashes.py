@@ -14,7 +14,7 @@ from chaoswal.disk.profiles import BTRFS, EXT4_ORDERED, KILL, POSIX, PREFIX, PRO
 from chaoswal.disk.volume import Volume
 from chaoswal.errors import HarnessFault
 from chaoswal.limits import PAGE_BYTES, SECTOR_BYTES
-from chaoswal.trace import Write
+from chaoswal.trace import Begin, Write
 from tests.disk.brute import Files, near, shown
 from tests.disk.test_profiles import left
 from tests.disk.traces import TRACES, Trace, traces
@@ -252,6 +252,18 @@ def test_a_plan_says_how_far_a_file_has_grown(
     volume = Volume(trace.disk, profile)
     losses = plan(1, dict.fromkeys(volume.chains.values(), 0), None).losses
     assert [loss.part for loss in losses if loss.part.startswith("size")] == sizes
+
+
+def test_a_plan_tells_a_name_that_was_taken_away_from_the_one_that_took_it() -> None:
+    trace = Trace().create("t").create("n").rename("t", "n")
+    volume = Volume(Disk(image=trace.image, events=(Begin(op_index=0), *trace.events)), BTRFS)
+    losses = plan(4, dict.fromkeys(volume.chains.values(), 0), None).losses
+    assert [(loss.event, loss.part) for loss in losses] == [
+        (1, "name"),
+        (2, "name"),
+        (3, "name"),
+        (3, "replaced name"),
+    ]
 
 
 def test_a_plan_says_where_it_struck() -> None:
