@@ -105,7 +105,7 @@ SHAPES: Mapping[Shape, int] = {
 SHORT = Shape(name="short", lengths=(1, 2, 3, 4), lives=(1, 1, 2), small=True)
 """That of the first programs, which all begin with an append: most of what is wrong shows in one."""
 
-SIZES = (30, 100, 0, 300, 5_000)
+SIZES = (30, 5_000, 0, 100, 5_000)
 """Of the records that go before the others: among them nothing, and more than a page, of which a kill may leave a half.
 
 On real directories the last comes first: a few programs may be all there is time for.
