@@ -197,6 +197,7 @@ TRACES: dict[str, Trace] = {
     "write beyond the end": Trace().write("other", 700, b"far"),
     "truncate": Trace().truncate("old", 100),
     "truncate and extend": Trace().truncate("old", 100).truncate("old", 750),
+    "truncate and extend, synced": Trace().truncate("old", 100).truncate("old", 750).fsync("old"),
     "truncate and append": Trace().truncate("old", 100).write("old", 100, b"new").write("old", 600, b"more"),
     "append and truncate and append": Trace()
     .write("old", 750, b"a" * 9)
