@@ -164,6 +164,14 @@ def test_a_sync_of_every_part_is_an_fdatasync(profile: Profile, trace: Trace) ->
     assert left(parts.sync_range(path, 0, 1 << 20).disk, profile) == left(whole.fdatasync(path).disk, profile)
 
 
+def test_a_sync_of_a_part_ends_where_it_ends() -> None:
+    for start, kept in ((0, {b"x"}), (512, {b"x", OLD[:1]})):
+        trace = Trace().write("old", 0, b"x" * 512).write("old", 512, b"y").sync_range("old", start, 512 - start // 2)
+        found = contents(trace.disk, POSIX, "old")
+        assert {content[:1] for content in found if content} == kept
+        assert {content[512:513] for content in found if content} == ({b"y"} if start else {b"y", OLD[512:513]})
+
+
 def test_a_sync_of_a_part_says_nothing_of_the_sizes_behind_it() -> None:
     """The size of the part may be there already when the file is cut back to it: that alone commits no name."""
     trace = Trace().write("other", 0, b"one").write("other", 600, b"two").sync_range("other", 0, 3)
@@ -212,6 +220,14 @@ def test_a_torn_piece_is_applied_at_its_moment(garbage: bool) -> None:
     assert (content[2:4] == OLD[2:4]) != garbage
     content = volume.image({second.chain: KEEP}, Torn(second, 2, garbage=False)).files()["old"] or b""
     assert content[:8] == b"aaaaZZaa"
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_what_is_torn_at_its_end_is_whole(name: str) -> None:
+    volume = Volume(TRACES[name].disk, POSIX)
+    for effect in volume.pending():
+        if effect.data:
+            assert volume.image({}, Torn(effect, len(effect.data), garbage=True)).key == volume.image({}).key
 
 
 def test_images_are_not_changed_by_what_happens_later() -> None:

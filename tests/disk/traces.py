@@ -297,6 +297,7 @@ TRACES: dict[str, Trace] = {
     .fsync("n")
     .unlink("other"),
     "failed sync of a cut file": Trace().truncate("old", 3).fsync("old", ok=False).create("x").fsync("x"),
+    "two files grown": Trace().write("old", 750, b"g").write("other", 0, b"g"),
     "two files": Trace().write("old", 0, b"1").write("other", 0, b"2").write("old", 1, b"3").fdatasync("other"),
     "carried over a kill": _carried_over_a_kill(),
     "empty write": Trace().write("old", 900, b"").write("old", 3, b""),
