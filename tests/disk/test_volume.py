@@ -1,5 +1,7 @@
 """Volumes: what holds of every image whatever the profile, and that what is remembered is never stale."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -225,9 +227,9 @@ def test_a_torn_piece_is_applied_at_its_moment(garbage: bool) -> None:
 @pytest.mark.parametrize("name", TRACES)
 def test_what_is_torn_at_its_end_is_whole(name: str) -> None:
     volume = Volume(TRACES[name].disk, POSIX)
-    for effect in volume.pending():
-        if effect.data:
-            assert volume.image({}, Torn(effect, len(effect.data), garbage=True)).key == volume.image({}).key
+    cuts = [{effect.chain: effect.moment} for effect in volume.pending()]
+    for cut, effect in itertools.product(cuts, volume.pending()):
+        assert volume.image(cut, Torn(effect, len(effect.data), garbage=True)).key == volume.image(cut).key
 
 
 def test_images_are_not_changed_by_what_happens_later() -> None:
