@@ -123,7 +123,7 @@ TOUR = Shape(name="tour", lengths=(6, 9), scenarios=True, crashes=False, power=F
 SHARES = (0.1, 0.3, 0.6)
 """So many of the options are drawn in a program: much of what is wrong shows only where few things come together.
 
-A scenario leads to its place by itself, and takes few.
+A scenario leads to its place by itself, and takes few; each meets one table of options after the other.
 """
 
 FIRST, FIRST_SHAPES = 36, [one for even in (SHORT, TOUR, SHORT, PLAIN, SHORT, SHORT) for one in (even, SCENARIO)]
@@ -215,8 +215,10 @@ class Hunter:
     def configured(self, number: int) -> EngineRef:
         """The engine with the options that go with a number: a share of those that the user has not fixed."""
         chance = random.Random(f"options:{self.seed}:{number}")
-        shares = SHARES[:1] if self.shape(number) is SCENARIO else SHARES
-        drawn = draw_options(chance, self._tables, dict(self.engine.options), share=chance.choice(shares))
+        told = self.shape(number) is SCENARIO
+        turn = self._turn(number) // 2 if told else None
+        share = chance.choice(SHARES[:1] if told else SHARES)
+        drawn = draw_options(chance, self._tables, dict(self.engine.options), share=share, turn=turn)
         engine = self.engine.with_options(**dict(drawn))
         return engine if _opens(engine) else self.engine
 

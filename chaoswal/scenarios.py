@@ -133,13 +133,14 @@ def _progress(scene: Scene) -> Operations:
 
 
 def _claims(scene: Scene) -> Operations:
-    """Somebody was given records, and has not said to be done with them."""
+    """Somebody was given records, and has not said to be done with them, or with the first of them alone."""
     if not scene.has("subscribe"):
         return _rotation(scene)
     names = scene.some()
     there = [Subscribe(name=name) for name in names]
-    given = [Poll(name=name, count=MANY) for name in names]
-    return [*there, *scene.appends(), *given, *(Flush(name=name) for name in names)]
+    given: Operations = [Poll(name=name, count=MANY) for name in names]
+    done = [Ack(name=names[0], places=(0,))] if scene.chance.random() < 0.5 else []
+    return [*there, *scene.appends(), *given, *done, *(Flush(name=name) for name in names)]
 
 
 def _rotation(scene: Scene) -> Operations:
@@ -154,14 +155,14 @@ def _close(scene: Scene) -> Operations:
 
 SCENARIOS: Mapping[str, Callable[[Scene], Operations]] = {
     "cleanup": _cleanup,
-    "close": _close,
-    "progress": _progress,
     "rotation": _rotation,
+    "progress": _progress,
     "maintain": _maintain,
     "inactive": _inactive,
     "leave": _leave,
-    "numbers": _numbers,
+    "close": _close,
     "batch": _batch,
+    "numbers": _numbers,
     "reading": _reading,
     "claims": _claims,
 }

@@ -33,13 +33,21 @@ def _fits(table: Table, key: str, text: str) -> bool:
 
 
 def draw_options(
-    chance: random.Random, tables: Tables, fixed: Mapping[str, str] | None = None, *, share: float = 1.0
+    chance: random.Random,
+    tables: Tables,
+    fixed: Mapping[str, str] | None = None,
+    *,
+    share: float = 1.0,
+    turn: int | None = None,
 ) -> Options:
-    """Options from one of the tables: about this share of them, without those that are ``fixed``."""
+    """Options from one of the tables, the one whose ``turn`` it is if that is given: about this share of them.
+
+    Without those that are ``fixed``.
+    """
     fixed = fixed or {}
     tables = fitting(tables, fixed)
     if not tables:
         return ()
-    table = chance.choice(tables)
+    table = chance.choice(tables) if turn is None else tables[turn % len(tables)]
     drawn = [(key, chance.choice(texts)) for key, texts in table.items() if len(texts) == 1 or chance.random() < share]
     return tuple((key, text) for key, text in drawn if key not in fixed)

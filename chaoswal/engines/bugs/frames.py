@@ -45,7 +45,7 @@ class ShortSighted(Codec):
         return super().scan(data[:-1], seed, sequence, at, base)
 
 
-@bug("off-by-one-at-the-end-of-file", kinds="lost duplicated unopenable", profiles=ANY, site="WalBirth.rename")
+@bug("off-by-one-at-the-end-of-file", kinds="lost duplicated stuck unopenable", profiles=ANY, site="WalBirth.rename")
 class OffByOne(Surveyor):
     """A record that ends exactly where the file does is taken for torn: an end of log as in WiredTiger WT-2356."""
 
