@@ -28,7 +28,6 @@ from pathlib import Path
 from chaoswal import corpus
 from chaoswal.baseline import Comparison, Known, compare
 from chaoswal.campaign import BLIND, Campaign, Explorer, canary
-from chaoswal.contracts import LOG, contract_of
 from chaoswal.disk.profiles import EXT4_ORDERED, PROFILES
 from chaoswal.engines.registry import BUG, EngineRef
 from chaoswal.errors import ChaoswalError, Exit, UsageError
@@ -208,10 +207,6 @@ class Gate:
         if plan.engine.is_program:
             return Judged(what="nothing", reasons=(f"{UNTRIED}: those of a program are judged where it is explored",))
         factory = plan.engine.factory()
-        contract = contract_of(factory.kind)
-        if contract is not LOG:
-            why = f"{UNTRIED}: the kill loop is for logs, and not for a {contract.name}"
-            return Judged(what="nothing", verdict=Verdict.UNKNOWN, reasons=(why,))
         campaign = killloop.Campaign(
             engine=plan.engine,
             factory=factory,

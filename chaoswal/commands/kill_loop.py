@@ -29,6 +29,7 @@ _EPILOG = """examples:
   chaoswal kill-loop                                        200 kills of the builtin log
   chaoswal kill-loop --cycles 500 --faults kill,torn,power  and power cuts on the simulated disk behind it
   chaoswal kill-loop sqlite -o journal=delete --duration 60s
+  chaoswal kill-loop persist-queue -o kind=sqlite           a queue; and key-value stores in the same way
   chaoswal kill-loop my_engine.py:Engine --dir /mnt/ext4/scratch --keep
   chaoswal kill-loop dbm.dumb --at syscalls                 a process for each system call, killed at its entry
   chaoswal kill-loop sqlite --fault 'fail EIO on fdatasync of *-wal nth 2 once'

@@ -52,6 +52,8 @@ class Contract:
     """What an engine shows that showed this and has taken the probe."""
     optional: tuple[str, ...]
     """The members that an adapter may have or not, and of which programs ask only where it has them."""
+    places: Mapping[str, str]
+    """What an engine may be at when a kill lands that is sought, each with what it must offer to have it."""
     calls: Mapping[type[Operation], Callable[[Any, int, Any], object]] = field(default_factory=dict)
     """How an engine is asked for the operations that are this contract's own, by their numbers in the program."""
     programs: Callable[[int, frozenset[str], random.Random], Programs] | None = None

@@ -138,6 +138,7 @@ KV = Contract(
     probe=probe,
     grown=grown,
     optional=("put_batch", "get", "sync", "lock_errors"),
+    places={"put": "", "delete": "", "put_batch": "put_batch", "sync": "sync"},
     calls={Put: _put, PutBatch: _put_batch, Delete: _delete, Get: _get},
     programs=KvPrograms,
     sample=(Put(key=1, size=100), Put(key=2, size=30), Delete(key=1)),

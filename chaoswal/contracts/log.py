@@ -93,5 +93,15 @@ LOG = Contract(
         "read_outside",
         "concurrent",
     ),
+    places={
+        "append": "",
+        "sync": "",
+        "rotate": "rotate",
+        "finalize": "rotate",
+        "cleanup": "cleanup",
+        "maintain": "maintain",
+        "flush": "subscribe",
+        "subscribe": "subscribe",
+    },
     sample=(Append(size=100), Rotate(), Append(size=30)),
 )

@@ -103,6 +103,7 @@ QUEUE = Contract(
     probe=probe,
     grown=grown,
     optional=("ack", "sync", "lock_errors", "at_most_once"),
+    places={"put": "", "get": "", "ack": "ack", "sync": "sync"},
     calls={Enqueue: _put, Take: _get, Done: _ack},
     programs=QueuePrograms,
     sample=(Enqueue(size=100), Enqueue(size=30), Take()),

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaoswal.campaign import BLIND, canary
-from chaoswal.contracts import must_be_log
 from chaoswal.disk.profiles import profile_named
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import Exit, UsageError
@@ -57,7 +56,6 @@ class Killing:
     """One campaign from its first directory to its last notice. Signals are to raise KeyboardInterrupt."""
 
     def __init__(self, campaign: Campaign, listen: Listener) -> None:
-        must_be_log(campaign.factory.kind, "the kill loop")
         self._campaign = campaign
         self._listen = listen
         self._started = time.monotonic()

@@ -195,14 +195,15 @@ def observed_note(observed: Observed, now: float) -> Note:
         for name, given in observed.deliveries.items()
     ]
     told = (observed.registered, tuple(observed.counts.items()), observed.lost)
-    return OPENED, now, fault, records, observed.next_position, deliveries, told
+    return OPENED, now, fault, records, observed.items, observed.next_position, deliveries, told
 
 
 def observed_of(note: Note) -> Observed:
     """What an engine showed, from its note."""
-    _, _, fault, records, next_position, deliveries, (registered, counts, lost) = note
+    _, _, fault, records, items, next_position, deliveries, (registered, counts, lost) = note
     return Observed(
         records=records,
+        items=items,
         next_position=next_position,
         deliveries=dict(deliveries),
         registered=registered,

@@ -2,7 +2,7 @@
 
 One child is one cycle: the process that recovers what the last kill left is the writer that the next one kills. Its
 opening and its first look are compared with the model before anything else it did; its operations come after. A
-directory is used for a number of cycles, or until its log has grown long, and then a new one is begun.
+directory is used for a number of cycles, or until it shows many records, and then a new one is begun.
 """
 
 import os
@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from chaoswal.contracts import contract_of, history_of
 from chaoswal.disk.crashes import Crash
 from chaoswal.disk.directory import load
 from chaoswal.disk.disk import Disk
@@ -32,7 +33,7 @@ from chaoswal.killloop.notes import Notes
 from chaoswal.killloop.places import place_of, sought_of
 from chaoswal.killloop.plans import Plan, Program, draw
 from chaoswal.ops import Operation, Together
-from chaoswal.oracle import ERROR, History, promise_word
+from chaoswal.oracle import ERROR, Ledger, promise_word
 from chaoswal.program import Opening
 from chaoswal.run import Run
 from chaoswal.trace import Begin, End
@@ -45,7 +46,7 @@ DEFAULT = "default"
 """Is counted for an option that was not drawn."""
 
 RECORDS_MAX = 80
-"""Or when the log shows more records than this: looking at them would take most of the time."""
+"""Or when the engine shows more records, items or keys than this: looking at them would take most of the time."""
 
 _SHARE = 0.95
 """Of the options that may be drawn; the others are what they are where nobody chooses."""
@@ -106,7 +107,7 @@ class Life:
         self.factory = engine.factory()
         self.ground = Ground(root) if self.factory.takes_vfs else None
         self.operations: list[Operation] = []
-        self.history: History | None = None
+        self.history: Ledger | None = None
         self.offers: Offers | None = None
         self.before: Image = EMPTY
         self.stages: list[Stage] = []
@@ -146,7 +147,8 @@ class Loop:
             os.path.join(settings.directory, "output"), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
         )
         self._launcher = Launcher(self._notes, self._output, settings.patience)
-        self._tables = tables_of(settings.engine.factory())
+        factory = settings.engine.factory()
+        self._contract, self._tables = contract_of(factory.kind), tables_of(factory)
         self._life: Life | None = None
         self._reached: Counter[str] = Counter()
         self._place = ""  # where the last kill landed
@@ -192,7 +194,7 @@ class Loop:
     def _plan(self, life: Life) -> Plan:
         settings = self.settings
         which = f"{settings.seed}:{settings.worker}:{self.tally.cycles}"
-        reached = {place: self._reached[place] for place in sought_of(life.capabilities)}
+        reached = {place: self._reached[place] for place in sought_of(self._contract, life.capabilities)}
         plan = draw(f"kill:{which}", settings.faults, reached, life.unopened, interrupted=life.interrupted)
         chance, fixed = random.Random(f"options:{which}"), dict(settings.engine.options)
         options = draw_options(chance, self._tables, fixed, share=_SHARE)
@@ -258,7 +260,7 @@ class Loop:
             raise HarnessFault(f"a child of the kill loop failed:\n{journal.harness}")
         if journal.offers:
             life.offers, traits = journal.offers, journal.offers.traits
-            life.history = life.history or History(life.operations, traits)
+            life.history = life.history or history_of(life.operations, traits)
             life.history.take(traits)
         self._take_operations(life, plan, journal)
         life.unopened = 0 if journal.observed else life.unopened + 1
@@ -296,22 +298,22 @@ class Loop:
             return None
         self.tally.judged += 1
         shown = tuple((name, tuple(given)) for name, given in observed.deliveries.items())
-        self._seen.add(hash((tuple(observed.records), observed.next_position, shown, history.key())))
+        self._seen.add(hash((tuple(observed.records), observed.items, observed.next_position, shown, history.key())))
         self.tally.distinct = len(self._seen)
         fault = history.judge(observed)
         if fault:
             life.stages[-1].operations.clear()  # what it did then has no part in it
             return fault
         history.adopt(observed)
-        life.shown = len(observed.records)
+        life.shown = len(observed.records) + len(observed.items)
         return self._follow(life, history, journal, dead)
 
-    def _follow(self, life: Life, history: History, journal: Journal, dead: float) -> Fault | None:
+    def _follow(self, life: Life, history: Ledger, journal: Journal, dead: float) -> Fault | None:
         """Move the model on by what was asked and promised; a fault where a result is already wrong."""
         times = journal.times(dead)
         for event in journal.events:
             if isinstance(event, Begin | End):
-                history.clock.read(*times[event.op_index])
+                history.read_clock(*times[event.op_index])
                 fault = history.apply(event)
                 if fault:
                     beyond = len(history.operations) - 1 - event.op_index
@@ -320,7 +322,7 @@ class Loop:
                 self._count_end(history, event)
         return None
 
-    def _count_end(self, history: History, event: Begin | End) -> None:
+    def _count_end(self, history: Ledger, event: Begin | End) -> None:
         operation = history.operations[event.op_index]
         if isinstance(event, End) and not event.result.startswith(ERROR):
             self.tally.acks += promise_word(operation) in history.traits.promise

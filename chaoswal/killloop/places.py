@@ -10,22 +10,12 @@ keep their own word, whatever file they touch.
 import fnmatch
 from collections.abc import Collection, Mapping
 
+from chaoswal.contracts import CALLS, Contract
 from chaoswal.ops import Append, Batch, Operation, Rotate, Sync
+from chaoswal.oracle import promise_word
 from chaoswal.vfs.noted import NAMES
 
 RECOVERY, IDLE, TIMER, ROTATE = "recovery", "idle", "timer", "rotate"
-
-_SOUGHT = {
-    "append": "",
-    "sync": "",
-    "rotate": "rotate",
-    "finalize": "rotate",
-    "cleanup": "cleanup",
-    "maintain": "maintain",
-    "flush": "subscribe",
-    "subscribe": "subscribe",
-}
-"""The places that kills are armed for, each with what an engine must offer to have it."""
 
 _DATA = (Append, Batch, Sync, Rotate)
 
@@ -45,11 +35,13 @@ def place_of(operation: Operation | None, opened: bool, code: int, path: str | N
     return ROTATE if code in NAMES else word
 
 
-def sought_of(capabilities: Collection[str]) -> tuple[str, ...]:
-    """The places that kills are armed for in an engine with these capabilities."""
-    return tuple(place for place, needed in _SOUGHT.items() if not needed or needed in capabilities)
+def sought_of(contract: Contract, capabilities: Collection[str]) -> tuple[str, ...]:
+    """The places that kills are armed for in an engine of this contract with these capabilities."""
+    return tuple(place for place, needed in contract.places.items() if not needed or needed in capabilities)
 
 
 def word_of(operation: Operation) -> str:
     """The place an operation is, where no file says more."""
+    if type(operation) in CALLS:
+        return promise_word(operation)
     return "append" if isinstance(operation, Batch) else type(operation).__name__.lower()

@@ -9,6 +9,8 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from chaoswal.contracts import CONTRACTS
+from chaoswal.contracts.contract import Programs
 from chaoswal.engines.draws import Options
 from chaoswal.killloop.journal import Offers
 from chaoswal.killloop.places import RECOVERY
@@ -39,6 +41,9 @@ _OPERATIONS = (0, 1, 3, 6, 10, 20, OPERATIONS_MAX)  # 0: what was only looked at
 
 _AT_ONCE = (2, 3, 4)
 _POINTS = 12  # at which a thread may give way, for whoever replays it on a simulated disk
+
+_SCENARIOS = 0.3
+"""How often one follows where no place is sought."""
 
 _MANY = 40
 """Records that a scenario lets a subscriber take at once."""
@@ -121,21 +126,35 @@ class Program:
         """``names``: the subscribers there are already."""
         capabilities = offers.traits.capabilities
         self._crowded = plan.crowded and offers.concurrent
-        self._generator = Generator(plan.seed, capabilities)
         self._chance = random.Random(f"scenario:{plan.seed}")
-        self._next = self._operations(plan, capabilities, list(names))
+        programs = CONTRACTS[offers.traits.contract].programs
+        if programs:
+            self._next = self._drawn(
+                programs(plan.seed, capabilities, random.Random(plan.seed)), often=bool(plan.place)
+            )
+        else:
+            self._next = self._of_log(Generator(plan.seed, capabilities), plan, capabilities, list(names))
 
     def next(self) -> Operation:
         """The next operation."""
         return next(self._next)
 
-    def _operations(self, plan: Plan, capabilities: frozenset[str], names: list[str]) -> Iterator[Operation]:
-        start = [operation for operation in self._generator.program(2) if isinstance(operation, Subscribe)]
+    def _drawn(self, programs: Programs, *, often: bool) -> Iterator[Operation]:
+        """At random, and between them those that lead to a rare place; ``often`` where the kill is to come in one."""
+        while True:
+            yield from programs.program(1 + self._chance.randrange(6))
+            if often or self._chance.random() < _SCENARIOS:
+                yield from programs.scenario()
+
+    def _of_log(
+        self, generator: Generator, plan: Plan, capabilities: frozenset[str], names: list[str]
+    ) -> Iterator[Operation]:
+        start = [operation for operation in generator.program(2) if isinstance(operation, Subscribe)]
         yield from start
         names = list(dict.fromkeys([*names, *(operation.name for operation in start)]))
         while True:
             for _ in range(self._chance.randrange(6)):
-                yield self._generator.operation()
+                yield generator.operation()
             for _ in range(self._chance.randrange(5) if self._crowded else 0):
                 yield from together(capabilities, self._chance)
             if plan.place:

@@ -47,6 +47,10 @@ class Allowed(Ledger):
             super().take(traits)
             self.retention = Retention(**dict(traits.retention)).after(self.retention)
 
+    def read_clock(self, earliest: float, latest: float) -> None:
+        """The next marker was between these readings of the clock."""
+        self.clock.read(earliest, latest)
+
     @property
     def owes(self) -> bool:
         """Whether anything has been promised yet."""

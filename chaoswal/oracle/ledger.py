@@ -53,6 +53,9 @@ class Ledger(ABC):
         """The engine is opened anew, perhaps with other options: this is what it promises from now on."""
         self.traits = traits
 
+    def read_clock(self, earliest: float, latest: float) -> None:
+        """The next marker was between these readings (seconds), for whoever lets time allow something."""
+
     @property
     @abstractmethod
     def owes(self) -> bool:

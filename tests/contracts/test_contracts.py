@@ -38,10 +38,10 @@ def test_operations_of_another_contract_are_refused(contract: str, operations: S
 
 
 def test_what_is_for_logs_only() -> None:
-    must_be_log(ToyLog, "the kill loop")
+    must_be_log(ToyLog, "lint")
     assert contract_of(ToyLog) is LOG
-    with pytest.raises(UsageError, match="the kill loop is for logs, and this engine's contract is kv: use `explore`"):
-        must_be_log(Store, "the kill loop")
+    with pytest.raises(UsageError, match="lint is for logs, and this engine's contract is kv: use `explore`"):
+        must_be_log(Store, "lint")
     with pytest.raises(UsageError, match="lint is for logs"):
         lint(EngineRef(name=QUEUE))
     with pytest.raises(UsageError, match="the Hypothesis machine is for logs"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chaoswal.contracts import LOG
 from chaoswal.corpus import load as load_finding
 from chaoswal.disk.directory import load
 from chaoswal.disk.profiles import profile_named
@@ -173,11 +174,11 @@ def test_a_process_that_hangs_is_a_finding(run: Run, name: str) -> None:
     assert "within 0.3 s" in finding.fault.explanation
 
 
-REACHED = dict.fromkeys(sought_of({"rotate", "cleanup", "maintain", "subscribe"}), 0)
+REACHED = dict.fromkeys(sought_of(LOG, {"rotate", "cleanup", "maintain", "subscribe"}), 0)
 
 
 def test_no_kill_is_armed_for_a_place_that_an_engine_does_not_have() -> None:
-    bare = dict.fromkeys(sought_of(set()), 0)
+    bare = dict.fromkeys(sought_of(LOG, set()), 0)
     places = {draw(f"s{number}", ["kill"], bare).place for number in range(200)}
     assert places == {"append", "sync", "recovery", ""}
     assert {draw(f"s{number}", ["kill"], REACHED).place for number in range(400)} == {*REACHED, "recovery", ""}
