@@ -26,6 +26,7 @@ from chaoswal.errors import ChaoswalError
 from chaoswal.ops import Operation
 from chaoswal.oracle import Ledger, Observed
 from chaoswal.outside import Recovered
+from chaoswal.processes import alive
 from chaoswal.reach import Reach
 from chaoswal.run import Run
 from chaoswal.runners import record, recover, recover_ahead
@@ -236,6 +237,7 @@ def check(
     seen = set() if seen is None else seen
     early: Found | None = None
     for point in _ahead(listed, history, judge):
+        alive()  # a shrinker may list for minutes what has been judged, and no engine is at work then
         fault = advance(run, point.number, history)
         if fault:
             found = Found(fault=fault, crashes=())

@@ -18,7 +18,7 @@ from multiprocess.connection import wait
 from multiprocess.reduction import ForkingPickler
 
 from chaoswal.errors import ChaoswalError, Exit, HarnessFault, Inconclusive
-from chaoswal.processes import Pulse, deafen, die_with, ending, is_exposed, kill_group, lives_by, signals_held
+from chaoswal.processes import Pulse, deafen, die_with, ending, is_exposed, kill_group, lives_by, signals_held, silence
 
 AHEAD = 2
 """How many tasks a worker has at a time: the one it does, and the next."""
@@ -172,9 +172,13 @@ _START_SECONDS, _GONE_SECONDS = 60.0, 1.0
 
 
 def _serve(connection: Any, work: Callable[[Any], Any], parent: int, pulse: Pulse) -> NoReturn:
-    """The whole life of a worker; nothing that an engine left in it gets to run at its end."""
+    """The whole life of a worker; nothing that an engine left in it gets to run at its end.
+
+    What an engine prints goes nowhere, as that of engines in processes of their own: the output is the checker's.
+    """
     os.setsid()
     deafen()
+    silence()
     die_with(parent)
     lives_by(pulse)
     try:

@@ -137,6 +137,14 @@ def deafen() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_COORDINATOR)
 
 
+def silence() -> None:
+    """In a worker: what an engine prints is not for whoever reads what the coordinator says."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
 @contextmanager
 def signals_held() -> Iterator[None]:
     """Let no signal for the coordinator come through before the block is over."""

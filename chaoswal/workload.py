@@ -56,8 +56,9 @@ Step = TypeVar("Step")
 
 
 def traits_of(engine: LogEngine) -> Traits:
-    """What an engine promises and offers, as its adapter states it; UsageError where there is no such contract."""
+    """What an engine promises and offers, as its adapter states it; UsageError where it is no adapter."""
     contract = contract_of(engine)
+    contract.check(engine)
     return Traits(
         promise=frozenset(engine.promise.split()),
         contract=contract.name,

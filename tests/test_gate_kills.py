@@ -61,6 +61,7 @@ def test_where_none_were_tried_it_says_so(
 def test_kills_are_tried_on_every_contract(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kept: Callable[[], list[Path]]
 ) -> None:
+    (tmp_path / "corpus").mkdir()
     monkeypatch.chdir(ROOT)
     _, told, _ = gate(capsys, "tests/contracts/queues.py:Items", "--corpus", str(tmp_path / "corpus"))
     stages = {stage["name"]: stage for stage in told["stages"]}  # type: ignore[attr-defined]

@@ -1,5 +1,6 @@
 """What differs from contract to contract: what is asked of an engine, how it is looked at, and who judges it."""
 
+import inspect
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,6 +51,8 @@ class Contract:
     """After a recovery that showed this an engine must go on: take more, and show it, to subscribers' handles too."""
     grown: Callable[[Observed], Observed]
     """What an engine shows that showed this and has taken the probe."""
+    required: Mapping[str, int]
+    """The methods that every adapter has, each with how many arguments it is given."""
     optional: tuple[str, ...]
     """The members that an adapter may have or not, and of which programs ask only where it has them."""
     places: Mapping[str, str]
@@ -61,6 +64,22 @@ class Contract:
     sample: tuple[Operation, ...] = ()
     """A few operations that leave something on the disk."""
 
+    def check(self, engine: object) -> None:
+        """UsageError where an open engine lacks a method, takes other arguments, or promises by none of its own."""
+        name, of_all = type(engine).__name__, ", ".join(self.required)
+        for member, count in self.required.items():
+            method = getattr(engine, member, None)
+            if not callable(method):
+                raise UsageError(f"{name} has no {member}(); an adapter with the contract {self.name} has {of_all}")
+            if not _takes(method, count):
+                raise UsageError(f"{name}.{member} must take {count} argument{'s' * (count != 1)}")
+        promise = getattr(engine, "promise", None)
+        if not isinstance(promise, str):
+            raise UsageError(f"{name}.promise must be text: methods with spaces between, or 'none'; it is {promise!r}")
+        for word in promise.split():
+            if word != "none" and not callable(getattr(engine, word, None)):
+                raise UsageError(f"{name}.promise names {word!r}, and there is no such method")
+
     def history(self, operations: Sequence[Operation], traits: Traits) -> Ledger:
         """What is allowed before anything was done; UsageError where an operation is not one of this contract."""
         for kind in {type(operation) for operation in operations} if self.calls else ():
@@ -68,6 +87,16 @@ class Contract:
                 known = ", ".join(sorted(map(word_of, (*self.calls, *OF_ALL))))
                 raise UsageError(f"an engine with the contract {self.name} knows no {word_of(kind)}: it knows {known}")
         return self.ledger(operations, traits)
+
+
+def _takes(method: Callable[..., object], count: int) -> bool:
+    try:
+        inspect.signature(method).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # one in C may not say
+        return True
+    return True
 
 
 def plain(value: Any) -> bytes:

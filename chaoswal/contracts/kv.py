@@ -35,7 +35,8 @@ def observe(engine: KvEngine, observed: Observed) -> None:
     """Every key with its value."""
     shown: list[tuple[bytes, bytes]] = []
     try:
-        for key, value in engine.items():
+        items = engine.items()
+        for key, value in items.items() if isinstance(items, Mapping) else items:
             shown.append((plain(key), plain(value)))
     finally:
         observed.items = tuple(sorted(shown))
@@ -57,6 +58,8 @@ def probe(engine: KvEngine, observed: Observed, _handles: Mapping[str, Any], don
     observe(engine, after)
     if after.items != grown(observed).items:
         return Fault(kind=Violation.STUCK, explanation="a key put after recovery is not there beside the others")
+    if not hasattr(engine, "delete"):
+        return None
     engine.delete(PROBE_KEY)
     observe(engine, after)
     if dict(after.items) != before:
@@ -83,7 +86,7 @@ class KvPrograms:
             "reopen": rhythm.choice([0, 0.5]),
             "close": rhythm.choice([0, 0, 0.5]),
         }
-        for word in ("put_batch", "get", "sync"):
+        for word in ("delete", "put_batch", "get", "sync"):
             self._weights[word] *= word in capabilities
 
     def program(self, length: int) -> list[Operation]:
@@ -95,7 +98,7 @@ class KvPrograms:
         key = self._chance.choice(self._keys)
         changes: list[Operation] = [
             self._put(key),
-            Delete(key=key),
+            *([Delete(key=key)] if "delete" in self._capabilities else []),
             *([self._batch()] if "put_batch" in self._capabilities else []),
         ]
         second, more = self._chance.choice(changes), self._chance.sample(changes, self._chance.choice([0, 0, 1]))
@@ -137,9 +140,10 @@ KV = Contract(
     observe=observe,
     probe=probe,
     grown=grown,
-    optional=("put_batch", "get", "sync", "lock_errors"),
-    places={"put": "", "delete": "", "put_batch": "put_batch", "sync": "sync"},
+    required={"put": 2, "items": 0, "close": 0},
+    optional=("delete", "put_batch", "get", "sync", "lock_errors"),
+    places={"put": "", "delete": "delete", "put_batch": "put_batch", "sync": "sync"},
     calls={Put: _put, PutBatch: _put_batch, Delete: _delete, Get: _get},
     programs=KvPrograms,
-    sample=(Put(key=1, size=100), Put(key=2, size=30), Delete(key=1)),
+    sample=(Put(key=1, size=100), Put(key=2, size=30), Put(key=1, size=30)),
 )

@@ -78,6 +78,7 @@ LOG = Contract(
     observe=_observe,
     probe=probe,
     grown=grown,
+    required={"append": 1, "sync": 0, "records": 0, "close": 0},
     optional=(
         "append_batch",
         "rotate",

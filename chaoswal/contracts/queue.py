@@ -102,6 +102,7 @@ QUEUE = Contract(
     observe=observe,
     probe=probe,
     grown=grown,
+    required={"put": 1, "get": 0, "items": 0, "close": 0},
     optional=("ack", "sync", "lock_errors", "at_most_once"),
     places={"put": "", "get": "", "ack": "ack", "sync": "sync"},
     calls={Enqueue: _put, Take: _get, Done: _ack},

@@ -24,6 +24,7 @@ from chaoswal.notices import Found
 from chaoswal.processes import deafen, die_with
 from chaoswal.vfs.real import RealVfs
 from chaoswal.vfs.runtime import RealRuntime
+from chaoswal.workload import traits_of
 
 STOP_SECONDS = 2.0
 """So long a worker may take to stop before it is killed."""
@@ -180,10 +181,13 @@ def _try(factory: Factory, directory: str, sender: Any, parent: int) -> None:
     die_with(parent)
     try:
         if factory.takes_vfs:
-            factory.open_simulated(RealVfs(directory), RealRuntime())
+            engine = factory.open_simulated(RealVfs(directory), RealRuntime())
         else:
-            factory.open_directory(directory)
+            engine = factory.open_directory(directory)
+        traits_of(engine)
         wrong = ""
+    except UsageError as error:
+        wrong = str(error)
     except (TypeError, ValueError) as error:
         wrong = f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001 - that it cannot be opened at all is for the loop to find
