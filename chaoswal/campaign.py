@@ -22,6 +22,7 @@ import datetime as dt
 import random
 import time
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from chaoswal.check import Coverage
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import BUG, EngineRef
 from chaoswal.errors import Exit, Inconclusive
-from chaoswal.findings import ERROR, Concluded, conclude, looks
+from chaoswal.findings import ERROR, WARNING, Concluded, conclude, looks
 from chaoswal.hunt import Attempt, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Started
 from chaoswal.pool import LEAD, Pool
@@ -48,6 +49,9 @@ FEEDBACK_EVERY = 3
 
 LOOKS_MAX = 64
 """So many violations that look different are shrunk."""
+
+WARNINGS_MAX = 4
+"""So many that look alike are shrunk where each is no more than a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,7 @@ class Explorer:
         self.reach = Reach()
         self._unseen: tuple[str, ...] = ()
         self._known: set[str] = set()
+        self._warned: Counter[str] = Counter()
         self._fruitful: list[int] = []
 
     def run(self) -> int:
@@ -160,16 +165,22 @@ class Explorer:
         return Outcome(attempt=attempt, looks=seen, concluded=concluded)
 
     def _take(self, outcome: Outcome) -> None:
-        """Count an outcome whose turn it is. What looks like an earlier one counts for nothing, shrunk or not."""
+        """Count an outcome whose turn it is. What looks like an earlier error counts for nothing, shrunk or not.
+
+        What looks like a warning is shrunk some times more: where it strikes behind a promise, it is an error.
+        """
         self.programs += 1
         self.coverage.add(outcome.attempt.coverage)
         if self.reach.add(outcome.attempt.reach):
             self._fruitful.append(outcome.attempt.number)
         if outcome.concluded is None or outcome.looks in self._known or len(self._known) >= LOOKS_MAX:
             return
-        self._known.add(outcome.looks)
         found = outcome.concluded.found
-        if found.fingerprint not in self.findings:
+        self._warned[outcome.looks] += 1
+        if found.severity == ERROR or self._warned[outcome.looks] == WARNINGS_MAX:
+            self._known.add(outcome.looks)
+        earlier = self.findings.get(found.fingerprint)
+        if not earlier or (earlier.severity, found.severity) == (WARNING, ERROR):
             if self._campaign.corpus is not None and outcome.concluded.finding is not None:
                 path = corpus.save(outcome.concluded.finding, self._campaign.corpus)
                 found = replace(found, file=str(path))

@@ -29,7 +29,22 @@ from chaoswal.explain import explain
 from chaoswal.findings import ERROR
 from chaoswal.hunt import BOUND, DEPTH, Given, Hunter
 from chaoswal.notices import ExploreFinished, Found, Notice
-from chaoswal.ops import Ack, Append, Batch, Flush, Operation, Poll, Reopen, Subscribe, Sync
+from chaoswal.ops import (
+    Ack,
+    Append,
+    Batch,
+    Delete,
+    Done,
+    Enqueue,
+    Flush,
+    Operation,
+    Poll,
+    Put,
+    Reopen,
+    Subscribe,
+    Sync,
+    Take,
+)
 from chaoswal.replay import play_to_last_run, ready
 from chaoswal.report.finding import render
 from chaoswal.runners import recover
@@ -108,7 +123,7 @@ def _told(found: Found) -> str:
 
 
 class EngineConformance:
-    """What any log must pass; a test class inherits it and says which engine it is for."""
+    """What any engine must pass; a test class inherits it and says which engine it is for."""
 
     engine: ClassVar[Engine]
     """The engine: a class, or its name as on the command line."""
@@ -118,20 +133,18 @@ class EngineConformance:
     """The file systems it has to survive on; the others are skipped."""
 
     def test_opens_on_an_empty_directory_and_goes_on(self) -> None:
-        """It holds nothing, opened again it holds nothing still, and takes a record."""
+        """It holds nothing, opened again it holds nothing still, and takes a record, an item or a key."""
         factory, _ = ready(self._reference())
         first = recover(factory, EMPTY, (), generation=0)
         again = recover(factory, first.image or EMPTY, (), generation=1, probing=True)
         for seen in (first, again):
             assert seen.observed.fault is None
-            assert seen.observed.records == []
+            assert (seen.observed.records, seen.observed.items) == ([], ())
         assert again.stuck is None
 
-    def test_holds_what_was_appended(self) -> None:
-        """What it was given it shows, in order, and again after it was closed and opened."""
-        self._must_hold(
-            [Append(size=10), Append(size=0), Append(size=5000), Sync(), Reopen(), Append(size=7), Reopen()]
-        )
+    def test_holds_what_it_was_given(self) -> None:
+        """What it was given it shows, in order where it has one, and again after it was closed and opened."""
+        self._must_hold([*self._givings(10, 0, 5000), *self._sync(), Reopen(), *self._givings(7), Reopen()])
 
     def test_holds_batches(self) -> None:
         """A batch is appended whole."""
@@ -140,7 +153,8 @@ class EngineConformance:
 
     def test_what_was_promised_survives_a_kill(self) -> None:
         """Killed after any of its system calls it shows what it had promised by then."""
-        self._must_survive([Append(size=10), Append(size=700), Sync(), Append(size=30), Reopen(), Append(size=1)])
+        first, last = self._givings(10, 700), self._givings(1)
+        self._must_survive([*first, *self._sync(), *self._givings(30), *self._takings(), Reopen(), *last])
 
     def test_subscribers_are_given_every_record(self) -> None:
         """What a subscriber has not finished it is given again, killed at any moment, and nothing twice it has."""
@@ -162,6 +176,29 @@ class EngineConformance:
         _, traits = ready(self._reference())
         if capability not in traits.capabilities:
             pytest.skip(f"the engine has no {capability}: its {what} are NOT MEASURED")
+
+    def _givings(self, *sizes: int) -> list[Operation]:
+        """What puts so many bytes each into an engine of this contract, twice under the same key."""
+        _, traits = ready(self._reference())
+        kinds: dict[str, Callable[[int, int], Operation]] = {
+            "log": lambda _, size: Append(size=size),
+            "queue": lambda _, size: Enqueue(size=size),
+            "kv": lambda number, size: Put(key=number % 2, size=size),
+        }
+        return [kinds[traits.contract](number, size) for number, size in enumerate(sizes)]
+
+    def _takings(self) -> list[Operation]:
+        """What takes something out of it again, as far as it has that."""
+        _, traits = ready(self._reference())
+        taken: dict[str, list[Operation]] = {
+            "queue": [Take(), *([Done()] if "ack" in traits.capabilities else [])],
+            "kv": [Delete(key=0)] if "delete" in traits.capabilities else [],
+        }
+        return taken.get(traits.contract, [])
+
+    def _sync(self) -> list[Operation]:
+        _, traits = ready(self._reference())
+        return [Sync()] if traits.contract == "log" or "sync" in traits.capabilities else []
 
     def _must_hold(self, operations: Sequence[Operation]) -> None:
         """Killed at the end, when nothing is under way."""

@@ -290,8 +290,8 @@ def contained(act: Callable[[], Fault | None], observed: Observed) -> Fault | No
 
 
 def told(error: BaseException) -> str:
-    """An error as its class and its text, in which nothing belongs to one run only."""
-    return f"{type(error).__name__}: {without_roots(str(error))}"
+    """An error as its class and its text in one line, in which nothing belongs to one run only."""
+    return f"{type(error).__name__}: {without_roots(' '.join(str(error).split()))}"
 
 
 def below(root: str, words: str) -> str:
@@ -314,7 +314,7 @@ def probe_behind(driver: Driver, seen: Observed, done: Told = unheard) -> Fault 
     handles = driver.handles(seen.deliveries)
     fault = contained(lambda: contract_of(driver.engine).probe(driver.engine, seen, handles, done), seen)
     if fault and fault.kind is Violation.UNOPENABLE:
-        return Fault(kind=Violation.STUCK, explanation=fault.explanation.replace("recovery", "appending on"))
+        return Fault(kind=Violation.STUCK, explanation=fault.explanation.replace("recovery", "going on"))
     return fault
 
 

@@ -10,8 +10,10 @@ import pytest
 from chaoswal import campaign, corpus
 from chaoswal.campaign import Campaign, Explorer, canary
 from chaoswal.disk.profiles import PROFILES
+from chaoswal.engines import smallest_queue
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit
+from chaoswal.findings import ERROR, WARNING
 from chaoswal.hunt import PLAIN, SCENARIO, SHAPES, SHORT, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Notice
 from chaoswal.program import parse_step
@@ -167,3 +169,15 @@ def test_programs_differ_and_the_first_are_short() -> None:
     one = hunter()
     assert {one.shape(number) for number in range(12)} == {SHORT, SCENARIO, PLAIN}
     assert {one.shape(number) for number in range(200)} == {SHORT, SCENARIO, *SHAPES}
+
+
+def test_a_warning_does_not_hide_the_error_of_the_same_cause(tmp_path: Path) -> None:
+    text = Path(smallest_queue.__file__).read_text(encoding="utf-8")
+    line = "            os.fsync(new)"
+    assert text.count(line) == 1
+    (tmp_path / "hasty.py").write_text(text.replace(line, "            pass"), encoding="utf-8")
+    hunter = Hunter(EngineRef(name=f"{tmp_path / 'hasty.py'}:Engine"), list(PROFILES.values()), seed=1)
+    code, heard = explored(hunter, states=600)
+    assert code == Exit.VIOLATION
+    assert [found.severity for found in heard.found] == [WARNING, ERROR]
+    assert len({found.fingerprint for found in heard.found}) == 1

@@ -216,7 +216,7 @@ class Refuses(toys.ToyLog):
     [
         (Raises, Violation.UNOPENABLE, "recovery raised RuntimeError: no header"),
         (Hangs, Violation.HUNG, "the engine made more calls than it may"),
-        (Refuses, Violation.STUCK, "appending on raised OSError: read only"),
+        (Refuses, Violation.STUCK, "going on raised OSError: read only"),
     ],
 )
 def test_what_an_engine_does_is_contained(kind: type[Any], violation: Violation, why: str) -> None:
@@ -380,3 +380,13 @@ def test_an_engine_that_does_not_open_is_an_observation() -> None:
     assert run.observed.fault.explanation == "recovery raised ValueError: not today"
     results = [event.result for event in run.events if isinstance(event, End)]
     assert results == ["error ValueError: not today"] * 2
+
+
+def test_whoever_lists_states_and_asks_no_engine_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    factory, beats = toys.factory(toys.ToyLog), []
+    run, judge = record(factory, PROGRAM), Judge(factory)
+    check(run, History(PROGRAM, EACH), judge, POSIX, bound=Bound())
+    known = judge.coverage.judged
+    monkeypatch.setattr("chaoswal.check.alive", lambda: beats.append(1))
+    check(run, History(PROGRAM, EACH), judge, POSIX, bound=Bound())
+    assert len(beats) > known

@@ -49,6 +49,27 @@ def test_what_is_written_bears_errors_too(capsys: pytest.CaptureFixture[str]) ->
     assert main(words) == Exit.CLEAN, capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("contract", ["queue", "kv"])
+def test_the_first_five_minutes_with_another_contract(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], contract: str
+) -> None:
+    monkeypatch.chdir(pytester.path)
+    assert main(["new", "engine", "mine", "--contract", contract]) == Exit.CLEAN
+    plugin = ("-p", "no:chaoswal", "-p", "chaoswal.pytest_plugin", "-p", "no:benchmark")
+    words = ("test_mine.py", "--chaoswal-states", "30")
+    pytester.runpytest_inprocess(*plugin, *words).assert_outcomes(passed=9, skipped=2)
+    assert main(["explore", "mine.py:Engine", "--faults", "crash,io", "--strict", "--states", "1000", *FIXED]) == 0
+    assert main(["kill-loop", "mine.py:Engine", "--cycles", "30", *FIXED]) == Exit.CLEAN
+    mine = pytester.path / "mine.py"
+    text = mine.read_text(encoding="utf-8")
+    for line in ("            os.fsync(new)", "            os.fsync(directory)"):
+        assert text.count(line) == 1
+        mine.write_text(text.replace(line, "            pass"), encoding="utf-8")
+        assert main(["explore", "mine.py:Engine", "--states", "300", *FIXED]) == Exit.VIOLATION, line
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize("place", ["mylog.py", "test_mylog.py", ".github/workflows/mylog.yml"])
 def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str) -> None:
     mine = tmp_path / place

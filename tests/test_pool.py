@@ -118,3 +118,15 @@ def test_who_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(processes, "time", Later)
         with pytest.raises(Inconclusive, match="hangs"):
             next(results)
+
+
+def prints(number: int) -> int:
+    os.write(1, b"noise")
+    os.write(2, b"noise")
+    return number
+
+
+def test_what_an_engine_prints_is_not_mixed_with_what_the_checker_says(capfd: pytest.CaptureFixture[str]) -> None:
+    with Pool(prints, 1) as pool:
+        assert list(pool.ordered(iter([1, 2]))) == [1, 2]
+    assert capfd.readouterr() == ("", "")

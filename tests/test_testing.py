@@ -77,7 +77,7 @@ def test_one_that_promises_too_early_does_not(pytester: pytest.Pytester, mylog: 
 
 
 OPENS = "test_opens_on_an_empty_directory_and_goes_on"
-HOLDS, BATCHES = "test_holds_what_was_appended", "test_holds_batches"
+HOLDS, BATCHES = "test_holds_what_it_was_given", "test_holds_batches"
 KILLED, SUBSCRIBERS = "test_what_was_promised_survives_a_kill", "test_subscribers_are_given_every_record"
 
 BROKEN = """

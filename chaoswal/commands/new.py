@@ -1,6 +1,7 @@
 """``new engine NAME``: the first files for an engine of one's own: an adapter that works, its test, a workflow.
 
-The adapter is ``engines/smallest.py`` as it stands. Nothing that is there is ever written over.
+The adapter is ``engines/smallest.py`` as it stands, or that of another contract beside it. Nothing that is there is
+ever written over.
 """
 
 import argparse
@@ -9,8 +10,11 @@ import keyword
 from collections.abc import Mapping
 from pathlib import Path
 
-from chaoswal.engines import smallest
+from chaoswal.contracts import CONTRACTS, LOG
+from chaoswal.engines import smallest, smallest_kv, smallest_queue
 from chaoswal.errors import Exit, UsageError
+
+_ADAPTERS = {"log": smallest, "queue": smallest_queue, "kv": smallest_kv}
 
 _TEST = '''\
 """What {name} promises, held against crashes."""
@@ -51,12 +55,15 @@ jobs:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.epilog = (
-        "examples:\n  chaoswal new engine mylog\n  chaoswal new engine mylog --dir adapters\n\n"
+        "examples:\n  chaoswal new engine mylog\n  chaoswal new engine mystore --contract kv\n"
+        "  chaoswal new engine mylog --dir adapters\n\n"
         "It writes mylog.py, test_mylog.py and .github/workflows/mylog.yml, and nothing where one of them is there.\n\n"
         "exit code: 0 written, 2 usage"
     )
     parser.add_argument("what", choices=("engine",), help="what to begin")
     parser.add_argument("name", metavar="NAME", help="a name for the engine's module")
+    contracts = ", ".join(CONTRACTS)
+    parser.add_argument("--contract", choices=tuple(CONTRACTS), default=LOG.name, help=f"one of {contracts} (log)")
     parser.add_argument("--dir", type=Path, default=Path(), metavar="DIR", help="where (default: here)")
 
 
@@ -65,7 +72,7 @@ def execute(arguments: argparse.Namespace) -> int:
     name: str = arguments.name
     if not name.isidentifier() or keyword.iskeyword(name):
         raise UsageError(f"{name!r} is no name for a module of Python: letters, digits and _, and no digit first")
-    files = {arguments.dir / place: text for place, text in _files(name).items()}
+    files = {arguments.dir / place: text for place, text in _files(name, arguments.contract).items()}
     _write(files)
     for path in files:
         print(f"written  {path}")
@@ -74,9 +81,9 @@ def execute(arguments: argparse.Namespace) -> int:
     return Exit.CLEAN
 
 
-def _files(name: str) -> Mapping[str, str]:
+def _files(name: str, contract: str) -> Mapping[str, str]:
     return {
-        f"{name}.py": inspect.getsource(smallest),
+        f"{name}.py": inspect.getsource(_ADAPTERS[contract]),
         f"test_{name}.py": _TEST.format(name=name),
         f".github/workflows/{name}.yml": _WORKFLOW.format(name=name),
     }
