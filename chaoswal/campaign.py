@@ -50,7 +50,7 @@ FEEDBACK_EVERY = 3
 LOOKS_MAX = 64
 """So many violations that look different are shrunk."""
 
-WARNINGS_MAX = 4
+WARNINGS_MAX = 3
 """So many that look alike are shrunk where each is no more than a warning."""
 
 
