@@ -50,7 +50,7 @@ class QueueHistory(History):
             case Enqueue():
                 self.log.begin_append(payloads(op_index, operation))
             case Take() if self._at_most_once:
-                self.log.may_remove(self.log.due().stop)
+                self.log.may_remove(max(self.log.due(), default=-1) + 1)
             case Done():
                 self.log.begin_done()
             case _:
@@ -83,14 +83,14 @@ class QueueHistory(History):
     def _taken(self, item: bytes | None) -> Fault | None:
         queue = self.log
         if item is None:
-            why = f"nothing is handed out, though {records(list(queue.due()))} should be"
+            why = f"nothing is handed out, though {records(queue.due())} should be"
             return None if queue.may_be_empty() else Fault(kind=Violation.STUCK, explanation=why)
-        place = queue.passed(item)
-        if place is None:
+        places = queue.passed(item)
+        if not places:
             return self._wrong_item(item)
-        queue.take(place)
+        queue.take(places)
         if self._at_most_once:
-            queue.may_remove(queue.taken)
+            queue.may_remove(queue.perhaps_taken)
             self._done = queue.taken
         if self.traits.promise_reads:
             queue.show(queue.taken)
@@ -98,13 +98,13 @@ class QueueHistory(History):
 
     def _wrong_item(self, item: bytes) -> Fault:
         queue, due = self.log, self.log.due()
-        what = f"an item is handed out that is not next ({records(list(due))}): "
+        what = f"an item is handed out that is not next ({records(due)}): "
         if item not in queue.records:
             back = item in queue.buried
             why = what + ("cut by an earlier recovery" if back else f"never put: {len(item)} bytes {item[:24]!r}")
             return Fault(kind=Violation.RESURRECTED if back else Violation.INVENTED, explanation=why)
         place = queue.records.index(item)
-        kind = Violation.HOLE if place >= due.start else Violation.DUPLICATED
+        kind = Violation.HOLE if place >= min(due, default=0) else Violation.DUPLICATED
         if place < queue.removed:
             kind = Violation.RESURRECTED
         return Fault(kind=kind, explanation=what + records([place]))

@@ -6,12 +6,13 @@ import pytest
 
 from chaoswal.contracts import history_of
 from chaoswal.contracts.queue import QueuePrograms
-from chaoswal.disk.profiles import PROFILES
+from chaoswal.disk.profiles import KILL, PROFILES
 from chaoswal.engines.registry import EngineRef
 from chaoswal.hunt import Hunter
 from chaoswal.ops import Close, Done, Enqueue, Operation, Reopen, Sync, Take, payload
 from chaoswal.oracle import ERROR, Observed, QueueHistory, Traits
-from chaoswal.program import operations_of
+from chaoswal.program import operations_of, parse_step
+from chaoswal.replay import Status, replay
 from chaoswal.shrink import Target, shrink
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault
@@ -268,3 +269,9 @@ def test_programs_ask_only_for_what_there_is() -> None:
         programs = QueuePrograms(seed, frozenset(), random.Random(seed))
         drawn = [*programs.program(50), *(one for _ in range(20) for one in programs.scenario())]
         assert not [one for one in drawn if isinstance(one, Done | Sync)]
+
+
+def test_an_item_that_is_like_another_is_no_violation() -> None:
+    words = "enqueue 0;enqueue 0;enqueue 10;take;done;close;take;take;take"
+    steps = [parse_step(word) for word in words.split(";")]
+    assert replay(EngineRef(name="tests.contracts.queues:Lazy"), steps, KILL)[0] is Status.FIXED
