@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection
 
 from chaoswal.errors import UsageError
+from chaoswal.patience import PATIENCE_SECONDS
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -43,6 +44,12 @@ def listed(option: str, words: str, known: Collection[str]) -> tuple[str, ...]:
     if not found or not set(asked) <= set(known):
         raise UsageError(f"{option} {words}: expected some of {', '.join(known)}, with commas between")
     return found
+
+
+def patience(parser: argparse.ArgumentParser) -> None:
+    """The option ``--patience``, in seconds; ``be_patient`` takes it."""
+    told = f"an opening that takes longer hangs ({PATIENCE_SECONDS:g}s)"
+    parser.add_argument("--patience", type=seconds, default=PATIENCE_SECONDS, metavar="TIME", help=told)
 
 
 def allow_commands(parser: argparse.ArgumentParser, word: str) -> None:

@@ -18,6 +18,7 @@ from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import HarnessFault
 from chaoswal.ops import Append, Operation
 from chaoswal.oracle import History
+from chaoswal.patience import RUN
 from chaoswal.record import traced
 from chaoswal.record.working import factory_of, live
 from chaoswal.replay import ready
@@ -51,7 +52,7 @@ def _bare() -> Iterator[Round]:
 
     def once() -> int:
         root.mkdir(exist_ok=True)
-        server.do(live, str(ENGINE), str(root), words, 0, (), seconds=traced.RUN_SECONDS)
+        server.do(live, str(ENGINE), str(root), words, 0, (), seconds=RUN.seconds)
         return COMMITS
 
     def cleaned() -> tuple[int, float]:

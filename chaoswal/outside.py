@@ -23,7 +23,7 @@ as opening it. That is for speed alone. What ends the process, or is waited for 
 and only that counts: it may have been the closing of the one before. So nothing is gained with an engine that was seen
 to hang.
 
-An engine has ``OPENING_SECONDS``, or less where it is known to hang (``warm.Patience``).
+An engine has ``patience.OPENING``, or less where it is known to hang (``warm.Patience``).
 """
 
 import os
@@ -41,6 +41,7 @@ from chaoswal.disk.image import Image
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import Inconclusive, StepLimit, UsageError
 from chaoswal.oracle import Observed, Traits
+from chaoswal.patience import OPENING
 from chaoswal.record.working import factory_of
 from chaoswal.tmpfs import fresh_directory
 from chaoswal.verdict import Fault, Violation
@@ -55,9 +56,6 @@ many may have run out of descriptors."""
 
 TOGETHER = 16
 """So many images are opened by one job, one after the other."""
-
-OPENING_SECONDS = 20.0
-"""An engine that takes longer than this to open and show an image hangs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +76,7 @@ def promises(engine: str) -> Traits:
     """What an engine promises, by its name and options; UsageError where it cannot be opened."""
     root = fresh_directory()
     try:
-        outcome = _server(os.getpid()).do(tell, engine, str(root), seconds=OPENING_SECONDS)
+        outcome = _server(os.getpid()).do(tell, engine, str(root), seconds=OPENING.seconds)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     if not outcome.whole:
@@ -109,9 +107,9 @@ def recover(factory: Factory, image: Image, names: Sequence[str], *, probing: bo
                 return _inside(next(show(*job)), str(root))
             case "fresh":
                 with closing(Warm(batch=1)) as server:
-                    outcome = server.do(show, *job, seconds=OPENING_SECONDS)
+                    outcome = server.do(show, *job, seconds=OPENING.seconds)
             case _:
-                outcome = _patience(factory).do(_warmed(factory), show, *job, seconds=OPENING_SECONDS)
+                outcome = _patience(factory).do(_warmed(factory), show, *job, seconds=OPENING.seconds)
         found = outcome.items[0] if outcome.items else Recovered(observed=Observed(fault=_fault(outcome)))
         return _inside(found, str(root))
 
@@ -144,7 +142,7 @@ def _together(factory: Factory, images: Sequence[Image], names: Sequence[str], *
             str(root),
             tuple(names),
             probing,
-            seconds=patience.short_seconds(OPENING_SECONDS),
+            seconds=patience.short_seconds(OPENING.seconds),
             items=len(images),
         )
         if outcome.whole:
@@ -195,7 +193,7 @@ def recover_in_place(
 
     By a process of its own, as every job of this server must be done; it ends as a kill would end it.
     """
-    outcome = server.do(look_at, factory.name, root, tuple(names), probing, seconds=OPENING_SECONDS)
+    outcome = server.do(look_at, factory.name, root, tuple(names), probing, seconds=OPENING.seconds)
     return _inside(outcome.items[0] if outcome.items else Recovered(observed=Observed(fault=_fault(outcome))), root)
 
 

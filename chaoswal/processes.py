@@ -8,7 +8,9 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from chaoswal.patience import SILENCE
 
 _FOR_COORDINATOR = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LIBC = ctypes.CDLL(None)  # found once, before anything forks
@@ -17,9 +19,6 @@ _PR_SET_PTRACER, _PR_SET_PTRACER_ANY = 0x59616D61, ctypes.c_ulong(-1)
 
 PASSED_ON = _FOR_COORDINATOR
 """What whoever stands above the coordinator passes on to it."""
-
-ALIVE_SECONDS = 60.0
-"""A process in which an engine runs, and that has not opened one nor asked it for anything for so long, hangs."""
 
 
 def die_with(parent: int) -> None:
@@ -47,6 +46,26 @@ def children() -> list[int]:
             if int(file.read().rpartition(")")[2].split()[1]) == os.getpid():
                 found.append(int(entry))
     return found
+
+
+def bury_orphans() -> None:
+    """Kill all that was orphaned below this process, which adopts orphans, and has no other children by now."""
+    while pids := _children_of_main_thread():
+        for pid in pids:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _children_of_main_thread() -> list[int]:
+    """Those whom it has adopted, too; quickly, where the kernel tells (CONFIG_PROC_CHILDREN)."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    except FileNotFoundError:
+        return children()
 
 
 class Pulse:
@@ -90,9 +109,9 @@ def lives_by(pulse: Pulse) -> None:
 
 
 def alive(seconds: float = 0.0) -> None:
-    """Say that this process goes on, and will say so again within ``ALIVE_SECONDS``, besides the seconds named."""
+    """Say that this process goes on, and will say so again within ``patience.SILENCE``, besides the seconds named."""
     if _pulse is not None:
-        _pulse.beat(ALIVE_SECONDS + seconds)
+        _pulse.beat(SILENCE.seconds + seconds)
 
 
 def ending(code: int) -> str:
@@ -101,6 +120,16 @@ def ending(code: int) -> str:
         return f"exited with {code}"
     known = -code in set(signal.Signals)
     return f"was ended by {signal.Signals(-code).name if known else f'signal {-code}'}"
+
+
+def gone(process: Any) -> str:
+    """How a process ended whose end of a pipe is closed: one of ``multiprocess``."""
+    process.join(_GONE_SECONDS)
+    return "can no longer be understood" if process.exitcode is None else ending(process.exitcode)
+
+
+_GONE_SECONDS = 1.0
+"""So long a process that speaks no more may take to end."""
 
 
 def die() -> NoReturn:

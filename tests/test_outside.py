@@ -229,7 +229,7 @@ def test_where_an_image_was_laid_is_not_told() -> None:
 
 
 def test_so_is_one_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outside, "OPENING_SECONDS", 0.3)
+    monkeypatch.setattr("chaoswal.patience._patience", 0.3)
     found = outside.recover(factory("Hangs"), TORN, (), probing=False)
     assert found.observed.fault is not None
     assert found.observed.fault.kind is Violation.HUNG
@@ -276,13 +276,13 @@ def test_one_whose_closing_kills_takes_nobody_along() -> None:
 
 
 def test_of_many_only_the_one_that_hangs_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outside, "OPENING_SECONDS", 0.3)
+    monkeypatch.setattr("chaoswal.patience._patience", 0.3)
     found = outside.recover_all(factory("HangsAtTwo"), lines(2, 1), (), probing=False)
     fault = next(found).observed.fault
     assert fault is not None
     assert fault.kind is Violation.HUNG
     monkeypatch.setattr(warm, "PATIENCE_SECONDS_MIN", 20.0)
-    monkeypatch.setattr(outside, "OPENING_SECONDS", 20.0)
+    monkeypatch.setattr("chaoswal.patience._patience", 20.0)
     assert next(found).observed.records == [b"line"]
 
 

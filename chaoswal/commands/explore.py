@@ -22,6 +22,7 @@ from chaoswal.evidence import Evidence
 from chaoswal.explain import explain
 from chaoswal.hunt import BOUND, CRASH, DEPTH, FAULTS, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Notice, Started
+from chaoswal.patience import be_patient
 from chaoswal.pool import apart
 from chaoswal.processes import interruptible
 from chaoswal.replay import ready
@@ -79,11 +80,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="a warning is a violation too")
     parser.add_argument("--corpus", type=Path, default=CORPUS, metavar="DIR", help=f"for findings (default: {CORPUS})")
     parser.add_argument("--enact", action="store_true", help="try each finding on real file systems, as `enact` does")
+    words.patience(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Explore; the exit code."""
+    be_patient(arguments.patience)
     campaign = _plan(arguments)
     with interruptible():
         return Explorer(campaign, _listener(as_json=arguments.json, enacting=arguments.enact)).run()

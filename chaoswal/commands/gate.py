@@ -17,6 +17,7 @@ from chaoswal.errors import UsageError
 from chaoswal.gate import Gate, Plan
 from chaoswal.hunt import CRASH, FAULTS, ROT
 from chaoswal.notices import Finished, GateFinished
+from chaoswal.patience import be_patient
 from chaoswal.processes import interruptible
 from chaoswal.report import gate as report
 from chaoswal.report import github, junit, markdown, sarif
@@ -74,11 +75,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=words.whole, default=SEED, metavar="N", help=f"what is drawn ({SEED})")
     parser.add_argument("--workers", type=words.count, metavar="N", help="processes (default: one a core)")
     parser.add_argument("--strict", action="store_true", help="a warning is a violation too")
+    words.patience(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run the gate and write what was asked for; the exit code."""
+    be_patient(arguments.patience)
     plan = _plan(arguments)
     terminal = Terminal(sys.stderr)
     with interruptible():

@@ -17,9 +17,13 @@ from chaoswal.killloop.aiming import Aim, Aiming
 from chaoswal.killloop.blows import must_be_real
 from chaoswal.killloop.campaign import FAULTS, Campaign, Killing
 from chaoswal.notices import Found, KillLoopFinished, Listener, Notice, Progress, Started
+from chaoswal.patience import be_patient
 from chaoswal.processes import interruptible
 from chaoswal.report import killloop as report
 from chaoswal.report.terminal import Terminal
+
+PATIENCE_SECONDS = 10.0
+"""Of a loop that kills at random moments; other processes have as long as everywhere."""
 
 CYCLES_DEFAULT, FAULTS_DEFAULT = 200, 20
 RANDOM, SYSCALLS = MOMENTS = "random", "syscalls"
@@ -72,7 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="ext4-ordered", metavar="NAME", help=f"one of {', '.join(PROFILES)}")
     parser.add_argument("--faults", default="kill", metavar="LIST", help="kill, torn, power (default: kill)")
     parser.add_argument(
-        "--patience", type=words.seconds, default=10.0, metavar="TIME", help="what is slower hangs (10s)"
+        "--patience", type=words.seconds, metavar="TIME", help=f"what is slower hangs ({PATIENCE_SECONDS:g}s)"
     )
     parser.add_argument("--corpus", type=Path, metavar="DIR", help="where findings go (default: beside the directory)")
     parser.add_argument(
@@ -85,6 +89,8 @@ def execute(arguments: argparse.Namespace) -> int:
     """Run; the exit code."""
     if not sys.platform.startswith("linux"):
         raise UsageError("the kill loop needs Linux: it forks, and children die with their parent")
+    if arguments.patience:
+        be_patient(arguments.patience)
     listener = _listener(as_json=arguments.json)
     if arguments.at == SYSCALLS or arguments.fault:
         aim = _aim(arguments)
@@ -140,7 +146,7 @@ def _plan(arguments: argparse.Namespace) -> Campaign:
         cycles=cycles,
         duration=arguments.duration,
         workers=min(workers, cycles or workers),
-        patience=arguments.patience,
+        patience=arguments.patience or PATIENCE_SECONDS,
         directory=arguments.dir,
         keep=arguments.keep,
         corpus=arguments.corpus,

@@ -6,12 +6,14 @@ import json
 import time
 from pathlib import Path
 
+from chaoswal import arguments as words
 from chaoswal import corpus
 from chaoswal.disk.profiles import PROFILES, profile_named
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit, UsageError
 from chaoswal.lint.judging import Linted, lint
 from chaoswal.lint.rules import RULES
+from chaoswal.patience import be_patient
 from chaoswal.report.lint import kept_as, render, summary
 
 _PATTERNS = "\n".join(f"  {rule.name:<28}{rule.says}" for rule in RULES)
@@ -40,11 +42,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"judge under this only; again for more: {', '.join(PROFILES)} (default: all)",
     )
     parser.add_argument("--corpus", type=Path, metavar="DIR", help="keep what is confirmed there, as findings")
+    words.patience(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Lint; the exit code."""
+    be_patient(arguments.patience)
     started = time.monotonic()
     profiles = [profile_named(name) for name in arguments.profiles or PROFILES]
     linted = lint(EngineRef.of(arguments.engine, arguments.options), profiles)

@@ -19,6 +19,7 @@ from chaoswal import corpus
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import BUG, EngineRef, Factory
 from chaoswal.errors import ChaoswalError, Exit, Unavailable, UsageError
+from chaoswal.patience import be_patient
 from chaoswal.pool import apart
 from chaoswal.replay import Status, replay
 
@@ -79,11 +80,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="write the one finding named as a test for pytest, to be fixed (without FILE: to standard output)",
     )
     words.allow_commands(parser, corpus.ANY)
+    words.patience(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Replay; the exit code."""
+    be_patient(arguments.patience)
     started = time.monotonic()
     found = _files(arguments.paths, arguments.corpus)
     options = EngineRef.of("option", arguments.options)

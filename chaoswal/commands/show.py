@@ -9,6 +9,7 @@ from chaoswal.disk.directory import save
 from chaoswal.disk.image import Image
 from chaoswal.errors import Exit, UsageError
 from chaoswal.explain import explain
+from chaoswal.patience import be_patient
 from chaoswal.pool import apart
 from chaoswal.report.finding import render
 
@@ -22,11 +23,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="the id or name of a finding, or its file")
     parser.add_argument("--corpus", type=Path, default=Path("corpus"), help="where ids are looked up (default: corpus)")
     words.allow_commands(parser, corpus.ANY)
+    words.patience(parser)
     parser.add_argument("--disk", type=Path, metavar="DIR", help="write the disk as the crash left it")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Show; the exit code."""
+    be_patient(arguments.patience)
     path = corpus.find(arguments.id, arguments.corpus)
     finding = corpus.load(path, command=arguments.command)
     text, disk = apart(lambda: _told(finding, path))

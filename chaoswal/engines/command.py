@@ -39,7 +39,7 @@ from chaoswal.errors import UsageError
 DIRECTORY = "dir"
 CHECK, SCRATCH = "check", "scratch"
 DEADLINE_SECONDS = 8.0
-"""A program has so long for each answer; an opening as a whole has longer (``outside.OPENING_SECONDS``)."""
+"""A program has so long for each answer; an opening as a whole has longer (``patience.OPENING``)."""
 
 _BRACES = re.compile(r"\{([A-Za-z_]\w*)\}")
 _HEXADECIMAL = re.compile(rb"(?:[0-9a-f]{2})+")

@@ -41,11 +41,12 @@ from chaoswal.killloop.blows import blow_of, met_at
 from chaoswal.ops import Operation
 from chaoswal.oracle import ERROR, Observed, Traits, promise_word
 from chaoswal.outside import Recovered, recover_in_place
+from chaoswal.patience import RUN
 from chaoswal.processes import ending
 from chaoswal.program import Step
 from chaoswal.record.attached import ASKS, KILLS, Attached, Lived
 from chaoswal.record.points import Point, cut_off, entries
-from chaoswal.record.traced import RUN_SECONDS, of_engine
+from chaoswal.record.traced import of_engine
 from chaoswal.record.traced import run_of as ended_run_of
 from chaoswal.replay import pass_through
 from chaoswal.run import Run
@@ -190,7 +191,7 @@ class Striker:
         clear(self._root)
         self.count.processes += 1
         words = list(map(line, operations))
-        return self._attached.run(self._factory, self._root, words, inject, file_bytes=file_bytes, seconds=RUN_SECONDS)
+        return self._attached.run(self._factory, self._root, words, inject, file_bytes=file_bytes, seconds=RUN.seconds)
 
     # -- the verdict ---------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import HarnessFault, Inconclusive, Unavailable, UsageError
 from chaoswal.ops import Operation, Wait
 from chaoswal.oracle import ERROR, Observed
+from chaoswal.patience import RUN
 from chaoswal.record.calls import FCNTL, TRACED, Recording
 from chaoswal.record.strace import STRING_BYTES_MAX, calls, whole_lines
 from chaoswal.record.tree import Tree
@@ -40,9 +41,6 @@ from chaoswal.trace import Begin, Create, End, Event, Link, MakeDirectory, Renam
 from chaoswal.verdict import Fault, Violation
 from chaoswal.warm import Outcome, Patience, Warm, patience_with
 from chaoswal.workload import told_below
-
-RUN_SECONDS = 60.0
-"""A run that takes longer than this, besides the time it was asked to wait, hangs; or less (``warm.Patience``)."""
 
 REMEMBERED = 32
 """So many runs are remembered, each with every byte it wrote."""
@@ -161,7 +159,7 @@ class _Traced:
             age(str(root))
             os.truncate(self._lines, 0)
             job = (live, factory.name, str(root), words, first_index, names)
-            outcome = _patience(factory).do(self._warm, *job, seconds=RUN_SECONDS, asleep=waits)
+            outcome = _patience(factory).do(self._warm, *job, seconds=RUN.seconds, asleep=waits)
             recording = Recording(Tree(disk.view, tickets=len(disk.events)), str(root))
             recording.follow(calls(whole_lines(self._lines.read_text(encoding="ascii"))))
             if recording.strange and not self.whole:

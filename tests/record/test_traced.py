@@ -146,7 +146,7 @@ def test_where_the_directory_was_is_not_told() -> None:
 
 
 def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traced, "RUN_SECONDS", 0.2)
+    monkeypatch.setattr("chaoswal.patience._patience", 0.07)
     run = recorded("HungOpening", [Append(size=1)], Disk(image=Image.of_files({"a": b""})))
     assert run.observed.fault is not None
     assert run.observed.fault.kind is Violation.HUNG
