@@ -2,13 +2,11 @@
 
 import argparse
 import importlib
-import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 from chaoswal import __version__
-from chaoswal.errors import ChaoswalError, Exit
+from chaoswal.errors import ChaoswalError, Exit, Inconclusive, place_and_text
 
 COMMANDS = {
     "kill-loop": (
@@ -46,7 +44,8 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.execute(arguments))
     except ChaoswalError as error:
-        print(f"chaoswal: {error}", file=sys.stderr)
+        unknown = "UNKNOWN: " if isinstance(error, Inconclusive) else ""
+        print(f"chaoswal: {unknown}{error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("chaoswal: interrupted", file=sys.stderr)
@@ -58,9 +57,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print("chaoswal: UNKNOWN: out of memory: no verdict", file=sys.stderr)
         return Exit.INCONCLUSIVE
     except Exception as error:  # noqa: BLE001 - a bug of ours must not end with the exit code of a violation
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{os.path.basename(where.filename)}:{where.lineno}"
-        print(f"chaoswal: internal error at {place}: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"chaoswal: internal error at {place_and_text(error)}", file=sys.stderr)
         return Exit.INTERNAL
     except BaseException as error:  # noqa: BLE001 - nobody here raises others: an engine did, and was not contained
         name = type(error).__name__

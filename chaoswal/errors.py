@@ -1,5 +1,7 @@
-"""Every exception of the checker, and the exit code each ends the program with."""
+"""Every exception of the checker, the exit code each ends the program with, and what an exception of anybody says."""
 
+import os
+import traceback
 from enum import IntEnum
 
 
@@ -54,3 +56,24 @@ class StepLimit(BaseException):
 
     Derived from BaseException so that an engine's ``except Exception`` cannot swallow it.
     """
+
+
+SAID_CHARACTERS_MAX = 2000
+"""So much of what an exception says is told."""
+
+
+def said(error: BaseException) -> str:
+    """What an exception says, short enough to be read and fit to be printed: those of engines may be made to harm."""
+    try:
+        text = str(error)
+    except BaseException as failure:  # noqa: BLE001 - it was raised by an engine's own code
+        return f"(its text cannot be had: {type(failure).__name__})"
+    clipped = text if len(text) <= SAID_CHARACTERS_MAX else f"{text[:SAID_CHARACTERS_MAX]}… ({len(text)} characters)"
+    return clipped.encode(errors="backslashreplace").decode()
+
+
+def place_and_text(error: BaseException) -> str:
+    """Where an exception was raised, of which type it is, and what it says."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "nowhere"
+    return f"{place}: {type(error).__name__}: {said(error)}"

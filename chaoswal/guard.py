@@ -45,11 +45,10 @@ def guarded(command: Callable[[], int]) -> int:
             signal.signal(signal.SIGTSTP, lambda *_: _rest(child))
     if not child:
         return _checked(command, word, guard)
-    status = _buried(child)
+    how, code = _buried(child)
     _clear()
     if word[0]:
-        return status if status >= 0 else int(word[1])
-    how = ending(status)
+        return int(word[1]) if code is None else code
     sys.stderr.write(f"chaoswal: UNKNOWN: the process that checks {how} while an engine ran in it: no verdict\n")
     return Exit.INCONCLUSIVE
 
@@ -89,12 +88,18 @@ def _rest(child: int) -> None:
     os.killpg(child, signal.SIGCONT)
 
 
-def _buried(child: int) -> int:
-    """How the child ended; those it has orphaned are buried as they end."""
+def _buried(child: int) -> tuple[str, int | None]:
+    """How the child ended, and its exit code, if it was one; those it has orphaned are buried as they end.
+
+    One that was stopped, but not by ``_rest``, is ended: it would check no more, and nobody would know.
+    """
     while True:
-        pid, status = os.wait()
+        pid, status = os.waitpid(-1, os.WUNTRACED)
+        if pid == child and os.WIFSTOPPED(status):
+            return f"was stopped by {signal.Signals(os.WSTOPSIG(status)).name}", None
         if pid == child:
-            return os.waitstatus_to_exitcode(status)
+            code = os.waitstatus_to_exitcode(status)
+            return ending(code), code if code >= 0 else None
 
 
 def _clear() -> None:

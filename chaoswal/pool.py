@@ -9,7 +9,6 @@ into that. Then nothing is known of the task, nor of those behind it: Inconclusi
 """
 
 import os
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -17,8 +16,8 @@ import multiprocess
 from multiprocess.connection import wait
 from multiprocess.reduction import ForkingPickler
 
-from chaoswal.errors import ChaoswalError, Exit, HarnessFault, Inconclusive
-from chaoswal.processes import Pulse, deafen, die_with, ending, is_exposed, kill_group, lives_by, signals_held, silence
+from chaoswal.errors import ChaoswalError, Exit, HarnessFault, Inconclusive, place_and_text
+from chaoswal.processes import Pulse, deafen, die_with, gone, is_exposed, kill_group, lives_by, signals_held, silence
 
 AHEAD = 2
 """How many tasks a worker has at a time: the one it does, and the next."""
@@ -155,10 +154,7 @@ class _Worker:
             raise Inconclusive("an engine hangs in the process that it shares with the checker: nothing is said of it")
 
     def _lost(self) -> NoReturn:
-        self._process.join(_GONE_SECONDS)
-        code = self._process.exitcode
-        how = "can no longer be understood" if code is None else ending(code)
-        raise Inconclusive(f"a worker {how} while an engine ran in it: nothing is said of that engine")
+        raise Inconclusive(f"a worker {gone(self._process)} while an engine ran in it: nothing is said of that engine")
 
     def end(self) -> None:
         kill_group(self._process.pid)
@@ -167,8 +163,8 @@ class _Worker:
         self.connection.close()
 
 
-_START_SECONDS, _GONE_SECONDS = 60.0, 1.0
-"""So long until a worker is heard of that had nothing to do; so long one that speaks no more may take to end."""
+_START_SECONDS = 60.0
+"""So long until a worker is heard of that had nothing to do."""
 
 
 def _serve(connection: Any, work: Callable[[Any], Any], parent: int, pulse: Pulse) -> NoReturn:
@@ -195,8 +191,6 @@ def _result(work: Callable[[Any], Any], task: Any) -> Any:
     except ChaoswalError as error:
         return error
     except Exception as error:  # noqa: BLE001 - a bug of ours: it is told where the task was given
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{os.path.basename(place.filename)}:{place.lineno}"
-        return HarnessFault(f"internal error in a worker at {where}: {type(error).__name__}: {error}")
+        return HarnessFault(f"internal error in a worker at {place_and_text(error)}")
     except BaseException as error:  # noqa: BLE001 - only an engine raises these here
         return Inconclusive(f"an engine raised {type(error).__name__}, past all that contains what engines do")

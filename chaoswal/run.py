@@ -16,7 +16,7 @@ from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.faults import FaultPlan
 from chaoswal.engines.registry import Factory
-from chaoswal.errors import EngineFault, Inconclusive, StepLimit
+from chaoswal.errors import EngineFault, Inconclusive, StepLimit, said
 from chaoswal.ops import Operation, Together, Wait, company
 from chaoswal.oracle import ERROR, Observed, Traits
 from chaoswal.processes import alive
@@ -135,7 +135,7 @@ class Session:
         try:
             result = self._asked(op_index, operation)
         except (EngineFault, StepLimit) as error:
-            result = f"{ERROR}{type(error).__name__}: {error}"
+            result = f"{ERROR}{type(error).__name__}: {said(error)}"
         self.vfs.end(op_index, result)
         return result
 
@@ -157,7 +157,7 @@ class Session:
             self._at_once(operation, dict(enumerate(members, op_index + 1)))
             result = repr(round(self._runtime.monotonic() - begun, 9))
         except EngineFault as error:
-            result = f"{ERROR}{type(error).__name__}: {error}"
+            result = f"{ERROR}{type(error).__name__}: {said(error)}"
         self.vfs.end(op_index, result)
         self._points[op_index] = list(self._scheduler.points) if self._scheduler else []
 

@@ -37,8 +37,8 @@ from typing import Any, NoReturn, TypeAlias
 
 from multiprocess.connection import Connection, Pipe
 
-from chaoswal.errors import ChaoswalError, Exit, HarnessFault, Inconclusive
-from chaoswal.processes import alive, deafen, die_with, ending, kill_group
+from chaoswal.errors import ChaoswalError, Exit, HarnessFault, Inconclusive, place_and_text
+from chaoswal.processes import adopt_orphans, alive, bury_orphans, deafen, die_with, ending, kill_group
 
 Job: TypeAlias = Callable[..., Iterable[Any]]
 
@@ -47,6 +47,9 @@ OUTPUT_BYTES = 2000
 
 _ANSWER_BYTES_MAX = (1 << 31) - 1
 """What says to be longer is no answer, but what an engine wrote into the pipe."""
+
+_ANSWER_SECONDS = 30.0
+"""A server that has not answered so long after the end of what a job may take does not go on."""
 
 _GONE_SECONDS = 1.0
 """A child whose end of the pipe is closed is gone after so long, or was made to close it and is killed."""
@@ -166,7 +169,7 @@ class Warm:
         """
         alive(seconds * (items + 1))
         try:
-            outcome = self._ask(_HEAD.pack(seconds, items) + pickle.dumps((job, arguments)))
+            outcome = self._ask(_HEAD.pack(seconds, items) + pickle.dumps((job, arguments)), seconds * (items + 1))
         except _ServerGone as error:
             raise Inconclusive(f"{error} while an engine was at work: nothing is said of that") from error
         try:
@@ -177,9 +180,11 @@ class Warm:
             ) from error
         return outcome
 
-    def _ask(self, job: bytes) -> Outcome:
+    def _ask(self, job: bytes, seconds: float | None = None) -> Outcome:
         try:
             self._jobs.send_bytes(job)
+            if not self._outcomes.poll(None if seconds is None else seconds + _ANSWER_SECONDS):
+                raise EOFError  # it was stopped by an engine
             answer = pickle.loads(self._outcomes.recv_bytes(_ANSWER_BYTES_MAX))
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             self._process.kill()
@@ -216,6 +221,7 @@ def _one_processor() -> Iterator[None]:
 def serve(reading: int, writing: int, batch: int) -> None:
     """The whole life of a server."""
     deafen()
+    adopt_orphans()
     jobs, outcomes = Connection(reading, writable=False), Connection(writing, readable=False)
     output = os.memfd_create("output")
     child: _Child | None = None
@@ -243,16 +249,11 @@ def _answered(job: bytes, child: "_Child") -> object:
     except ChaoswalError as error:
         return error
     except Exception as error:  # noqa: BLE001 - a bug of ours: it is told where the work was asked for
-        return HarnessFault(_where(error))
+        return HarnessFault(place_and_text(error))
     child.left = 0  # it was forked before this was done
     gc.collect()
     gc.freeze()  # what is here by now a child need not look through, nor copy for that
     return Outcome()
-
-
-def _where(error: Exception) -> str:
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{os.path.basename(place.filename)}:{place.lineno}: {type(error).__name__}: {error}"
 
 
 class _ClientGone(Exception):
@@ -328,6 +329,7 @@ class _Child:
             return ""
         kill_group(self._pid)  # which changes nothing about how it ended, if it had
         _, status = os.waitpid(self._pid, 0)
+        bury_orphans()
         self._items.close()
         os.close(self._death)
         self._pid = 0
@@ -354,7 +356,7 @@ def _work(jobs: Connection, output: int, server: int, others: Iterable[Connectio
         except ChaoswalError as error:
             answer = _ERROR + pickle.dumps(error)
         except Exception as error:  # noqa: BLE001 - a bug of ours: it is told where the work was asked for
-            answer = _ERROR + pickle.dumps(HarnessFault(_where(error)))
+            answer = _ERROR + pickle.dumps(HarnessFault(place_and_text(error)))
         except BaseException:  # noqa: BLE001 - an engine that exits ends this process, and no more than that
             traceback.print_exc()
             os._exit(Exit.INTERNAL)

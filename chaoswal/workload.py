@@ -13,7 +13,7 @@ from chaoswal.contracts import CALLS, contract_of
 from chaoswal.contracts.contract import Told, unheard
 from chaoswal.contracts.log import retention_of
 from chaoswal.engines.adapter import LogEngine, Record, Subscription
-from chaoswal.errors import HarnessFault, Inconclusive, StepLimit
+from chaoswal.errors import HarnessFault, Inconclusive, StepLimit, said
 from chaoswal.ops import (
     CONCURRENT,
     Ack,
@@ -281,7 +281,7 @@ def contained(act: Callable[[], Fault | None], observed: Observed) -> Fault | No
     try:
         return act()
     except StepLimit as error:
-        return Fault(kind=Violation.HUNG, explanation=str(error))
+        return Fault(kind=Violation.HUNG, explanation=said(error))
     except PASSING:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever an engine raises in recovery is an observation
@@ -291,7 +291,7 @@ def contained(act: Callable[[], Fault | None], observed: Observed) -> Fault | No
 
 def told(error: BaseException) -> str:
     """An error as its class and its text in one line, in which nothing belongs to one run only."""
-    return f"{type(error).__name__}: {without_roots(' '.join(str(error).split()))}"
+    return f"{type(error).__name__}: {without_roots(' '.join(said(error).split()))}"
 
 
 def below(root: str, words: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, cast
 from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.command import program
 from chaoswal.engines.server import version as version_of
-from chaoswal.errors import HarnessFault, UsageError
+from chaoswal.errors import HarnessFault, UsageError, said
 from chaoswal.patched.opening import open_patched
 from chaoswal.patched.unseen import watch_simulated
 from chaoswal.vfs.memory import MemoryVfs
@@ -252,7 +252,9 @@ def _import(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except Exception as error:
-        raise UsageError(f"cannot import the engine's module {module!r}: {type(error).__name__}: {error}") from error
+        raise UsageError(
+            f"cannot import the engine's module {module!r}: {type(error).__name__}: {said(error)}"
+        ) from error
 
 
 _places: dict[Path, Path] = {}
@@ -274,5 +276,5 @@ def _load_file(path: Path) -> Any:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UsageError(f"cannot load the engine's file {path}: {type(error).__name__}: {error}") from error
+        raise UsageError(f"cannot load the engine's file {path}: {type(error).__name__}: {said(error)}") from error
     return module

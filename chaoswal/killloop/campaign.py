@@ -17,7 +17,7 @@ from pathlib import Path
 from chaoswal.campaign import BLIND, canary
 from chaoswal.disk.profiles import profile_named
 from chaoswal.engines.registry import EngineRef, Factory
-from chaoswal.errors import Exit, UsageError
+from chaoswal.errors import Exit, Inconclusive, UsageError
 from chaoswal.killloop.loop import Settings, Tally, directory_of
 from chaoswal.killloop.workers import Workers, try_out
 from chaoswal.notices import Found, KillLoopFinished, Listener, Progress, Started
@@ -62,6 +62,7 @@ class Killing:
         self._workers: Workers | None = None
         self._findings: list[Found] = []
         self._tally = Tally()
+        self._unseen = ""
 
     def run(self) -> int:
         """Start, watch, clean up and report; the exit code."""
@@ -74,6 +75,8 @@ class Killing:
             self._watch()
         except KeyboardInterrupt:
             interrupted = True
+        except Inconclusive as error:
+            self._unseen = str(error)
         finally:
             with signals_held():
                 self._clean_up(base)
@@ -151,7 +154,7 @@ class Killing:
 
     def _finish(self, interrupted: bool) -> int:  # noqa: FBT001
         campaign, tally = self._campaign, self._tally
-        verdict, exit_code, reason = _verdict(tally, self._findings, interrupted=interrupted)
+        verdict, exit_code, reason = _verdict(tally, self._findings, self._unseen, interrupted=interrupted)
         progress = self._progress(tally)
         unseen = "" if campaign.factory.takes_vfs else "; what a power cut would lose: NOT MEASURED"
         for found in self._findings:
@@ -171,9 +174,11 @@ class Killing:
         return exit_code
 
 
-def _verdict(tally: Tally, findings: list[Found], *, interrupted: bool) -> tuple[Verdict, Exit, str]:
+def _verdict(tally: Tally, findings: list[Found], unseen: str, *, interrupted: bool) -> tuple[Verdict, Exit, str]:
     if findings:
         return Verdict.FAIL, Exit.VIOLATION, f"{findings[0].kind}: {findings[0].explanation}"
+    if unseen:
+        return Verdict.UNKNOWN, Exit.INCONCLUSIVE, unseen
     if interrupted:
         return Verdict.UNKNOWN, Exit.INTERRUPTED, "interrupted before the end; no violation until then"
     if tally.cycles == 0:

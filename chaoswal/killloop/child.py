@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,14 +19,15 @@ from typing import NoReturn
 
 from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.registry import Factory
-from chaoswal.errors import Exit
-from chaoswal.killloop.journal import HARNESS, STRUCK, Offers, observed_note, offers_from, offers_note
+from chaoswal.errors import Exit, place_and_text
+from chaoswal.killloop.journal import HARNESS, OUTSIDE, STRUCK, Offers, observed_note, offers_from, offers_note
 from chaoswal.killloop.notes import Notes
 from chaoswal.killloop.places import place_of
 from chaoswal.killloop.plans import Plan, Program
 from chaoswal.limits import PAGE_BYTES
 from chaoswal.ops import Operation, Together
 from chaoswal.oracle import Observed
+from chaoswal.patched.announced import tell_outside
 from chaoswal.patched.unseen import watch_no_more
 from chaoswal.processes import close_pipes, die, die_with
 from chaoswal.trace import Begin, End
@@ -88,6 +88,7 @@ def run(task: Task, parent: int) -> None:
     os.setsid()  # whoever it starts goes when it goes
     die_with(parent)
     watch_no_more()
+    tell_outside(task.order.root, lambda path, before: task.notes.note((OUTSIDE, path, before)))
     close_pipes(sockets_only=True)  # what its parent speaks through; it reports, and shows its death, through others
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.disable()  # it lives for milliseconds, and shares its pages with its parent
@@ -98,8 +99,8 @@ def run(task: Task, parent: int) -> None:
         task.report(DONE_BYTE)
         while True:
             signal.pause()
-    except Exception:  # noqa: BLE001 - the engine's own are contained: this is ours
-        task.notes.note((HARNESS, traceback.format_exc()))
+    except Exception as error:  # noqa: BLE001 - the engine's own are contained: this is ours, or what it made of ours
+        task.notes.note((HARNESS, place_and_text(error)))
         os._exit(Exit.INTERNAL)
 
 

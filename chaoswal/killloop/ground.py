@@ -2,7 +2,7 @@
 
 After every kill the directory is compared with the disk: the changes that were noted, the one in flight being absent,
 whole, or, of a write, made up to a page boundary. Anything else is a change that was not noted, and then nothing that
-is said about power cuts is worth anything: HarnessFault. What was pending stays pending, over as many kills as it may;
+is said about power cuts is worth anything: Inconclusive. What was pending stays pending, over as many kills as it may;
 a power cut draws one of the states that the profile allows and puts it into the directory.
 """
 
@@ -16,7 +16,7 @@ from chaoswal.disk.effects import Chain, Effect, Torn
 from chaoswal.disk.image import EMPTY, Image, reachable
 from chaoswal.disk.profiles import Kind, Profile, Tear
 from chaoswal.disk.volume import Volume
-from chaoswal.errors import HarnessFault
+from chaoswal.errors import Inconclusive
 from chaoswal.killloop.journal import Journal
 from chaoswal.limits import PAGE_BYTES
 from chaoswal.run import Run
@@ -63,7 +63,7 @@ class Ground:
         try:
             return apply_all(self.view, events)
         except KeyError as error:
-            raise HarnessFault(f"a change of a file was noted that nothing had made (inode {error})") from error
+            raise Inconclusive(f"a change of a file was noted that nothing had made (inode {error})") from error
 
     def _go_on(self, events: list[Event], view: Image) -> None:
         self.disk, self.view = self.disk.after(events), view
@@ -83,7 +83,7 @@ class Ground:
             if taken and not difference(apply_all(view, [_part(change, taken)]), found, self.scratch):
                 return taken
         flying = f", with in flight: {_brief(change)}" if change else ""
-        raise HarnessFault(
+        raise Inconclusive(
             f"the directory {self.root} is not what the notes of its writer say: {wrong}{flying}. "
             "Either the engine changes files past its vfs, or the notes are wrong; no verdict is possible"
         )

@@ -10,14 +10,15 @@ from typing import Any
 
 from chaoswal.engines.adapter import LogEngine
 from chaoswal.oracle import Observed, Traits
+from chaoswal.patched.announced import Stamp, stamp
 from chaoswal.trace import EVENTS, Begin, Change, End, Event, SyncBegin, SyncEnd, Write
 from chaoswal.verdict import Fault, Violation
 from chaoswal.vfs.noted import DONE, FAILED, LOCKED, Note, event_of
 from chaoswal.workload import traits_of
 
-TRAITS, OPENED, HARNESS, STRUCK = -11, -12, -13, -14
+TRAITS, OPENED, HARNESS, STRUCK, OUTSIDE = -11, -12, -13, -14, -15
 """The first value of what a child notes beside its changes: what its engine promises, what the engine showed once it
-was open, a failure of the checker's own, and that it kills itself now as its plan says."""
+was open, a failure of the checker's own, that it kills itself now as its plan says, what it may change elsewhere."""
 
 
 _TRAITS = tuple(field.name for field in fields(Traits))
@@ -60,6 +61,14 @@ class Journal:
     harness: str = ""
     struck: bool = False
     """Whether it killed itself as it was to."""
+
+    outside: dict[str, Stamp] = field(default_factory=dict)
+    """Paths outside of its directory that it may have changed, and what stood there before."""
+
+    @property
+    def strayed(self) -> str | None:
+        """A path outside of its directory that it did change."""
+        return next((path for path, before in self.outside.items() if stamp(path) != before), None)
 
     def times(self, dead: float) -> dict[int, tuple[float, float]]:
         """Between which two readings of the clock each operation was, those under way at once being taken as one.
@@ -139,6 +148,8 @@ def _other(journal: Journal, note: Note) -> None:
             journal.opened, journal.opened_at, journal.touched = len(journal.events), note[1], None
         case code if code == STRUCK:
             journal.struck = True
+        case code if code == OUTSIDE:
+            journal.outside[note[1]] = note[2]
         case _:
             journal.harness = note[1]
 

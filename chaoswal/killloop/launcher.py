@@ -23,12 +23,23 @@ from multiprocess.connection import wait
 from chaoswal.disk.directory import number
 from chaoswal.engines.draws import draw_options, tables_of
 from chaoswal.engines.registry import BUG, REGISTERED, EngineRef, Factory
-from chaoswal.errors import Exit, HarnessFault
+from chaoswal.errors import Exit, Inconclusive
 from chaoswal.killloop import child
 from chaoswal.killloop.child import Order
 from chaoswal.killloop.notes import Notes
 from chaoswal.killloop.plans import OPERATIONS_MAX, Plan
-from chaoswal.processes import close_pipes, die_with, kill_group
+from chaoswal.patience import SILENCE
+from chaoswal.processes import (
+    Pulse,
+    adopt_orphans,
+    alive,
+    bury_orphans,
+    close_pipes,
+    die_with,
+    gone,
+    kill_group,
+    lives_by,
+)
 
 _DEATH, _SILENCE = b"death", b"silence"
 _LIVES = 4  # an instruction is specialised after some executions, a function after some calls
@@ -57,18 +68,26 @@ class Launcher:
         """``output``: the descriptor of a file that takes what children print."""
         context = multiprocess.get_context("fork")
         self._pipe, there = context.Pipe()
-        self._process = context.Process(target=_serve, args=(there, self._pipe, notes, output, patience, os.getpid()))
+        self._pulse = Pulse()
+        serving = (there, self._pipe, notes, output, patience, os.getpid(), self._pulse)
+        self._process = context.Process(target=_serve, args=serving)
         self._process.start()
         there.close()
 
     def launch(self, order: Order) -> Ending:
-        """Fork a child, and come back when it is dead."""
+        """Fork a child, and come back when it is dead; Inconclusive where an engine ended or stopped who forks."""
         try:
             self._pipe.send_bytes(pickle.dumps(order))
+            self._pulse.beat(SILENCE.seconds)
+            while not self._pipe.poll(1.0):
+                if self._pulse.late:
+                    raise Inconclusive("the process that starts engines does not go on: nothing is said of this one")
             ending: Ending = pickle.loads(self._pipe.recv_bytes())
         except (EOFError, OSError) as error:
             self._process.join(1.0)
-            raise HarnessFault(f"the launcher died (exit status {self._process.exitcode})") from error
+            raise Inconclusive(
+                f"the process that starts engines {gone(self._process)}: nothing is said of this one"
+            ) from error
         return ending
 
     def close(self) -> None:
@@ -79,9 +98,11 @@ class Launcher:
         self._process.close()
 
 
-def _serve(pipe: Any, other: Any, notes: Notes, output: int, patience: float, parent: int) -> None:
+def _serve(pipe: Any, other: Any, notes: Notes, output: int, patience: float, parent: int, pulse: Pulse) -> None:
     """The life of a launcher."""
     die_with(parent)
+    lives_by(pulse)
+    adopt_orphans()
     other.close()
     close_pipes(kept=pipe.fileno())
     gc.disable()
@@ -133,6 +154,7 @@ def _launch(order: Order, notes: Notes, output: int, patience: float) -> Ending:
         kill_group(process.pid)
         process.join()
         receiver.close()
+        bury_orphans()
     ending = Ending(
         status=process.exitcode,
         hung=word == _SILENCE,
@@ -170,10 +192,12 @@ def _strike(process: Any, order: Order, hear: Callable[[], bytes]) -> bytes:
 def _hear(process: Any, receiver: Any, notes: Notes, patience: float) -> bytes:
     """What the child says next: a byte of its, that it is dead, or that for too long it has not even noted a thing."""
     noted = -1
+    alive(patience)
     while not (ready := wait([receiver, process.sentinel], patience)):
         before, noted = noted, sum(1 for _ in notes.read())
         if noted == before:
             return _SILENCE
+        alive(patience)
     try:
         return receiver.recv_bytes(1) if receiver in ready else _DEATH
     except (EOFError, OSError):  # the latter: what came was written by an engine

@@ -23,7 +23,7 @@ from chaoswal.disk.image import EMPTY, Image
 from chaoswal.disk.profiles import Profile
 from chaoswal.engines.draws import draw_options, tables_of
 from chaoswal.engines.registry import EngineRef
-from chaoswal.errors import HarnessFault
+from chaoswal.errors import Inconclusive
 from chaoswal.killloop.child import Order
 from chaoswal.killloop.finding import Finding, Stage, markers
 from chaoswal.killloop.ground import Ground
@@ -182,6 +182,10 @@ class Loop:
         self.tally.cycles += 1
         life.cycles += 1
         journal, ending = self._let_work(life, plan)
+        if journal.strayed:
+            raise Inconclusive(
+                f"it writes outside of its directory, at {journal.strayed}: what kills do to that is not seen"
+            )
         fault = self._judge(life, plan, journal, ending.ended) or self._death(life, journal, ending)
         if fault:
             return self._finding(life, fault)
@@ -257,7 +261,7 @@ class Loop:
     def _judge(self, life: Life, plan: Plan, journal: Journal, dead: float) -> Fault | None:
         """Compare what the child showed and was promised with the model; ``dead``: when it certainly was."""
         if journal.harness:
-            raise HarnessFault(f"a child of the kill loop failed:\n{journal.harness}")
+            raise Inconclusive(f"the checker failed in the process that it shares with an engine, at {journal.harness}")
         if journal.offers:
             life.offers, traits = journal.offers, journal.offers.traits
             life.history = life.history or history_of(life.operations, traits)

@@ -17,11 +17,11 @@ import multiprocess
 from multiprocess.connection import wait
 
 from chaoswal.engines.registry import Factory
-from chaoswal.errors import ChaoswalError, HarnessFault, UsageError
+from chaoswal.errors import ChaoswalError, HarnessFault, Inconclusive, UsageError, place_and_text
 from chaoswal.killloop.finding import Finding, describe, keep, save_finding
 from chaoswal.killloop.loop import Loop, Settings, Tally
 from chaoswal.notices import Found
-from chaoswal.processes import deafen, die_with
+from chaoswal.processes import deafen, die_with, gone
 from chaoswal.vfs.real import RealVfs
 from chaoswal.vfs.runtime import RealRuntime
 from chaoswal.workload import traits_of
@@ -40,7 +40,7 @@ class Said:
     tally: Tally
     over: bool = False
     found: Found | None = None
-    failure: str = ""
+    failure: ChaoswalError | None = None
 
 
 class Workers:
@@ -73,7 +73,7 @@ class Workers:
         return total
 
     def listen(self, seconds: float) -> list[Said]:
-        """What they say within a time; HarnessFault where one failed or died without a word."""
+        """What they say within a time; the error of one that failed, Inconclusive where one died or hangs."""
         ready = wait([receiver for _, receiver in self._running.values()], seconds)
         said = [self._hear(worker) for worker, (_, receiver) in list(self._running.items()) if receiver in ready]
         for word in said:
@@ -81,7 +81,7 @@ class Workers:
             if word.over:
                 self._bury(word.worker)
             if word.failure:
-                raise HarnessFault(word.failure)
+                raise word.failure
         return said
 
     def _hear(self, worker: int) -> Said:
@@ -89,10 +89,11 @@ class Workers:
         try:
             said: Said = receiver.recv()
         except (EOFError, OSError) as error:
-            process.join(STOP_SECONDS)
-            status = process.exitcode
+            how = gone(process)
             self._bury(worker)
-            raise HarnessFault(f"worker {worker} of the kill loop died without a word (status {status})") from error
+            raise Inconclusive(
+                f"worker {worker} of the kill loop {how} while engines ran: nothing is said of them"
+            ) from error
         return said
 
     def _bury(self, worker: int) -> None:
@@ -110,7 +111,7 @@ class Workers:
         while self._running and time.monotonic() < until:
             try:
                 self.listen(max(0.0, until - time.monotonic()))
-            except HarnessFault:
+            except ChaoswalError:
                 continue  # whatever ended the campaign comes first
         for worker in list(self._running):
             self._running[worker][0].kill()
@@ -130,7 +131,8 @@ def _work(settings: Settings, corpus: Path | None, sender: Any, stop: mmap.mmap,
         sender.send(Said(worker=settings.worker, tally=loop.tally, over=True, found=found))
     except (ChaoswalError, OSError) as error:
         tally = loop.tally if loop else Tally()
-        sender.send(Said(worker=settings.worker, tally=tally, over=True, failure=f"{type(error).__name__}: {error}"))
+        failure = error if isinstance(error, ChaoswalError) else HarnessFault(place_and_text(error))
+        sender.send(Said(worker=settings.worker, tally=tally, over=True, failure=failure))
     finally:
         if loop:
             loop.close()

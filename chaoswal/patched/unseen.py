@@ -5,13 +5,13 @@ announcement names something simulated, or a process is begun by a patched engin
 every disk that may be meant is marked: an engine that swallows the error goes on, but nothing is said of it any more.
 """
 
-import os
 import sys
 from functools import cache
 from types import FrameType
 from typing import Any, NoReturn
 
 from chaoswal.errors import Inconclusive
+from chaoswal.patched.announced import changed_by
 from chaoswal.patched.mounts import PREFIX, all_mounts, is_simulated
 
 HAND_OVER = "the recorder `syscalls` sees it (-o recorder=syscalls)"
@@ -70,21 +70,14 @@ def refuse(reason: str) -> NoReturn:
 
 
 def _announced(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "open" and _writes_outside(*arguments):
-        refuse(f"it writes outside of its directory, at {arguments[0]}")
+    outside = next(changed_by(event, arguments), None)
+    if outside is not None and _at_work(_engines | _simulated):
+        refuse(f"it writes outside of its directory, at {outside}")
     if event in _NAMED:
         if is_simulated(arguments[0]) or (isinstance(arguments[0], str) and PREFIX in arguments[0]):
             refuse(f"{_NAMED[event]}: {event} of {arguments[0]}")
     elif event in _STARTED and (asked_by_engine() or _at_work(_simulated)):
         refuse(f"{_STARTED[event]}: {event}")
-
-
-def _writes_outside(path: object, _mode: object, flags: object) -> bool:
-    """Whether an engine opens one of the machine's files to write it; what passes through a device leaves nothing."""
-    if not isinstance(flags, int) or not flags & _WRITING or not isinstance(path, str | bytes):
-        return False
-    passing = os.fsdecode(path).startswith(("/dev/", "/proc/")) and not os.fsdecode(path).startswith("/dev/shm/")
-    return not passing and "__pycache__" not in os.fsdecode(path) and _at_work(_engines | _simulated)
 
 
 def _at_work(engines: set[str]) -> bool:
@@ -101,7 +94,6 @@ def _at_work(engines: set[str]) -> bool:
 
 
 _GIVEN = "chaoswal.vfs."
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 def asked_by_engine() -> bool:

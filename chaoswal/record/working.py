@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import lru_cache
 
 from chaoswal.engines.registry import EngineRef, Factory
-from chaoswal.errors import StepLimit
+from chaoswal.errors import StepLimit, said
 from chaoswal.ops import OPERATIONS, Operation, Wait
 from chaoswal.oracle import ERROR, Observed, promise_word
 from chaoswal.record.marks import BEGIN, END, HOLDS, OPENED, Entry, mark
@@ -136,4 +136,4 @@ def _performed(driver: Driver, op_index: int, operation: Operation) -> str:
     try:
         return driver.perform(op_index, operation)
     except StepLimit as error:
-        return f"{ERROR}{type(error).__name__}: {error}"
+        return f"{ERROR}{type(error).__name__}: {said(error)}"

@@ -1,9 +1,11 @@
-"""The hostile engine that takes a vfs: it plays a trick while it appends, or is opened on what holds a record."""
+"""The hostile engine that takes a vfs: it plays a trick at one moment of its life."""
 
+import atexit
+from collections.abc import Iterator
 from typing import Any
 
 from chaoswal.vfs.protocol import Vfs
-from tests.hostile.tricks import HARMLESS, TRICKS
+from tests.hostile.tricks import HARMLESS, SERVED, TRICKS, served
 from tests.toys import AcksBeforeWriting, ToyLog
 
 
@@ -15,8 +17,19 @@ class Hostile(AcksBeforeWriting):
         super().__init__(root, vfs=vfs)
         if at == "opening" and self.payloads:
             TRICKS[trick]()
+        if at == "exit":
+            atexit.register(TRICKS[trick])
 
-    def append(self, payload: bytes) -> int:
+    def append(self, payload: bytes) -> Any:
         if self.at == "append":
             TRICKS[self.trick]()
-        return super().append(payload) if self.trick in HARMLESS else ToyLog.append(self, payload)
+        result = super().append(payload) if self.trick in HARMLESS else ToyLog.append(self, payload)
+        return served(self.trick, [payload]) if self.at == "result" else result
+
+    def records(self) -> Iterator[bytes]:
+        return iter(served(self.trick, self.payloads)) if self.trick in SERVED else iter(self.payloads)
+
+    def close(self) -> None:
+        if self.at == "close":
+            TRICKS[self.trick]()
+        super().close()

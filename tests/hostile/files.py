@@ -1,9 +1,11 @@
 """The hostile engine on a directory: one record a line, in hexadecimal. It imports nothing of the checker."""
 
+import atexit
 import os
 from collections.abc import Iterator
+from typing import Any
 
-from tests.hostile.tricks import HARMLESS, TRICKS
+from tests.hostile.tricks import DIRECTORIES, HARMLESS, SERVED, TRICKS, served
 
 
 class HostileFiles:
@@ -14,6 +16,7 @@ class HostileFiles:
 
     def __init__(self, root: str, *, trick: str, at: str) -> None:
         self.trick, self.at = trick, at
+        DIRECTORIES.add(root)
         self.file = open(os.path.join(root, "log"), "a+b", buffering=0)  # noqa: SIM115
         self.waiting: list[bytes] = []
         self.file.seek(0)
@@ -26,8 +29,10 @@ class HostileFiles:
         os.close(directory)
         if at == "opening" and self.payloads:
             TRICKS[trick]()
+        if at == "exit":
+            atexit.register(TRICKS[trick])
 
-    def append(self, payload: bytes) -> None:
+    def append(self, payload: bytes) -> Any:
         if self.at == "append":
             TRICKS[self.trick]()
         self.payloads.append(payload)
@@ -35,12 +40,15 @@ class HostileFiles:
         while len(self.waiting) > (self.trick in HARMLESS):
             self.file.write(self.waiting.pop(0).hex().encode() + b".\n")
             os.fsync(self.file.fileno())
+        return served(self.trick, [payload]) if self.at == "result" else None
 
     def sync(self) -> None:
         pass
 
     def records(self) -> Iterator[bytes]:
-        return iter(self.payloads)
+        return iter(served(self.trick, self.payloads)) if self.trick in SERVED else iter(self.payloads)
 
     def close(self) -> None:
+        if self.at == "close":
+            TRICKS[self.trick]()
         self.file.close()

@@ -9,7 +9,7 @@ from chaoswal.contracts import LOG
 from chaoswal.corpus import load as load_finding
 from chaoswal.disk.directory import load
 from chaoswal.disk.profiles import profile_named
-from chaoswal.errors import HarnessFault
+from chaoswal.errors import Inconclusive
 from chaoswal.killloop.finding import describe, save_finding
 from chaoswal.killloop.journal import Offers
 from chaoswal.killloop.loop import DEFAULT
@@ -147,7 +147,7 @@ def test_a_kill_and_then_a_power_cut_is_one_story(run: Run) -> None:
 
 
 def test_a_change_past_the_vfs_is_no_verdict(run: Run) -> None:
-    with pytest.raises(HarnessFault, match="aside is there, and nothing made it"):
+    with pytest.raises(Inconclusive, match="aside is there, and nothing made it"):
         run(f"{SUBJECTS}:GoesAround", "power", 20)
 
 
