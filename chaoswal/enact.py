@@ -46,6 +46,7 @@ from chaoswal.disk.profiles import PROFILES
 from chaoswal.errors import Inconclusive, UsageError
 from chaoswal.evidence import Sighting, in_order
 from chaoswal.oracle import Ledger
+from chaoswal.pool import apart
 from chaoswal.realfs import loopfs
 from chaoswal.realfs.calls import Calls, is_made
 from chaoswal.realfs.loopfs import Act, FileSystem, LoopFs, loop_file_system
@@ -166,7 +167,7 @@ class Scene:
         factory, traits = ready(finding.engine)
         self.finding = finding
         self.judge = Judge(looking(factory, finding.steps))
-        played = play_to_last_run(factory, traits, finding.steps, profile)
+        played = apart(lambda: play_to_last_run(factory, traits, finding.steps, profile))
         crash = None
         if played.step and not played.stale:
             crash = crash_of(played.run, played.step, profile)
@@ -184,7 +185,7 @@ class Scene:
 
     def judged(self, left: Image) -> Fault | None:
         """What is wrong with what the engine shows on this image, if anything is."""
-        found = judge_last(Disk(image=left), self._history, self.judge, self._crash)
+        found = apart(lambda: judge_last(Disk(image=left), self._history, self.judge, self._crash))
         return found.fault if found else None
 
     def after(self, file_system: LoopFs, way: Way, wait_seconds: float) -> Image:

@@ -16,8 +16,20 @@ import multiprocess
 from multiprocess.connection import wait
 from multiprocess.reduction import ForkingPickler
 
-from chaoswal.errors import ChaoswalError, Exit, HarnessFault, Inconclusive, place_and_text
-from chaoswal.processes import Pulse, deafen, die_with, gone, is_exposed, kill_group, lives_by, signals_held, silence
+from chaoswal.errors import ChaoswalError, Exit, Inconclusive
+from chaoswal.processes import (
+    Pulse,
+    deafen,
+    die,
+    die_with,
+    gone,
+    is_exposed,
+    kill_group,
+    lives_by,
+    signals_held,
+    silence,
+)
+from chaoswal.tamper import Seal
 
 AHEAD = 2
 """How many tasks a worker has at a time: the one it does, and the next."""
@@ -177,20 +189,25 @@ def _serve(connection: Any, work: Callable[[Any], Any], parent: int, pulse: Puls
     silence()
     die_with(parent)
     lives_by(pulse)
+    seal = Seal()
     try:
         while True:
             number, task = connection.recv()
-            connection.send((number, _result(work, task)))
+            connection.send((number, _result(work, task, seal)))
     except (EOFError, OSError):  # an engine has closed the pipe: whoever waits will see that
         os._exit(Exit.INCONCLUSIVE)
+    finally:  # nothing that an engine has made of this process comes back to where it was forked
+        die()
 
 
-def _result(work: Callable[[Any], Any], task: Any) -> Any:
+def _result(work: Callable[[Any], Any], task: Any, seal: Seal) -> Any:
     try:
-        return work(task)
+        result = work(task)
+        broken = seal.broken()
+        return seal.changed(broken) if broken else result
     except ChaoswalError as error:
         return error
-    except Exception as error:  # noqa: BLE001 - a bug of ours: it is told where the task was given
-        return HarnessFault(f"internal error in a worker at {place_and_text(error)}")
+    except Exception as error:  # noqa: BLE001 - told where the task was given
+        return seal.failure(error, "in a worker")
     except BaseException as error:  # noqa: BLE001 - only an engine raises these here
         return Inconclusive(f"an engine raised {type(error).__name__}, past all that contains what engines do")

@@ -38,7 +38,8 @@ from typing import Any, NoReturn, TypeAlias
 from multiprocess.connection import Connection, Pipe
 
 from chaoswal.errors import ChaoswalError, Exit, HarnessFault, Inconclusive, place_and_text
-from chaoswal.processes import adopt_orphans, alive, bury_orphans, deafen, die_with, ending, kill_group
+from chaoswal.processes import adopt_orphans, alive, bury_orphans, deafen, die, die_with, ending, kill_group
+from chaoswal.tamper import Seal
 
 Job: TypeAlias = Callable[..., Iterable[Any]]
 
@@ -223,12 +224,12 @@ def serve(reading: int, writing: int, batch: int) -> None:
     deafen()
     adopt_orphans()
     jobs, outcomes = Connection(reading, writable=False), Connection(writing, readable=False)
-    output = os.memfd_create("output")
+    output, seal = os.memfd_create("output"), Seal()
     child: _Child | None = None
     with suppress(EOFError, OSError, _ClientGone):  # the client is gone, or speaks what nobody could, and all is over
         while True:
             job = jobs.recv_bytes()
-            child = child or _Child(batch, output, jobs, outcomes)
+            child = child or _Child(batch, output, seal, jobs, outcomes)
             answer = _answered(job, child)
             if child.left <= 0:
                 child.end()
@@ -263,9 +264,9 @@ class _ClientGone(Exception):
 class _Child:
     """A forked process that does jobs, as the server sees it."""
 
-    def __init__(self, batch: int, output: int, jobs: Connection, outcomes: Connection) -> None:
+    def __init__(self, batch: int, output: int, seal: Seal, jobs: Connection, outcomes: Connection) -> None:
         self.left = batch
-        self._output = output
+        self._output, self._seal = output, seal
         self._jobs, self._outcomes = jobs, outcomes
         self._pid = 0
 
@@ -274,7 +275,7 @@ class _Child:
         server = os.getpid()
         self._pid = os.fork()
         if not self._pid:
-            _work(theirs, self._output, server, [self._jobs, self._outcomes, self._items])
+            _work(theirs, self._output, server, self._seal, [self._jobs, self._outcomes, self._items])
         theirs.close()
         self._death = os.pidfd_open(self._pid)
         self._heard = select.poll()
@@ -336,7 +337,7 @@ class _Child:
         return ending(os.waitstatus_to_exitcode(status))
 
 
-def _work(jobs: Connection, output: int, server: int, others: Iterable[Connection]) -> NoReturn:
+def _work(jobs: Connection, output: int, server: int, seal: Seal, others: Iterable[Connection]) -> NoReturn:
     """The whole life of a child: its jobs, until there are no more; no finalizer, no flush at its end."""
     os.setsid()
     die_with(server)
@@ -344,6 +345,13 @@ def _work(jobs: Connection, output: int, server: int, others: Iterable[Connectio
         connection.close()
     os.dup2(output, 1)
     os.dup2(output, 2)
+    try:
+        _do_jobs(jobs, seal)
+    finally:  # nothing that an engine has made of this process comes back to where it was forked
+        die()
+
+
+def _do_jobs(jobs: Connection, seal: Seal) -> NoReturn:
     while True:
         try:
             function, arguments = pickle.loads(jobs.recv_bytes())
@@ -355,8 +363,8 @@ def _work(jobs: Connection, output: int, server: int, others: Iterable[Connectio
             answer = _LAST
         except ChaoswalError as error:
             answer = _ERROR + pickle.dumps(error)
-        except Exception as error:  # noqa: BLE001 - a bug of ours: it is told where the work was asked for
-            answer = _ERROR + pickle.dumps(HarnessFault(place_and_text(error)))
+        except Exception as error:  # noqa: BLE001 - it is told where the work was asked for
+            answer = _ERROR + pickle.dumps(seal.failure(error, "in a process of its own"))
         except BaseException:  # noqa: BLE001 - an engine that exits ends this process, and no more than that
             traceback.print_exc()
             os._exit(Exit.INTERNAL)

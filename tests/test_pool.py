@@ -12,6 +12,7 @@ from multiprocess.connection import wait
 from chaoswal import processes
 from chaoswal.errors import HarnessFault, Inconclusive, UsageError
 from chaoswal.pool import Pool
+from chaoswal.text import spans
 
 
 def square(number: int) -> int:
@@ -37,8 +38,8 @@ def refuses(_number: int) -> int:
     raise UsageError("no such thing")
 
 
-def breaks(_number: int) -> int:
-    raise ZeroDivisionError
+def breaks(number: int) -> int:
+    return spans(number)  # type: ignore[arg-type,return-value]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -84,7 +85,7 @@ def test_an_error_of_the_checker_comes_through(workers: int) -> None:
 
 
 def test_an_error_of_ours_is_told_with_its_place() -> None:
-    with Pool(breaks, 2) as pool, pytest.raises(HarnessFault, match=r"test_pool.py:\d+: ZeroDivisionError"):
+    with Pool(breaks, 2) as pool, pytest.raises(HarnessFault, match=r"text.py:\d+: TypeError"):
         list(pool.ordered(iter(range(2))))
 
 

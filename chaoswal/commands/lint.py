@@ -14,6 +14,7 @@ from chaoswal.errors import Exit, UsageError
 from chaoswal.lint.judging import Linted, lint
 from chaoswal.lint.rules import RULES
 from chaoswal.patience import be_patient
+from chaoswal.pool import apart
 from chaoswal.report.lint import kept_as, render, summary
 
 _PATTERNS = "\n".join(f"  {rule.name:<28}{rule.says}" for rule in RULES)
@@ -51,7 +52,8 @@ def execute(arguments: argparse.Namespace) -> int:
     be_patient(arguments.patience)
     started = time.monotonic()
     profiles = [profile_named(name) for name in arguments.profiles or PROFILES]
-    linted = lint(EngineRef.of(arguments.engine, arguments.options), profiles)
+    engine = EngineRef.of(arguments.engine, arguments.options)
+    linted = apart(lambda: lint(engine, profiles))
     files = _keep(linted, arguments.corpus) if arguments.corpus else []
     if arguments.json:
         print(json.dumps(summary(linted, files, time.monotonic() - started)))

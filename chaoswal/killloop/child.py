@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -102,6 +103,11 @@ def run(task: Task, parent: int) -> None:
     except Exception as error:  # noqa: BLE001 - the engine's own are contained: this is ours, or what it made of ours
         task.notes.note((HARNESS, place_and_text(error)))
         os._exit(Exit.INTERNAL)
+    except BaseException:  # noqa: BLE001 - an engine that exits ends this process, and no more than that
+        traceback.print_exc()
+        os._exit(Exit.VIOLATION)
+    finally:  # nothing that an engine has made of this process comes back to where it was forked
+        die()
 
 
 def live(task: Task) -> None:

@@ -57,7 +57,7 @@ def fork() -> None:
 def eat() -> None:
     eaten = []
     while True:
-        eaten.append(b"x" * (64 << 20))
+        eaten.append(bytes(64 << 20))
 
 
 def kill() -> None:
@@ -255,8 +255,9 @@ def eavesdrop() -> None:
 
 
 def collect() -> None:
-    gc.callbacks.append(_broken)
-    gc.collect()
+    if _broken not in gc.callbacks:
+        gc.callbacks.append(_broken)
+    gc.collect(0)
 
 
 def say_much() -> None:
@@ -352,7 +353,17 @@ TRICKS: dict[str, Callable[[], None]] = {
 }
 
 HARMLESS = {"fork", "chatter", "change-directory", "replace-streams", "fork-bomb", "flood", "mask-all", "no-handlers"}
-HARMLESS |= {"block-signals", "thread", "at-exit", "lie-in-builtins", "break-checker", "no-processes"}
+HARMLESS |= {
+    "block-signals",
+    "thread",
+    "at-exit",
+    "lie-in-builtins",
+    "break-checker",
+    "no-processes",
+    "no-bytes",
+    "no-memory",
+    "collect",
+}
 """Those that break nothing by themselves: played by an engine that loses what it acknowledged, and must be caught."""
 
 

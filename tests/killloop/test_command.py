@@ -108,7 +108,7 @@ def test_what_an_engine_prints_does_not_mix_with_what_we_say(command: Command, p
 def test_an_unnoted_change_is_no_verdict(command: Command, place: Path) -> None:
     done = command(f"{SUBJECTS}:GoesAround", "--faults", "power", "--dir", str(place))
     assert done.returncode == 4
-    assert re.search(r"^UNKNOWN  .*no verdict is possible", done.stderr, re.M)
+    assert re.search(r"^UNKNOWN  .*no verdict is possible", done.stderr, re.MULTILINE)
     assert "PASS" not in done.stderr
 
 
