@@ -18,6 +18,9 @@ FINDING_BYTES_MAX, LINE_CHARACTERS_MAX = 1 << 20, 1 << 14
 NUMBER_MAX, NUMBERS_MAX = 1 << 26, 1 << 28
 """Of a step, and of all steps of a file: bytes, milliseconds, counts. Records of 64 MiB, and what fits into memory."""
 
+FILE_BYTES_MAX = 1 << 30
+"""Of a file that an engine has made: a larger one, or one with holes, is not read. What fits into memory besides."""
+
 MEMORY_BYTES_MAX, MEMORY_SHARE = 2 << 30, 4
 """Data that one process may have: so much, or one part in so many of the machine's, whichever is less. No recovery of
 what a campaign writes needs it, and it leaves the machine alive."""

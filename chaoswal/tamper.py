@@ -31,6 +31,7 @@ class Seal:
     def __init__(self) -> None:
         ours = [module for name, module in list(sys.modules.items()) if name.startswith(_PACKAGE)]
         self._members = [member for module in [*_SHARED, *ours] for member in _callables(module)]
+        self._methods = {owner: set(vars(owner)) for owner, _, _ in self._members if isinstance(owner, type)}
         self._setting = _setting()
 
     def broken(self) -> str:
@@ -39,6 +40,10 @@ class Seal:
             now = owner.__dict__.get(name)
             if now is not value and not _is_ours(now):
                 return f"{owner.__name__}.{name}"
+        for kind, names in self._methods.items():
+            for name, value in kind.__dict__.items():
+                if name not in names and callable(value):
+                    return f"{kind.__name__}.{name}"
         return ""
 
     def failure(self, error: BaseException, where: str) -> ChaoswalError:

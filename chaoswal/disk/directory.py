@@ -2,7 +2,8 @@
 
 Inodes are numbered by a scan: the entries of each directory in the order of their names, a directory's contents
 after all its entries. ``number`` gives the same numbers as ``load``, without reading a byte. Every name of a hard
-link counts as a file of its own; what is neither a regular file nor a directory is taken for an empty file.
+link counts as a file of its own; what is neither a regular file nor a directory is taken for an empty file. A file
+that is larger than ``FILE_BYTES_MAX`` is not read: Inconclusive.
 """
 
 import errno
@@ -12,7 +13,8 @@ import shutil
 from collections.abc import Collection, Iterator
 
 from chaoswal.disk.image import Image, reachable
-from chaoswal.limits import OLD_SECONDS
+from chaoswal.errors import Inconclusive
+from chaoswal.limits import FILE_BYTES_MAX, OLD_SECONDS
 from chaoswal.trace import ROOT
 
 _READ_BYTES = 64 << 10
@@ -146,6 +148,8 @@ def _read(path: str) -> bytes:
         raise
     try:
         parts = [os.read(descriptor, _READ_BYTES)]
+        if len(parts[0]) == _READ_BYTES and os.fstat(descriptor).st_size > FILE_BYTES_MAX:
+            raise Inconclusive(f"{path} is larger than {FILE_BYTES_MAX >> 20} MiB: it is not looked at")
         while len(parts[-1]) == _READ_BYTES:  # a shorter one is the end, and saves asking for the size
             parts.append(os.read(descriptor, _READ_BYTES))
         return parts[0] if len(parts) == 1 else b"".join(parts)

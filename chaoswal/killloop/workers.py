@@ -17,11 +17,12 @@ import multiprocess
 from multiprocess.connection import wait
 
 from chaoswal.engines.registry import Factory
-from chaoswal.errors import ChaoswalError, HarnessFault, Inconclusive, UsageError, place_and_text
+from chaoswal.errors import ChaoswalError, Inconclusive, UsageError
 from chaoswal.killloop.finding import Finding, describe, keep, save_finding
 from chaoswal.killloop.loop import Loop, Settings, Tally
 from chaoswal.notices import Found
 from chaoswal.processes import deafen, die_with, gone
+from chaoswal.tamper import Seal
 from chaoswal.vfs.real import RealVfs
 from chaoswal.vfs.runtime import RealRuntime
 from chaoswal.workload import traits_of
@@ -123,15 +124,15 @@ def _work(settings: Settings, corpus: Path | None, sender: Any, stop: mmap.mmap,
     """The life of one worker."""
     deafen()
     die_with(parent)
-    loop: Loop | None = None
+    loop, seal = None, Seal()
     try:
         loop = Loop(settings)
         finding = loop.run(_teller(settings.worker, loop, sender, stop))
         found = _kept(finding, settings, corpus) if finding else None
         sender.send(Said(worker=settings.worker, tally=loop.tally, over=True, found=found))
-    except (ChaoswalError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - told where the campaign is
         tally = loop.tally if loop else Tally()
-        failure = error if isinstance(error, ChaoswalError) else HarnessFault(place_and_text(error))
+        failure = error if isinstance(error, ChaoswalError) else seal.failure(error, f"in worker {settings.worker}")
         sender.send(Said(worker=settings.worker, tally=tally, over=True, failure=failure))
     finally:
         if loop:

@@ -353,17 +353,9 @@ TRICKS: dict[str, Callable[[], None]] = {
 }
 
 HARMLESS = {"fork", "chatter", "change-directory", "replace-streams", "fork-bomb", "flood", "mask-all", "no-handlers"}
-HARMLESS |= {
-    "block-signals",
-    "thread",
-    "at-exit",
-    "lie-in-builtins",
-    "break-checker",
-    "no-processes",
-    "no-bytes",
-    "no-memory",
-    "collect",
-}
+HARMLESS |= {"block-signals", "thread", "at-exit", "lie-in-builtins", "break-checker", "collect", "time-bomb"}
+HARMLESS |= {"no-processes", "no-bytes", "no-memory"}
+HARMLESS |= {"pipe-in-directory", "loop-in-directory", "names-in-directory", "depth-in-directory"}
 """Those that break nothing by themselves: played by an engine that loses what it acknowledged, and must be caught."""
 
 

@@ -175,3 +175,23 @@ class Prints(Toy):
         sys.stdout.write("appending\n")
         sys.stdout.flush()
         return super().append(payload)
+
+
+class Strays(Buffers):
+    """Sound, but for what it does beside its directory, with Python's own functions."""
+
+    def __init__(self, root: str, *, how: str, beside: str) -> None:
+        super().__init__(root)
+        self.how, self.beside = how, beside
+
+    def append(self, payload: bytes) -> None:
+        super().append(payload)
+        self.file.flush()
+        match self.how:
+            case "writes":
+                with open(self.beside, "ab") as file:
+                    file.write(b"more")
+            case "removes" if os.path.exists(self.beside):
+                os.remove(self.beside)
+            case "renames" if os.path.exists(self.beside):
+                os.rename(self.beside, f"{self.beside}-2")

@@ -1,6 +1,9 @@
 """Journals: what the notes of a child say it did, and when."""
 
-from chaoswal.killloop.journal import read
+from pathlib import Path
+
+from chaoswal.killloop.journal import OUTSIDE, Journal, read
+from chaoswal.patched.announced import stamp
 from chaoswal.trace import Begin, End
 from chaoswal.vfs.noted import CODES
 
@@ -21,3 +24,15 @@ def test_operations_beside_each_other_began_together_and_each_ended_when_it_did(
         2: (10.0, 15.0),
         3: (15.0, 20.0),
     }
+
+
+def test_what_it_has_changed_elsewhere_is_what_is_not_as_it_was(tmp_path: Path) -> None:
+    there, absent = tmp_path / "there", tmp_path / "absent"
+    there.write_bytes(b"1")
+    outside = {str(path): stamp(str(path)) for path in (there, absent)}
+    assert read((OUTSIDE, path, before) for path, before in outside.items()).strayed is None
+    absent.touch()
+    absent.unlink()
+    assert Journal(outside=outside).strayed is None
+    there.write_bytes(b"12")
+    assert Journal(outside=outside).strayed == str(there)

@@ -218,3 +218,11 @@ def test_the_directory_a_finding_is_about_is_kept_as_the_last_recovery_found_it(
     assert finding.before is not None
     assert set(finding.before.files()) <= {"log"}
     assert "log" in load(finding.root).files()
+
+
+@pytest.mark.parametrize("how", ["writes", "removes", "renames"])
+def test_an_engine_that_changes_something_elsewhere_gets_no_verdict(run: Run, place: Path, how: str) -> None:
+    beside = place / "beside"
+    beside.touch()
+    with pytest.raises(Inconclusive, match=rf"it writes outside of its directory, at {beside}: "):
+        run(f"{SUBJECTS}:Strays how={how} beside={beside}", cycles=20)
