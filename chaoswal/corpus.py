@@ -23,6 +23,7 @@ a module or a file elsewhere, would run what nobody has looked at: whoever loads
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -258,7 +259,9 @@ def load_program(path: Path, *, command: str = "") -> tuple[EngineRef | None, li
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_opened) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UsageError(f"{path}: not a finding: it is no regular file")
             content = file.read(FINDING_BYTES_MAX + 1)
         if len(content) > FINDING_BYTES_MAX:
             raise UsageError(f"{path}: not a finding: it is longer than {FINDING_BYTES_MAX >> 10} KiB")
@@ -267,6 +270,11 @@ def _read(path: Path) -> str:
         raise UsageError(f"no such file: {path}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open it without waiting for anybody, as whoever opens a pipe does."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def save(finding: Finding, directory: Path, name: str = "") -> Path:
@@ -326,16 +334,25 @@ def as_test(finding: Finding) -> str:
 
 
 def files(paths: Sequence[Path]) -> list[Path]:
-    """The finding files among these paths, directories searched through; UsageError where a path is not there."""
+    """The finding files among these paths, directories searched through.
+
+    UsageError where a path is not there, or where a link below a directory leads out of it.
+    """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(path.rglob(f"*{SUFFIX}"))
+            found += [_inside(entry, path) for entry in sorted(path.rglob(f"*{SUFFIX}"))]
         elif path.exists():
             found.append(path)
         else:
             raise UsageError(f"no such file or directory: {path}")
     return found
+
+
+def _inside(entry: Path, directory: Path) -> Path:
+    if entry.is_symlink() and not entry.resolve().is_relative_to(directory.resolve()):
+        raise UsageError(f"{entry}: a link that leads out of {directory}; name the file itself")
+    return entry
 
 
 def _id_of(path: Path) -> str:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from chaoswal import corpus
-from chaoswal.arguments import allow_commands, count, listed, whole
+from chaoswal.arguments import allow_commands, count, listed, patience, whole
 from chaoswal.commands.replay import CORPUS, changed
 from chaoswal.enact import Enacted, Scene, Try, enact, sightings
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit, UsageError
 from chaoswal.evidence import Evidence
+from chaoswal.patience import be_patient
 from chaoswal.processes import interruptible
 from chaoswal.realfs.loopfs import FILE_SYSTEMS
 from chaoswal.report.enact import render, summary
@@ -55,11 +56,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--save", action="store_true", help="note what came of it in the finding's file, as evidence")
     parser.add_argument("--corpus", type=Path, default=CORPUS, metavar="DIR", help=f"where ids are ({CORPUS})")
     allow_commands(parser, corpus.ANY)
+    patience(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Enact; the exit code."""
+    be_patient(arguments.patience)
     started = time.monotonic()
     if arguments.save and arguments.options:
         raise UsageError("--save notes what is true of the finding as it is: it does not go with -o")

@@ -1,7 +1,7 @@
 """Finding files that somebody has tampered with: a clear status and exit code, and nothing run or written by them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -149,6 +149,71 @@ def test_whoever_trusts_it_says_so(ground: Path) -> None:
         with pytest.raises(UsageError, match="--allow-commands"):
             corpus.load(path)
         assert corpus.load(path, command=corpus.ANY).engine.foreign
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _giant(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+def _bytes(path: Path) -> None:
+    path.write_bytes(FILES[0].encode().replace(b"append 1", b"append \xff\xfe"))
+
+
+def _twice(path: Path) -> None:
+    path.write_text(FILES[0].replace("append 1", "profiles kill\nprofiles posix\nappend 1"))
+
+
+def _unknown(path: Path) -> None:
+    path.write_text(FILES[0].replace("append 1", "frobnicate yes\nappend 1"))
+
+
+def _not_a_number(path: Path) -> None:
+    path.write_text(FILES[0].replace("append 1", "append nan"))
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (_pipe, "it is no regular file"),
+        (Path.mkdir, "no finding"),
+        (lambda path: path.symlink_to("/dev/zero"), "it is no regular file"),
+        (lambda path: path.symlink_to(path.name), "no such file"),
+        (_giant, "it is longer than"),
+        (_bytes, "can't decode byte 0xff"),
+        (_twice, "unknown word 'profiles'"),
+        (_unknown, "unknown word 'frobnicate'"),
+        (_not_a_number, "nan"),
+    ],
+)
+@pytest.mark.parametrize("command", COMMANDS[:2], ids=["replay", "show"])
+def test_what_is_no_finding_is_told(
+    make: Callable[[Path], None], why: str, command: tuple[str, ...], ground: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = ground / "a.chaos"
+    make(path)
+    assert main([*command, str(path), *(["--json"] if command[0] == "replay" else [])]) in VALID
+    out, err = capsys.readouterr()
+    assert why in out + err or "no finding" in err or (command[0] == "replay" and '"files": []' in out)
+
+
+def test_a_corpus_leads_nowhere_else(ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus_directory, elsewhere = ground / "corpus", ground / "elsewhere"
+    corpus_directory.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "a.chaos").write_text(FILES[0])
+    (corpus_directory / "loop").symlink_to(".")
+    (corpus_directory / "out").symlink_to("../elsewhere")
+    (corpus_directory / "b.chaos").write_text(FILES[0])
+    (corpus_directory / "c.chaos").symlink_to("b.chaos")
+    assert corpus.files([corpus_directory]) == [corpus_directory / "b.chaos", corpus_directory / "c.chaos"]
+    (corpus_directory / "d.chaos").symlink_to("../elsewhere/a.chaos")
+    assert main(["replay", str(corpus_directory)]) == Exit.USAGE
+    assert "a link that leads out of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ WAYS = {
     "gate": _way(SIMULATED, "gate", *GATE),
     "gate of files": _way(FILES, "gate", *GATE),
     "enact": _way(
-        SIMULATED, "enact", FINDING, "--tries", "2", "--wait", "0", "--fs", "ext4", ends=WRONG | {Exit.USAGE}
+        SIMULATED, "enact", FINDING, "--tries", "2", "--wait", "0", "--fs", "ext4", *PATIENCE, ends=WRONG | {Exit.USAGE}
     ),
 }
 """Each way to run an engine. Where one that is sound but for its trick may be called clean, its trick is not played."""
