@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from chaoswal import corpus
 from chaoswal.contracts import contract_of
 from chaoswal.disk.profiles import POSIX, PROFILES
-from chaoswal.errors import HarnessFault
+from chaoswal.errors import Inconclusive
 from chaoswal.evidence import Evidence
 from chaoswal.guilt import fingerprint, guilty
 from chaoswal.hunt import Catch
@@ -50,7 +50,10 @@ def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
     target = Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind, given=catch.given)
     small = shrink(target, catch.steps)
     if not small:
-        raise HarnessFault(f"what was caught in program {catch.number} of {catch.engine} is not seen again")
+        raise Inconclusive(
+            f"{catch.fault.kind}: {catch.fault.explanation}: seen in program {catch.number} of {catch.engine}, but not "
+            "when that was played again: the engine does not do the same every time"
+        )
     finding = corpus.Finding(
         engine=small.engine,
         profile=small.profile.name,
