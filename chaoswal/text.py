@@ -117,3 +117,12 @@ def spans(numbers: Iterable[int]) -> str:
 def digest(words: str) -> str:
     """Six hexadecimal digits that go with a text."""
     return hashlib.blake2b(words.encode(), digest_size=3).hexdigest()
+
+
+def is_text(word: str) -> bool:
+    """Whether a word can be written down: names of files may hold bytes that are no UTF-8."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -3,7 +3,7 @@
 Inodes are numbered by a scan: the entries of each directory in the order of their names, a directory's contents
 after all its entries. ``number`` gives the same numbers as ``load``, without reading a byte. Every name of a hard
 link counts as a file of its own; what is neither a regular file nor a directory is taken for an empty file. A file
-that is larger than ``FILE_BYTES_MAX`` is not read: Inconclusive.
+that is larger than ``FILE_BYTES_MAX`` is not read, nor a name that is no text: Inconclusive.
 """
 
 import errno
@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator
 from chaoswal.disk.image import Image, reachable
 from chaoswal.errors import Inconclusive
 from chaoswal.limits import FILE_BYTES_MAX, OLD_SECONDS
+from chaoswal.text import is_text
 from chaoswal.trace import ROOT
 
 _READ_BYTES = 64 << 10
@@ -27,8 +28,14 @@ def scan(root: str) -> Iterator[tuple[int, str, int, str, bool]]:
     inode = ROOT
     waiting = [(ROOT, root)]
     for parent, directory in waiting:  # grows while it is walked
-        with os.scandir(directory) as entries:
-            found = sorted((entry.name, entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries)
+        try:
+            with os.scandir(directory) as entries:
+                found = sorted((entry.name, entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries)
+        except FileNotFoundError as error:
+            raise Inconclusive(f"the directory {directory} is gone: whatever was in it is not looked at") from error
+        for name, _, _ in found:
+            if not name.isascii() and not is_text(name):
+                raise Inconclusive(f"{name!r} is the name of a file, and no text in UTF-8: nothing is said of it")
         for name, path, inner in found:
             inode += 1
             if inner:

@@ -157,6 +157,7 @@ class Killing:
         verdict, exit_code, reason = _verdict(tally, self._findings, self._unseen, interrupted=interrupted)
         progress = self._progress(tally)
         unseen = "" if campaign.factory.takes_vfs else "; what a power cut would lose: NOT MEASURED"
+        unseen += "; changes outside of its directory: as far as Python announces them"
         for found in self._findings:
             self._listen(found)
         self._listen(

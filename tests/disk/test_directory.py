@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chaoswal.disk.directory import common_bytes, difference, is_scratch, lay, load, number, save, without
 from chaoswal.disk.image import EMPTY, Image
+from chaoswal.errors import Inconclusive
 
 NAMES = st.sampled_from(["a", "b", "c.tmp"])
 FILES = st.dictionaries(NAMES, st.none() | st.binary(max_size=40), max_size=3)
@@ -117,3 +119,20 @@ def test_an_image_without_its_scratch_files() -> None:
     image = Image.of_files({"d": None, "d/LOCK": b"l", "d/a": b"a", "log-shm": b"s"})
     assert without(image, ["LOCK", "*-shm"]).files() == {"d": None, "d/a": b"a"}
     assert without(image, []).files() == image.files()
+
+
+def test_what_cannot_be_looked_at_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Inconclusive, match="is gone"):
+        load(str(tmp_path / "nowhere"))
+    monkeypatch.setattr("chaoswal.disk.directory.FILE_BYTES_MAX", 1 << 20)
+    large = tmp_path / "large"
+    large.write_bytes(b"x" * (1 << 20))
+    assert len(load(str(tmp_path)).files()["large"] or b"") == 1 << 20
+    os.truncate(large, (1 << 20) + 1)
+    with pytest.raises(Inconclusive, match="large is larger than 1 MiB"):
+        load(str(tmp_path))
+    large.unlink()
+    with open(os.path.join(os.fsencode(tmp_path), b"\xff"), "wb"):
+        pass
+    with pytest.raises(Inconclusive, match="no text in UTF-8"):
+        load(str(tmp_path))

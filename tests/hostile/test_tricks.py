@@ -94,7 +94,7 @@ QUICK = [("leave", "simulated", "append"), ("kill", "kill-loop of files", "openi
 """What is tried at every run."""
 
 MEMORY_BYTES = 192 << 20
-SECONDS = 120
+SECONDS = 300
 
 STEPS = "append 61\nappend 62\nkill in operation 2 after end\n"
 
