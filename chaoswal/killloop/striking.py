@@ -46,7 +46,7 @@ from chaoswal.processes import ending
 from chaoswal.program import Step
 from chaoswal.record.attached import ASKS, KILLS, Attached, Lived
 from chaoswal.record.points import Point, cut_off, entries
-from chaoswal.record.traced import of_engine
+from chaoswal.record.traced import must_be_seen, of_engine
 from chaoswal.record.traced import run_of as ended_run_of
 from chaoswal.replay import pass_through
 from chaoswal.run import Run
@@ -204,6 +204,7 @@ class Striker:
         met: DiskFault | None = None,
     ) -> Strike | None:
         """What is wrong with what a run has left, which met a fault, or a kill, or neither."""
+        must_be_seen(self._factory, lived.recording)
         run = run_of(self._factory, lived, program=self._engine.is_program)
         run.faulty = met is not None
         run.struck = met is not None and at is not None and at.operation is None
@@ -213,6 +214,7 @@ class Striker:
         before = load(self._root)
         history = history_of(done, self._traits)
         fault = pass_through(run, history, len(run.events))
+        passed = fault is None
         if not fault:
             names = tuple(history.subscribers)
             sight = sight_of(self._open(names), lambda: self._open(names, probing=True))
@@ -228,7 +230,7 @@ class Striker:
             fault=fault,
             steps=(*([met] if met else []), *done, step_of(run, crash, KILL)),
             at=at,
-            early=at_creation(fault, history),
+            early=passed and at_creation(fault, history),  # what is wrong before the crash is no matter of that
             before=before,
             output=lived.output,
         )
@@ -287,7 +289,9 @@ def run_of(factory: Factory, lived: Lived, *, program: bool) -> Run:
         return Run(start=Disk(), events=events, opened=len(events) + 1)  # which never comes
     if killed and (program or lived.code == -signal.SIGKILL):
         return Run(start=Disk(), events=events, opened=opened or 0, observed=lived.observed or Observed())
-    died = "" if lived.code == 0 or lived.hung else ending(lived.code)
+    begun = {event.op_index for event in events if isinstance(event, Begin)}
+    whole = not begun - {event.op_index for event in events if isinstance(event, End)}
+    died = "" if lived.hung or (lived.code == 0 and whole) else ending(lived.code)
     items = [lived.observed] if lived.observed else []
     outcome = Outcome(items=items, died=died, hung=lived.hung, output=lived.output if died or lived.hung else "")
     return ended_run_of(factory, Disk(), lived.recording, outcome)
