@@ -30,7 +30,7 @@ from chaoswal.baseline import Comparison, Known, compare
 from chaoswal.campaign import BLIND, Campaign, Explorer, canary
 from chaoswal.disk.profiles import EXT4_ORDERED, PROFILES
 from chaoswal.engines.registry import BUG, EngineRef
-from chaoswal.errors import ChaoswalError, Exit, UsageError
+from chaoswal.errors import ChaoswalError, Exit, Inconclusive, UsageError
 from chaoswal.findings import ERROR, conclude, told
 from chaoswal.hunt import CRASH, Catch, Hunter
 from chaoswal.killloop import campaign as killloop
@@ -230,7 +230,7 @@ class Gate:
         finished = last.finished
         assert isinstance(finished, KillLoopFinished)
         judged = _judged(f"{finished.progress.cycles:,} kills", finished)
-        judged.findings = [_put_away(apart(partial(_concluded, found, plan)), plan) for found in judged.findings]
+        judged.findings = [_put_away(_apart_concluded(found, plan), plan) for found in judged.findings]
         return judged
 
     def _note(self, exit_code: int) -> None:
@@ -315,6 +315,18 @@ def _put_away(found: Found, plan: Plan) -> Found:
     return replace(found, kept="")
 
 
+def _apart_concluded(found: Found, plan: Plan) -> Found:
+    """The same, shrunk in another process; as it was seen where its engine breaks that."""
+    try:
+        return apart(partial(_concluded, found, plan))
+    except Inconclusive:
+        return _as_seen(found)
+
+
+def _as_seen(found: Found) -> Found:
+    return replace(found, fingerprint=found.fingerprint or digest(f"kill-loop {found.kind}"))
+
+
 def _concluded(found: Found, plan: Plan) -> Found:
     """A finding of the kill loop shrunk and blamed as those of ``explore`` are, where its file replays.
 
@@ -337,4 +349,4 @@ def _concluded(found: Found, plan: Plan) -> Found:
             small = conclude(catch, seed=plan.seed, today=plan.today)
             file = str(corpus.save(small.finding, plan.save)) if small.finding else found.file
             return replace(small.found, file=file, stderr=found.stderr, kept=found.kept)
-    return replace(found, fingerprint=found.fingerprint or digest(f"kill-loop {found.kind}"))
+    return _as_seen(found)

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from chaoswal.errors import Exit
 from chaoswal.limits import MEMORY_BYTES_MAX, MEMORY_SHARE
 from chaoswal.processes import PASSED_ON, adopt_orphans, children, deafen, die_with, ending, expose, signals_held
-from chaoswal.tmpfs import remove_left
+from chaoswal.tmpfs import remove_campaigns, remove_left
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -49,6 +49,7 @@ def guarded(command: Callable[[], int]) -> int:
     _clear()
     if word[0]:
         return int(word[1]) if code is None else code
+    remove_campaigns(child)
     sys.stderr.write(f"chaoswal: UNKNOWN: the process that checks {how} while an engine ran in it: no verdict\n")
     return Exit.INCONCLUSIVE
 

@@ -50,6 +50,17 @@ def _where() -> Path:
     return MEMORY if MEMORY.is_dir() else Path(tempfile.gettempdir())
 
 
+def campaign_of(process: int) -> str:
+    """What the names of directories begin with in which a process lets others be killed; they may hold evidence."""
+    return f"{_PREFIX}kill-loop-{process}-"
+
+
+def remove_campaigns(process: int) -> None:
+    """Remove what a campaign has left that has come to no end."""
+    for path in _where().glob(f"{campaign_of(process)}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def remove_left() -> None:
     """Remove what processes have left that are no more."""
     for path in _where().iterdir():

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from chaoswal import tmpfs
+
 CHECKOUT = Path(__file__).parents[1]
 SCRIPT = """
 import os, sys
@@ -42,3 +46,11 @@ def test_what_a_killed_one_left_is_removed_by_the_next() -> None:
     run("ended")
     assert not left[0].parent.exists()
     assert not [entry for entry in os.listdir(left[0].parent.parent) if entry == left[0].parent.name]
+
+
+def test_what_a_campaign_has_left_goes_with_its_process_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tmpfs, "_where", lambda: tmp_path)
+    (tmp_path / f"{tmpfs.campaign_of(12)}abc" / "worker-0").mkdir(parents=True)
+    (tmp_path / f"{tmpfs.campaign_of(123)}abc").mkdir()
+    tmpfs.remove_campaigns(12)
+    assert os.listdir(tmp_path) == [f"{tmpfs.campaign_of(123)}abc"]

@@ -22,6 +22,7 @@ from chaoswal.killloop.loop import Settings, Tally, directory_of
 from chaoswal.killloop.workers import Workers, try_out
 from chaoswal.notices import Found, KillLoopFinished, Listener, Progress, Started
 from chaoswal.processes import signals_held
+from chaoswal.tmpfs import campaign_of
 from chaoswal.verdict import Verdict
 
 MARK = ".chaoswal-kill-loop"
@@ -207,7 +208,7 @@ def prepare(directory: Path | None) -> Path:
     if directory is None:
         memory = Path("/dev/shm")
         where = memory if os.access(memory, os.W_OK | os.X_OK) else None
-        base = Path(tempfile.mkdtemp(prefix="chaoswal-kill-loop-", dir=where))
+        base = Path(tempfile.mkdtemp(prefix=campaign_of(os.getpid()), dir=where))
     else:
         base = directory.absolute()
         _clear(base)

@@ -125,10 +125,18 @@ def command_line(trick: str, way: Way, at: str, directory: Path) -> list[str]:
 def played(trick: str, way: Way, at: str, directory: Path) -> "tuple[subprocess.CompletedProcess[str], str]":
     """What came of it, and the mark that all its processes bear."""
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
+    temporary = directory / "temporary"
+    temporary.mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "chaoswal", *command_line(trick, way, at, directory)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), OUTSIDE: str(directory / "outside"), MARK: mark},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            OUTSIDE: str(directory / "outside"),
+            MARK: mark,
+            "TMPDIR": str(temporary),
+        },
         capture_output=True,
         text=True,
         errors="replace",
@@ -156,8 +164,13 @@ def bearing(mark: str) -> list[int]:
 def left_in_memory() -> set[str]:
     """Directories of processes that are no more."""
     names = os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else []
-    owned = {name: re.match(r"chaoswal-(\d+)-", name) for name in names}
+    owned = {name: re.match(r"chaoswal-(?:kill-loop-)?(\d+)-", name) for name in names}
     return {name for name, owner in owned.items() if owner and not os.path.exists(f"/proc/{owner[1]}")}
+
+
+def left_in_files(directory: Path) -> set[str]:
+    """What lies in the temporary directory of a command that has ended."""
+    return set(os.listdir(directory / "temporary"))
 
 
 def evidence(told: str) -> Iterator[Path]:
@@ -183,6 +196,7 @@ def judge(trick: str, way: str, at: str, directory: Path) -> None:
         assert (summary["verdict"] == "PASS") == (done.returncode == Exit.CLEAN)
     assert bearing(mark) == []
     assert left_in_memory() <= before
+    assert left_in_files(directory) == set()
 
 
 @pytest.mark.parametrize(("trick", "way", "at"), QUICK, ids=["-".join(one) for one in QUICK])
