@@ -21,6 +21,7 @@ from chaoswal.errors import ChaoswalError, HarnessFault, Inconclusive, place_and
 
 _PACKAGE = "chaoswal."
 _SHARED = (builtins, io, os, time)
+_NOWHERE = dict[str, object]()
 _LIBRARIES = {*sys.stdlib_module_names, "chaoswal", "multiprocess", "pyfakefs"}
 _LIMITS = ("RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_STACK")
 
@@ -80,7 +81,8 @@ def _callables(module: ModuleType) -> Iterator[tuple[ModuleType | type, str, obj
 
 
 def _is_ours(value: object) -> bool:
-    module = getattr(value, "__module__", None)
+    """Whether it is a function that was written here, by whatever name it goes (``functools.wraps``)."""
+    module = getattr(value, "__globals__", _NOWHERE).get("__name__")
     return type(module) is str and module.startswith(_PACKAGE)
 
 
