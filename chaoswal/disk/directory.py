@@ -32,6 +32,8 @@ def scan(root: str) -> Iterator[tuple[int, str, int, str, bool]]:
             with os.scandir(directory) as entries:
                 found = sorted((entry.name, entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries)
         except FileNotFoundError as error:
+            if directory != root:  # whoever looks knows whether others are at work
+                raise
             raise Inconclusive(f"the directory {directory} is gone: whatever was in it is not looked at") from error
         for name, _, _ in found:
             if not name.isascii() and not is_text(name):
