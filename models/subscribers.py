@@ -19,6 +19,7 @@ class Subscriber:
         self.optional = False  # whether it may not be registered: that, or its undoing, is under way
         self.dismissible = False  # whether maintenance that is under way may unregister it
         self.vague = False  # whether a call about it failed, so that it may have begun anew
+        self.asked = True  # whether the engine hears of it when it is subscribed, and not only who has its handle
         self.acked: set[int] = set()
         self.rejected: set[int] = set()
         self.skipped: set[int] = set()

@@ -14,7 +14,7 @@ from chaoswal.engines import smallest_queue
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit
 from chaoswal.findings import ERROR, WARNING
-from chaoswal.hunt import PLAIN, SCENARIO, SHAPES, SHORT, Given, Hunter
+from chaoswal.hunt import PLAIN, SCENARIO, SHAPES, SHORT, TOUR, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Notice
 from chaoswal.program import parse_step
 from chaoswal.replay import Status, replay
@@ -95,7 +95,7 @@ def test_what_is_found_does_not_depend_on_who_works(tmp_path: Path) -> None:
     results: list[tuple[object, ...]] = []
     for workers in (0, 1, 2, 2):
         place = tmp_path / str(len(results))
-        code, heard = explored(hunter("no-sync-before-ack"), place, states=1500, workers=workers)
+        code, heard = explored(hunter("no-sync-before-ack"), place, states=3000, workers=workers)
         files = {path.name: path.read_bytes() for path in place.iterdir()}
         progress = heard.finished.progress
         results.append((code, files, progress.programs, progress.judged, progress.nested, progress.distinct))
@@ -167,8 +167,8 @@ def test_a_given_program_is_explored_under_each_profile() -> None:
 
 def test_programs_differ_and_the_first_are_short() -> None:
     one = hunter()
-    assert {one.shape(number) for number in range(12)} == {SHORT, SCENARIO, PLAIN}
-    assert {one.shape(number) for number in range(200)} == {SHORT, SCENARIO, *SHAPES}
+    assert {one.shape(number) for number in range(12)} == {SHORT, SCENARIO, TOUR, PLAIN}
+    assert {one.shape(number) for number in range(200)} == {SHORT, SCENARIO, TOUR, *SHAPES}
 
 
 def test_a_warning_does_not_hide_the_error_of_the_same_cause(tmp_path: Path) -> None:

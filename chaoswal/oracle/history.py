@@ -108,6 +108,8 @@ class History(Allowed):
         """Who is asked for something and has no handle gets one, and is told by that what was skipped."""
         name = getattr(operation, "name", "")
         anew = name in self.subscribers and name not in self.handles
+        if isinstance(operation, Subscribe | SubscribeLatest):
+            self.subscribers[name].asked = anew
         if anew and not isinstance(operation, Activate | Deactivate | Unsubscribe):
             self.handles[name] = self.subscribers[name].untold = False
 
@@ -199,7 +201,7 @@ class History(Allowed):
                 self._unregistered(name)
             case Subscribe(name=name) | SubscribeLatest(name=name):
                 subscriber = self.subscribers[name]
-                subscriber.optional = False
+                subscriber.optional = subscriber.optional and not subscriber.asked
                 if not (self.cleaning or self.retention.drops):
                     self.beginning.discard(name)
                 if isinstance(operation, SubscribeLatest) and subscriber.start_max > subscriber.start:

@@ -109,6 +109,7 @@ class Log(Upkeep):
     _sync_job: Job | None = None
     _age_job: Job | None = None
     _rotations = _finished_bytes = _forgotten_acks = 0
+    _names_in_doubt = False  # whether the manifest on the disk may list others than the one in memory
 
     def __init__(self, vfs: Vfs, runtime: Runtime, options: Options | None = None) -> None:
         """Open or make the log in the root of ``vfs``.
@@ -395,12 +396,12 @@ class Log(Upkeep):
         A new one begins at the "earliest" record left or behind the "latest" durable one. With "resume" or "skip"
         there is none made: UnknownSubscriber. With "resume" it misses nothing: RecordsMissed if what it would get next
         is gone, now or when it polls. Otherwise ``skipped`` of the handle says how many it has missed. SubscriberBusy
-        if it has a handle, CorruptLog if its progress is damaged.
+        if it has a handle, CorruptLog if its progress is damaged, LogPoisoned once who is registered is not known.
         """
         if start not in STARTS:
             raise ValueError(f"start={start!r}: it is one of {', '.join(STARTS)}")
         with self._mutex:
-            self._check_open()
+            self._check_names()
             if name not in self._manifest.names:
                 self._register(name, start)
             feed = self._feed(name)
@@ -414,7 +415,7 @@ class Log(Upkeep):
         if start not in STARTS[:2]:
             raise ValueError(f"start={start!r}: it is one of {', '.join(STARTS[:2])}")
         with self._mutex:
-            self._check_open()
+            self._check_names()
             if name not in self._manifest.names:
                 self._register(name, start)
 
@@ -486,6 +487,7 @@ class Log(Upkeep):
         try:
             self._manifest_birth.publish(file)
         except BaseException as error:
+            self._names_in_doubt = True
             self._poison("replacement of the manifest", error)
             raise
         self._manifest = manifest
@@ -559,6 +561,12 @@ class Log(Upkeep):
 
     def _check_writable(self) -> None:
         self._standing.check()
+
+    def _check_names(self) -> None:
+        """Whoever is told to be registered must be: LogPoisoned where nobody knows."""
+        self._check_open()
+        if self._names_in_doubt:
+            self._check_writable()
 
     def _poison(self, doing: str, error: BaseException) -> None:
         self._standing.poison(doing, error)

@@ -252,6 +252,19 @@ def test_a_failed_directory_sync_poisons() -> None:
     assert poisoned == 8
 
 
+def test_nobody_is_told_to_be_registered_once_that_is_not_known() -> None:
+    """The manifest without the name is there, and may go again with the sync of the directory that failed."""
+    vfs = disk_of({}, "fail EIO on fsync of . nth 6 once")
+    log = open_log(vfs)
+    log.subscribe("s").close()
+    with pytest.raises(OSError, match="Input/output"):
+        log.unregister("s")
+    for ask in (log.subscribe, log.register):
+        with pytest.raises(LogPoisoned, match="manifest"):
+            ask("s")
+    assert open_log(MemoryVfs(vfs.killed())).subscribers == ()
+
+
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EDQUOT", "EINTR"])
 def test_a_failed_append_leaves_no_ghost(error: str) -> None:
     vfs = disk_of({}, "short write of wal-*.wal nth 2 at 60", f"fail {error} on write of wal-*.wal nth 3 once")

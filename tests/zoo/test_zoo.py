@@ -167,7 +167,7 @@ def test_a_torn_large_frame_shows_in_a_kill_inside_the_write_only(monkeypatch: p
     assert found
     assert found.fault.kind == "invented"
     assert found.crashes[-1].taken % 4096 != 0, "the write began behind a header"
-    monkeypatch.setattr("chaoswal.check.in_flight", lambda event: [])
+    monkeypatch.setattr("chaoswal.disk.points.in_flight", lambda event: [])
     assert judged(bug, "kill", lines, depth=DEPTH) is None
 
 
