@@ -47,6 +47,7 @@ Gate = Callable[..., Outcome]
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Gate:
     """Runs the gate in an empty directory, with a bug planted or none."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("chaoswal.gate.SECONDS_MIN", 0.3)
 
     def run(*words: str, bug: str = "", budget: str = "1s") -> Outcome:
         monkeypatch.setenv("CHAOSWAL_BUG", bug)
@@ -104,7 +105,7 @@ def test_a_planted_bug_shuts_it_in_all_formats(gate: Gate, monkeypatch: pytest.M
 
 def test_what_is_known_does_not_shut_it_until_its_day(gate: Gate, tmp_path: Path) -> None:
     corpus.save(corpus.load(ROOT / f"corpus/zoo/{NAMES}.chaos"), tmp_path / "corpus")
-    first = gate("--json", "--strict", bug=NAMES, budget="3s")
+    first = gate("--json", "--strict", bug=NAMES, budget="2s")
     assert first.code == Exit.VIOLATION
     listed = fingerprints(first)
     baseline(first.directory, {*listed, "abcdef"}, DAY_TO_COME)

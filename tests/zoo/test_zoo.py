@@ -12,7 +12,7 @@ from chaoswal.disk.crashes import Bound
 from chaoswal.disk.profiles import KILL, PROFILES
 from chaoswal.engines.bugs import BUGS, ENTRIES
 from chaoswal.engines.registry import EngineRef
-from chaoswal.hunt import BOUND, CRASH, DEPTH, FAULTS, IO, Catch, Hunter
+from chaoswal.hunt import BOUND, CRASH, DEPTH, FAULTS, IO, LEAK, ROT, Catch, Hunter
 from chaoswal.leaks import leaks
 from chaoswal.program import parse_step, without_last_crashes
 from chaoswal.replay import play_to_last_run, simulated
@@ -44,9 +44,12 @@ def test_a_bug_shows_in_its_program_under_each_of_its_profiles(name: str, profil
     assert found.fault.kind in ENTRIES[name].kinds, found.fault
 
 
+PROGRAMS = {CRASH: 10, IO: 4, ROT: 4, LEAK: 1}
+
+
 @pytest.mark.parametrize("kind", FAULTS)
 def test_the_sound_engine_is_clean(kind: str) -> None:
-    assert caught(EngineRef(name="wal"), [kind], range(12 if kind == CRASH else 4)) is None
+    assert caught(EngineRef(name="wal"), [kind], range(PROGRAMS[kind])) is None
 
 
 @pytest.mark.slow
