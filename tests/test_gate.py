@@ -47,7 +47,6 @@ Gate = Callable[..., Outcome]
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Gate:
     """Runs the gate in an empty directory, with a bug planted or none."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("chaoswal.gate.SECONDS_MIN", 0.3)
 
     def run(*words: str, bug: str = "", budget: str = "1s") -> Outcome:
         monkeypatch.setenv("CHAOSWAL_BUG", bug)
