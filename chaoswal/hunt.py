@@ -5,8 +5,8 @@ Theory of operation
 What is drawn for number ``n`` follows from the seed and ``n`` alone: the engine's options, the shape of the program,
 its operations, and how many lives it has. Each life but the last ends in a drawn crash; what is explored is the last
 one, which finds bugs that need a recovery, more records, and one more crash. Diversity beats the number of states, so
-shapes differ widely (``SHAPES``): the first numbers are short programs, in which what is found is small already; some
-are long and run without a crash, since some bugs need none.
+shapes differ widely (``SHAPES``): the first numbers are short programs, in which what is found is small already, and
+scenarios, each of which leads to one rare place; some are long and run without a crash, since some bugs need none.
 
 An engine on real directories has one life, unless its recoveries are to be crashed too: what asks for several crashes
 takes longer there, and finds what few of these engines promise, that nothing comes back that a recovery has once cut.
