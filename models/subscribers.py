@@ -103,8 +103,15 @@ class Subscriber:
 
     def finished(self) -> int:
         """Every record below this position is finished."""
+        return self._up_to(self.acked)
+
+    def surely_finished(self) -> int:
+        """The same of what cannot have been forgotten."""
+        return self._up_to(self.acked - self.unsure)
+
+    def _up_to(self, done: Collection[int]) -> int:
         position = self.start
-        while position in self.acked:
+        while position in done:
             position += 1
         return position
 

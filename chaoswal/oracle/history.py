@@ -160,14 +160,14 @@ class History(Allowed):
             self.log.may_remove(self.clock.older(self.retention.age_seconds - CLOCK_SECONDS))
         for name, subscriber in self.subscribers.items():
             limit = self._late(name, subscriber)
-            if self.retention.unregisters and limit > subscriber.finished():
+            if self.retention.unregisters and limit > subscriber.surely_finished():
                 subscriber.dismissible = True
-            elif limit > subscriber.finished():
+            elif limit > subscriber.surely_finished():
                 subscriber.skippable = limit
 
     def _late(self, name: str, subscriber: Subscriber) -> int:
         idle = self.clock.idle(name) + CLOCK_SECONDS
-        return self.retention.late(max(subscriber.finished(), self.first), len(self.log.records), idle)
+        return self.retention.late(max(subscriber.surely_finished(), self.first), len(self.log.records), idle)
 
     def _end(self, marker: End, operation: Operation) -> Fault | None:
         self.cleaning.discard(marker.op_index)
@@ -368,6 +368,8 @@ class History(Allowed):
             if position > subscriber.skippable:
                 why = f"subscriber {name} was skipped ahead to {position}; the limit is {subscriber.skippable}"
                 fault = fault or Fault(kind=Violation.CURSOR_AHEAD, explanation=why)
+            if subscriber.unsure and position <= subscriber.finished():  # so it has forgotten some of what it finished
+                subscriber.vague, self.exact = True, False
             subscriber.skip(position)
         for name in done["unregistered"]:
             if not self.subscribers[name].uncertain:
