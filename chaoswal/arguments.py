@@ -47,7 +47,7 @@ def listed(option: str, words: str, known: Collection[str]) -> tuple[str, ...]:
 
 
 def patience(parser: argparse.ArgumentParser) -> None:
-    """The option ``--patience``, in seconds; ``be_patient`` takes it."""
+    """The option ``--patience``, in seconds; ``cli.main`` hands it to ``be_patient``."""
     told = f"an opening that takes longer hangs ({PATIENCE_SECONDS:g}s)"
     parser.add_argument("--patience", type=seconds, default=PATIENCE_SECONDS, metavar="TIME", help=told)
 

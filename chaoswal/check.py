@@ -141,8 +141,7 @@ class Judge:
             if not again.grown or not again.image:
                 self._again[made.key, names] = again
             elif again.image.key in lasts:
-                last = lasts[again.image.key]
-                self._again[made.key, names] = replace(again, stuck=gone(again.grown, last.observed))
+                self._again[made.key, names] = _killed(again, again.grown, lasts[again.image.key])
 
     def _recovered(
         self, images: Collection[Image], names: tuple[str, ...], *, probing: bool
@@ -174,8 +173,12 @@ class Judge:
         """The same, and opened once more as a kill leaves it that has gone on, where that is known."""
         if again.grown is None or again.image is None:
             return again
-        last = recover(self.factory, again.image, (), generation=self.generation + 2)
-        return replace(again, stuck=gone(again.grown, last.observed))
+        return _killed(again, again.grown, recover(self.factory, again.image, (), generation=self.generation + 2))
+
+
+def _killed(again: Recovered, grown: Observed, last: Recovered) -> Recovered:
+    """The same, with what is wrong where it is opened as a kill left it that had grown to this."""
+    return replace(again, stuck=gone(grown, last.observed))
 
 
 def gone(grown: Observed, last: Observed) -> Fault | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from chaoswal import __version__
 from chaoswal.errors import ChaoswalError, Exit, Inconclusive, place_and_text
+from chaoswal.patience import be_patient
 
 COMMANDS = {
     "kill-loop": (
@@ -41,6 +42,8 @@ def main(words: Sequence[str] | None = None) -> int:
         arguments = parser.parse_args(words)
     except SystemExit as end:  # usage was told, or help
         return int(end.code or 0)
+    if getattr(arguments, "patience", None):  # which not every command has, and kill-loop another default of
+        be_patient(arguments.patience)
     try:
         return int(arguments.execute(arguments))
     except ChaoswalError as error:

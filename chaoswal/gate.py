@@ -52,9 +52,6 @@ TRIES = 3
 UNTRIED = "no kills were tried"
 """What a gate says that has left them out."""
 
-PATIENCE_SECONDS = 10.0
-"""What is slower under the kill loop hangs."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -216,7 +213,7 @@ class Gate:
             cycles=None,
             duration=self._share("kill-loop"),
             workers=min(2, plan.workers),
-            patience=PATIENCE_SECONDS,
+            patience=killloop.PATIENCE_SECONDS,
             directory=None,
             keep=False,
             corpus=plan.save,

@@ -74,11 +74,8 @@ class Recovered:
 @lru_cache(1024)
 def promises(engine: str) -> Traits:
     """What an engine promises, by its name and options; UsageError where it cannot be opened."""
-    root = fresh_directory()
-    try:
+    with _directory() as root:
         outcome = _server(os.getpid()).do(tell, engine, str(root), seconds=OPENING.seconds)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
     if not outcome.whole:
         raise UsageError(f"cannot open {engine}: {_ended(outcome)}")
     traits: Traits = outcome.items[0]

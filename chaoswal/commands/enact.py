@@ -14,7 +14,6 @@ from chaoswal.enact import Enacted, Scene, Try, enact, sightings
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit, UsageError
 from chaoswal.evidence import Evidence
-from chaoswal.patience import be_patient
 from chaoswal.processes import interruptible
 from chaoswal.realfs.loopfs import FILE_SYSTEMS
 from chaoswal.report.enact import render, summary
@@ -62,7 +61,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Enact; the exit code."""
-    be_patient(arguments.patience)
     started = time.monotonic()
     if arguments.save and arguments.options:
         raise UsageError("--save notes what is true of the finding as it is: it does not go with -o")

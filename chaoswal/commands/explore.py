@@ -22,7 +22,6 @@ from chaoswal.evidence import Evidence
 from chaoswal.explain import explain
 from chaoswal.hunt import BOUND, CRASH, DEPTH, FAULTS, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Listener, Notice, Started
-from chaoswal.patience import be_patient
 from chaoswal.pool import apart
 from chaoswal.processes import interruptible
 from chaoswal.replay import ready
@@ -86,7 +85,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Explore; the exit code."""
-    be_patient(arguments.patience)
     campaign = _plan(arguments)
     with interruptible():
         return Explorer(campaign, _listener(as_json=arguments.json, enacting=arguments.enact)).run()

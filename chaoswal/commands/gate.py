@@ -17,7 +17,6 @@ from chaoswal.errors import UsageError
 from chaoswal.gate import Gate, Plan
 from chaoswal.hunt import CRASH, FAULTS, ROT
 from chaoswal.notices import Finished, GateFinished
-from chaoswal.patience import be_patient
 from chaoswal.processes import interruptible
 from chaoswal.report import gate as report
 from chaoswal.report import github, junit, markdown, sarif
@@ -81,7 +80,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run the gate and write what was asked for; the exit code."""
-    be_patient(arguments.patience)
     plan = _plan(arguments)
     terminal = Terminal(sys.stderr)
     with interruptible():

@@ -15,15 +15,11 @@ from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
 from chaoswal.killloop.aiming import Aim, Aiming
 from chaoswal.killloop.blows import must_be_real
-from chaoswal.killloop.campaign import FAULTS, Campaign, Killing
+from chaoswal.killloop.campaign import FAULTS, PATIENCE_SECONDS, Campaign, Killing
 from chaoswal.notices import Found, KillLoopFinished, Listener, Notice, Progress, Started
-from chaoswal.patience import be_patient
 from chaoswal.processes import interruptible
 from chaoswal.report import killloop as report
 from chaoswal.report.terminal import Terminal
-
-PATIENCE_SECONDS = 10.0
-"""Of a loop that kills at random moments; other processes have as long as everywhere."""
 
 CYCLES_DEFAULT, FAULTS_DEFAULT = 200, 20
 RANDOM, SYSCALLS = MOMENTS = "random", "syscalls"
@@ -89,8 +85,6 @@ def execute(arguments: argparse.Namespace) -> int:
     """Run; the exit code."""
     if not sys.platform.startswith("linux"):
         raise UsageError("the kill loop needs Linux: it forks, and children die with their parent")
-    if arguments.patience:
-        be_patient(arguments.patience)
     listener = _listener(as_json=arguments.json)
     if arguments.at == SYSCALLS or arguments.fault:
         aim = _aim(arguments)

@@ -13,7 +13,6 @@ from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit, UsageError
 from chaoswal.lint.judging import Linted, lint
 from chaoswal.lint.rules import RULES
-from chaoswal.patience import be_patient
 from chaoswal.pool import apart
 from chaoswal.report.lint import kept_as, render, summary
 
@@ -49,7 +48,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Lint; the exit code."""
-    be_patient(arguments.patience)
     started = time.monotonic()
     profiles = [profile_named(name) for name in arguments.profiles or PROFILES]
     engine = EngineRef.of(arguments.engine, arguments.options)

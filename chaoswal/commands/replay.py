@@ -19,7 +19,6 @@ from chaoswal import corpus
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import BUG, EngineRef, Factory
 from chaoswal.errors import ChaoswalError, Exit, Unavailable, UsageError
-from chaoswal.patience import be_patient
 from chaoswal.pool import apart
 from chaoswal.replay import Status, replay
 
@@ -86,7 +85,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Replay; the exit code."""
-    be_patient(arguments.patience)
     started = time.monotonic()
     found = _files(arguments.paths, arguments.corpus)
     options = EngineRef.of("option", arguments.options)

@@ -9,7 +9,6 @@ from chaoswal.disk.directory import save
 from chaoswal.disk.image import Image
 from chaoswal.errors import Exit, UsageError
 from chaoswal.explain import explain
-from chaoswal.patience import be_patient
 from chaoswal.pool import apart
 from chaoswal.report.finding import render
 
@@ -29,7 +28,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Show; the exit code."""
-    be_patient(arguments.patience)
     path = corpus.find(arguments.id, arguments.corpus)
     finding = corpus.load(path, command=arguments.command)
     text, disk = apart(lambda: _told(finding, path))

@@ -31,6 +31,9 @@ MARK = ".chaoswal-kill-loop"
 FAULTS = ("kill", "torn", "power")
 """What a cycle may do; all but the first need an engine that takes a ``vfs``."""
 
+PATIENCE_SECONDS = 10.0
+"""What is slower than this hangs, where nobody says otherwise; other processes have as long as everywhere."""
+
 _PROGRESS_SECONDS = 0.5
 
 
