@@ -134,14 +134,8 @@ class Judge:
             made = first.image or image
             if not first.observed.fault and (made.key, names) not in self._again:
                 left[made.key] = made
-        gone_on = list(self._recovered(left.values(), names, probing=True))
-        killed = {again.image.key: again.image for _, again in gone_on if again.grown and again.image}
-        lasts = {image.key: last for image, last in self._recovered(killed.values(), (), probing=False)}
-        for made, again in gone_on:
-            if not again.grown or not again.image:
-                self._again[made.key, names] = again
-            elif again.image.key in lasts:
-                self._again[made.key, names] = _killed(again, again.grown, lasts[again.image.key])
+        for made, again in self._recovered(left.values(), names, probing=True):
+            self._again[made.key, names] = again
 
     def _recovered(
         self, images: Collection[Image], names: tuple[str, ...], *, probing: bool
@@ -165,36 +159,9 @@ class Judge:
     def _look_again(self, image: Image, names: tuple[str, ...]) -> Recovered:
         known = self._again.get((image.key, names))
         if known is None:
-            again = recover(self.factory, image, names, generation=self.generation + 1, probing=True)
-            known = self._again[image.key, names] = self._look_behind(again)
+            known = recover(self.factory, image, names, generation=self.generation + 1, probing=True)
+            self._again[image.key, names] = known
         return known
-
-    def _look_behind(self, again: Recovered) -> Recovered:
-        """The same, and opened once more as a kill leaves it that has gone on, where that is known."""
-        if again.grown is None or again.image is None:
-            return again
-        return _killed(again, again.grown, recover(self.factory, again.image, (), generation=self.generation + 2))
-
-
-def _killed(again: Recovered, grown: Observed, last: Recovered) -> Recovered:
-    """The same, with what is wrong where it is opened as a kill left it that had grown to this."""
-    return replace(again, stuck=gone(grown, last.observed))
-
-
-def gone(grown: Observed, last: Observed) -> Fault | None:
-    """What is wrong with what an engine shows after a kill, before which it had promised to show the other.
-
-    Who goes on behind a tail that no reader gets over, shows it only now.
-    """
-    if last.fault:
-        why = f"killed when it had gone on behind a recovery: {last.fault.explanation}"
-        return replace(last.fault, explanation=why)
-    if (grown.records, grown.items) == (last.records, last.items):
-        return None
-    kept = [*last.records, *last.items]
-    if any(one not in kept for one in (*grown.records, *grown.items)):
-        return Fault(kind=Violation.LOST, explanation="what it took behind a recovery, and promised, a kill takes away")
-    return Fault(kind=Violation.UNSTABLE, explanation="a kill, when it had gone on behind a recovery, brings back more")
 
 
 def sight_of(first: Recovered, look_again: Callable[[], Recovered]) -> Sight:

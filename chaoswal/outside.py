@@ -15,8 +15,9 @@ Nothing is closed before all has been looked at, as in a kill: what an opening h
 there while the engine is open.
 
 Whoever is asked to go on is also looked at as a kill leaves him that comes as soon as he has promised what he took: the
-directory is read in that moment, and opened elsewhere. A recovery that leaves a torn tail where it is, and writes
-behind it, looks well until then. On the simulated disk crashes of recoveries show the same (``check.Depth.then``).
+directory is read in that moment, and opened elsewhere, by the same job: neither image nor job travel once more. A
+recovery that leaves a torn tail where it is, and writes behind it, looks well until then. On the simulated disk crashes
+of recoveries show the same (``check.Depth.then``).
 
 Images that are known beforehand are opened ``TOGETHER``, one after the other, by one job: asking for each takes as long
 as opening it. That is for speed alone. What ends the process, or is waited for too long, is opened once more by itself,
@@ -66,9 +67,10 @@ class Recovered:
     image: Image | None = None
     """What it had made of the image by then; None: what it was."""
     stuck: Fault | None = None
-    """What was wrong when it was asked to go on, if it was."""
+    """What was wrong when it was asked to go on, or killed when it had, if it was."""
     grown: Observed | None = None
-    """What it must show if it was killed as soon as it had promised that it had gone on: ``image`` is of then."""
+    """What it must show if it was killed as soon as it had promised that it had gone on: ``image`` is of then. Only
+    from one job to the next."""
 
 
 @lru_cache(1024)
@@ -101,14 +103,22 @@ def recover(factory: Factory, image: Image, names: Sequence[str], *, probing: bo
         job = (factory.name, image, str(root), tuple(names), probing)
         match _runner(factory):
             case "in-process":
-                return _inside(next(show(*job)), str(root))
+                items = list(show(*job))
             case "fresh":
                 with closing(Warm(batch=1)) as server:
-                    outcome = server.do(show, *job, seconds=OPENING.seconds)
+                    outcome = server.do(show, *job, seconds=OPENING.seconds, items=1 + probing)
+                items = _items(outcome)
             case _:
-                outcome = _patience(factory).do(_warmed(factory), show, *job, seconds=OPENING.seconds)
-        found = outcome.items[0] if outcome.items else Recovered(observed=Observed(fault=_fault(outcome)))
-        return _inside(found, str(root))
+                server, seconds = _warmed(factory), OPENING.seconds
+                items = _items(_patience(factory).do(server, show, *job, seconds=seconds, items=1 + probing))
+    found, *last = [_inside(found, _place(root, 0)) for found in items]
+    if found.grown is None or found.image is None:
+        return found
+    return _killed(found, found.grown, last[0] if last else recover(factory, found.image, (), probing=False))
+
+
+def _items(outcome: Outcome) -> list[Recovered]:
+    return outcome.items or [Recovered(observed=Observed(fault=_fault(outcome)))]
 
 
 def recover_all(
@@ -209,20 +219,58 @@ _alive: list[Driver] = []
 
 
 def show(engine: str, image: Image, root: str, names: Sequence[str], probing: bool) -> Iterator[Recovered]:  # noqa: FBT001
-    """What an engine shows that is opened on an image, as a job: ``root`` is an empty directory for it."""
+    """What an engine shows that is opened on an image, as a job: ``root`` is an empty directory for it.
+
+    If it has gone on, also what it shows as a kill leaves it then: that is told as a second item, for whoever is ended
+    by the closing of the first has told nothing of it.
+    """
+    yield from _shown(factory_of(engine), image, _place(root, 0), names, probing=probing)
+
+
+def show_all(
+    engine: str,
+    images: Sequence[Image],
+    root: str,
+    names: Sequence[str],
+    probing: bool,  # noqa: FBT001 - the arguments of a job have no names
+) -> Iterator[Recovered]:
+    """The same of several images, one after the other and an item each, as a job."""
     factory = factory_of(engine)
+    for number, image in enumerate(images):
+        found, *last = _shown(factory, image, _place(root, number), names, probing=probing)
+        yield _killed(found, found.grown, last[0]) if found.grown else found
+
+
+def _shown(factory: Factory, image: Image, root: str, names: Sequence[str], *, probing: bool) -> Iterator[Recovered]:
+    """The same, in a directory that is not there yet, nor behind it."""
+    scratch = getattr(factory.kind, "scratch", ())
+    driver, observed = _open_on(factory, image, root, names)
+    if probing:
+        found = _gone_on(driver, observed, root, scratch)
+    else:
+        made = without(load(root), scratch)
+        found = Recovered(observed=observed, image=made if made.key != image.key else None)
+    yield found
+    _discard(driver, root)
+    if found.grown and found.image:
+        elsewhere = f"{root}-killed"  # of a path an engine may know that it had it open
+        driver, observed = _open_on(factory, found.image, elsewhere, ())
+        yield _inside(Recovered(observed=observed), elsewhere)
+        _discard(driver, elsewhere)
+
+
+def _open_on(factory: Factory, image: Image, root: str, names: Sequence[str]) -> tuple[Driver, Observed]:
+    os.mkdir(root)
     lay(image, root)
     age(root)
     driver = Driver(lambda: factory.open_directory(root))
-    observed = look(driver, names)
-    scratch = getattr(factory.kind, "scratch", ())
-    if probing:
-        yield _gone_on(driver, observed, root, scratch)
-    else:
-        made = without(load(root), scratch)
-        yield Recovered(observed=observed, image=made if made.key != image.key else None)
+    return driver, look(driver, names)
+
+
+def _discard(driver: Driver, root: str) -> None:
     with suppress(Exception, StepLimit):  # it has been judged, and what it leaves is thrown away
         driver.discard()
+    shutil.rmtree(root, ignore_errors=True)
 
 
 def _gone_on(driver: Driver, observed: Observed, root: str, scratch: Sequence[str]) -> Recovered:
@@ -261,19 +309,25 @@ def _at_rest(root: str) -> list[Image]:
     return []
 
 
-def show_all(
-    engine: str,
-    images: Sequence[Image],
-    root: str,
-    names: Sequence[str],
-    probing: bool,  # noqa: FBT001 - the arguments of a job have no names
-) -> Iterator[Recovered]:
-    """The same of several images, one after the other, as a job."""
-    for number, image in enumerate(images):
-        place = _place(root, number)
-        os.mkdir(place)
-        yield from show(engine, image, place, names, probing)
-        shutil.rmtree(place, ignore_errors=True)
+def _killed(found: Recovered, grown: Observed, last: Recovered) -> Recovered:
+    """The same, with what is wrong where it is opened as a kill left it that had grown to this."""
+    return replace(found, image=None, grown=None, stuck=gone(grown, last.observed))
+
+
+def gone(grown: Observed, last: Observed) -> Fault | None:
+    """What is wrong with what an engine shows after a kill, before which it had promised to show the other.
+
+    Who goes on behind a tail that no reader gets over, shows it only now.
+    """
+    if last.fault:
+        why = f"killed when it had gone on behind a recovery: {last.fault.explanation}"
+        return replace(last.fault, explanation=why)
+    if (grown.records, grown.items) == (last.records, last.items):
+        return None
+    kept = [*last.records, *last.items]
+    if any(one not in kept for one in (*grown.records, *grown.items)):
+        return Fault(kind=Violation.LOST, explanation="what it took behind a recovery, and promised, a kill takes away")
+    return Fault(kind=Violation.UNSTABLE, explanation="a kill, when it had gone on behind a recovery, brings back more")
 
 
 def _place(root: str | Path, number: int) -> str:

@@ -110,10 +110,12 @@ class Patience:
         """One took so long."""
         self.longest = max(self.longest, seconds)
 
-    def do(self, server: "Warm", job: Job, *arguments: object, seconds: float, asleep: float = 0.0) -> Outcome:
+    def do(
+        self, server: "Warm", job: Job, *arguments: object, seconds: float, items: int = 1, asleep: float = 0.0
+    ) -> Outcome:
         """As ``Warm.do``, within ``seconds`` or less; ``asleep``: so many more it was asked to wait."""
         begun = time.monotonic()
-        outcome = server.do(job, *arguments, seconds=self.seconds(seconds) + asleep)
+        outcome = server.do(job, *arguments, seconds=self.seconds(seconds) + asleep, items=items)
         self.hung = self.hung or outcome.hung
         if outcome.whole:
             self.learn(time.monotonic() - begun - asleep)

@@ -40,14 +40,18 @@ class Lines:
         self.path = Path(root, "log")
         whole, _, _ = self.path.read_bytes().rpartition(b"\n") if self.path.exists() else (b"", b"", b"")
         self.lines = whole.split(b"\n") if whole else []
-        self.path.write_bytes(b"".join(line + b"\n" for line in self.lines))
+        self.write()
         self.opened()
 
     def opened(self) -> None:
         pass
 
+    def write(self) -> None:
+        self.path.write_bytes(b"".join(line + b"\n" for line in self.lines))
+
     def append(self, payload: bytes) -> None:
         self.lines.append(payload)
+        self.write()
 
     def sync(self) -> None:
         pass
@@ -95,7 +99,7 @@ class GoesOnBehind(Lines):
         pass
 
     def append(self, payload: bytes) -> None:
-        super().append(payload)
+        self.lines.append(payload)
         with self.path.open("ab") as file:
             file.write(payload + b"\n")
 
@@ -105,7 +109,7 @@ class CutsFirst(GoesOnBehind):
 
     def recovered(self, *, torn: bool) -> None:
         if torn:
-            self.path.write_bytes(b"".join(line + b"\n" for line in self.lines))
+            self.write()
 
 
 class PromisesNothing(GoesOnBehind):
@@ -124,7 +128,20 @@ class OpensOnce(CutsFirst):
     def recovered(self, *, torn: bool) -> None:
         super().recovered(torn=torn)
         if self.path.with_name("open").exists():
-            raise RuntimeError("it was open")
+            self.gives_up()
+
+    def gives_up(self) -> None:
+        raise RuntimeError("it was open")
+
+
+class OpensOnceAndDiesInClosing(OpensOnce):
+    def close(self) -> None:
+        os.abort()
+
+
+class AbortsWhenOpenedTwice(OpensOnce):
+    def gives_up(self) -> None:
+        os.abort()
 
 
 class LocksByTime(Lines):
@@ -350,12 +367,18 @@ HALF = Image.of_files({"log": b"one|\ntwo|\nthr"})
         ("CutsFirst", None),
         ("PromisesNothing", None),
         ("OpensOnce", Violation.UNOPENABLE),
+        ("OpensOnceAndDiesInClosing", Violation.UNOPENABLE),
+        ("AbortsWhenOpenedTwice", Violation.UNOPENABLE),
     ],
 )
 def test_what_is_taken_behind_a_recovery_outlives_a_kill(name: str, kind: Violation | None) -> None:
+    """Whether it is asked for by itself or among others."""
     sight = Judge(factory(name)).sight(HALF.key, lambda: HALF, ())
     assert sight.observed.records == [b"one|", b"two|"]
     assert (sight.fault and sight.fault.kind) == kind
+    among = Judge(factory(name))
+    among.foresee({one.key: one for one in (HALF, TORN, EMPTY)}, ())
+    assert among.sight(HALF.key, lambda: HALF, ()) == sight
 
 
 def test_of_one_that_never_rests_nobody_knows_what_a_kill_leaves(
