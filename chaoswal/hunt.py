@@ -12,10 +12,10 @@ An engine on real directories has one life, unless its recoveries are to be cras
 takes longer there, and finds what few of these engines promise, that nothing comes back that a recovery has once cut.
 
 With errors (``io``), half of the programs are not explored as they are, but with a fault in their last life: some of
-all that could fire there. With damage (``rot``), a quarter are left at rest, and the engine opened on that disk with
-some of all damages in turn. Leaks are looked for once, beside the first program. Where an engine is for several threads
-every fifth program has some operations at once, and is explored in all orders of them with few pre-emptions
-(``schedules.py``).
+all that could fire there. The small ones of these end with a closing, which is the last to tell of an error. With
+damage (``rot``), a quarter are left at rest, and the engine opened on that disk with some of all damages in turn. Leaks
+are looked for once, beside the first program. Where an engine is for several threads every fifth program has some
+operations at once, and is explored in all orders of them with few pre-emptions (``schedules.py``).
 
 A program of one life is recorded once and explored under each profile, strongest first: a pair of image and allowed
 history that was judged under one of them is not judged again under the next. The first violation ends the program.
@@ -43,7 +43,7 @@ from chaoswal.engines.draws import draw_options, tables_of
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import UsageError
 from chaoswal.leaks import leaks
-from chaoswal.ops import Ack, Append, Cleanup, Enqueue, Operation, Poll, Put, Reopen, Rotate, Subscribe, Sync
+from chaoswal.ops import Ack, Append, Cleanup, Close, Enqueue, Operation, Poll, Put, Reopen, Rotate, Subscribe, Sync
 from chaoswal.oracle import Traits
 from chaoswal.program import Step
 from chaoswal.reach import Reach
@@ -297,11 +297,12 @@ class Hunter:
         lengths = [chance.choice(shape.lengths) for _ in range(count if self._many_lives else 1)]
         if shape.plain:
             return [[Append(size=size)] * length for length in lengths]
+        ends = [Close()] if shape.small and self._what(number) == IO else []
         if shape.scenarios:
             first = turn // 2 if shape is SCENARIO else None
-            return [scenarios.drawn(traits.capabilities, chance, length, first) for length in lengths]
+            return [[*scenarios.drawn(traits.capabilities, chance, length, first), *ends] for length in lengths]
         drawn = [list(_restarting(_life(generator, chance, length), shape.reopen_every)) for length in lengths]
-        return [[Append(size=size), *life, *self._asked(traits)] for life in drawn] if shape is SHORT else drawn
+        return [[Append(size=size), *life, *ends, *self._asked(traits)] for life in drawn] if shape is SHORT else drawn
 
     def _asked(self, traits: Traits) -> list[Operation]:
         """What ends a short program where a sync alone promises something, and programs are few."""

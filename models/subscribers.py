@@ -16,6 +16,7 @@ class Subscriber:
     def __init__(self, start: int, start_max: int | None = None) -> None:
         self.start = start
         self.start_max = start if start_max is None else start_max  # it begins somewhere between, as will be seen
+        self.at_end = False  # whether it begins behind all there is, and not with the first that is left
         self.optional = False  # whether it may not be registered: that, or its undoing, is under way
         self.dismissible = False  # whether maintenance that is under way may unregister it
         self.vague = False  # whether a call about it failed, so that it may have begun anew
@@ -120,11 +121,16 @@ class Subscriber:
         passed = set(range(self.start, gone)) - self.acked
         return len(self.rejected.difference(delivered)), len(self.skipped | passed)
 
-    def begin(self, delivered: Collection[int], stop: int) -> None:
+    def begin(self, delivered: Collection[int], visible: range) -> None:
         """Where it begins shows in what it is given, if that was not known."""
         if self.start_max > self.start:
-            self.start = max(self.start, min([self.start_max, stop, *delivered]))
+            limit = visible.stop if self.at_end else visible.start
+            self.start = max(self.start, min([self.start_max, limit, *delivered]))
             self.start_max = self.start
+
+    def begin_behind(self, stop: int) -> None:
+        """It is given nothing, though all below ``stop`` is there to be given: it begins no earlier."""
+        self.start = max(self.start, min(self.start_max, stop))
 
     def passed(self, delivered: Collection[int], visible: range) -> set[int]:
         """The visible records that are neither delivered nor finished."""
@@ -142,7 +148,7 @@ class Subscriber:
             self.start = self.start_max = 0
             self.acked, self.rejected, self.skipped = set(range(visible.stop)), set(), set()
         self.optional = self.dismissible = self.vague = False
-        self.begin(delivered, visible.stop)
+        self.begin(delivered, visible)
         passed = [p for p in self.passed(delivered, visible) if p < self.skippable]
         self.skip(max([visible.start, *(p + 1 for p in passed)]))
         self.skippable = 0

@@ -123,9 +123,10 @@ class History(Allowed):
     def _begin_subscriber(self, operation: Operation) -> None:
         match operation:
             case Subscribe(name=name) | SubscribeLatest(name=name) if name not in self.subscribers:
-                new = Subscriber(self.first)
+                new = Subscriber(self.first, None if self.exact else max(self.first, self.log.removable))
                 if isinstance(operation, SubscribeLatest):
                     new = Subscriber(min(self.log.floor, self.log.length()), len(self.log.records))
+                    new.at_end = True
                 new.optional = "registered" in self.traits.capabilities
                 self.subscribers[name] = new
                 self.beginning.update([name] if self.together else [])
@@ -385,10 +386,14 @@ class History(Allowed):
         """``before``: the marks of the log when it began; others may have moved them since."""
         subscriber = self.subscribers[name]
         subscriber.given_again(sequence for sequence, _ in given)
-        may = subscriber.expected(count, range(self.first, len(self.log.records)))
         promised, shown, _, first = before
-        must = subscriber.expected(count, range(self.first, max(promised, shown)))
         positions = [sequence for sequence, _ in given]
+        if positions:
+            subscriber.begin(positions, range(self.log.removable, len(self.log.records)))
+        elif count:
+            subscriber.begin_behind(max(promised, shown))
+        may = subscriber.expected(count, range(self.first, len(self.log.records)))
+        must = subscriber.expected(count, range(self.first, max(promised, shown)))
         if subscriber.vague or self.log.unsettled or self.first != first:
             subscriber.give(positions)
             return None
@@ -428,6 +433,8 @@ class History(Allowed):
         self._let_go()
         for subscriber in self.subscribers.values():
             subscriber.may_forget()
+            passed = max(subscriber.skippable, self.log.removable) > subscriber.finished()
+            subscriber.vague = subscriber.vague or subscriber.uncertain or passed
 
     def damaged(self, conceded: int) -> None:
         """What was durable was damaged; records from position ``conceded`` on may be gone without a report."""
@@ -443,7 +450,7 @@ class History(Allowed):
         self.log = log
         self.log.adopt(span[1], promise=self.traits.promise_reads)
         self.clock.cut(span[1])
-        self.subscribers = present(self, observed, span[1])
+        self.subscribers = present(self, observed, range(*span))
         if observed.lost is not None and self.exact:
             self.lost = observed.lost
         else:

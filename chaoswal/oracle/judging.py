@@ -29,7 +29,7 @@ def compare(allowed: Allowed, observed: Observed) -> Fault | None:
     fault = _judge_names(allowed, observed)
     if fault:
         return fault
-    there = present(allowed, observed, span[1])
+    there = present(allowed, observed, range(*span))
     for name, given in observed.deliveries.items():
         if name in there:
             fault = _judge_deliveries(name, there[name], log.records, range(*span), given)
@@ -100,7 +100,7 @@ def _judge_losses(
     return Fault(kind=Violation.DISHONEST, explanation=why)
 
 
-def present(allowed: Allowed, observed: Observed, stop: int) -> dict[str, Subscriber]:
+def present(allowed: Allowed, observed: Observed, visible: range) -> dict[str, Subscriber]:
     """The subscribers there are; those of which only what they are given tells where they begin know it then."""
     found = {}
     for name, subscriber in allowed.subscribers.items():
@@ -108,7 +108,7 @@ def present(allowed: Allowed, observed: Observed, stop: int) -> dict[str, Subscr
             found[name] = subscriber
             if subscriber.start_max > subscriber.start:
                 found[name] = subscriber.copy()
-                found[name].begin([position for position, _ in observed.deliveries.get(name, ())], stop)
+                found[name].begin([position for position, _ in observed.deliveries.get(name, ())], visible)
     return found
 
 

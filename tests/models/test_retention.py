@@ -114,8 +114,19 @@ def test_a_skip_is_to_one_position_and_no_further_than_it_may_be() -> None:
 def test_where_a_latest_one_begins_shows_in_what_it_is_given() -> None:
     for given, start in (([4, 5], 4), ([], 5), ([2], 3)):
         one = Subscriber(3, 5)
-        one.begin(given, 6)
+        one.at_end = True
+        one.begin(given, range(3, 6))
         assert one.start == one.start_max == start
+
+
+def test_so_does_where_one_begins_with_the_first_that_is_left() -> None:
+    for given, start in (([4, 5], 4), ([], 4), ([2], 3)):
+        one = Subscriber(3, 5)
+        one.begin(given, range(4, 6))
+        assert one.start == one.start_max == start
+    nobody_told = Subscriber(3, 5)
+    nobody_told.begin_behind(4)
+    assert (nobody_told.start, nobody_told.start_max) == (4, 5)
 
 
 def test_what_is_lost_and_who_need_not_be_waited_for() -> None:

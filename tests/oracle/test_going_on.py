@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chaoswal.ops import (
+    Ack,
     Activate,
     Append,
     Cleanup,
@@ -14,14 +15,16 @@ from chaoswal.ops import (
     Poll,
     Read,
     Reopen,
+    Subscribe,
     SubscribeLatest,
     Sync,
+    Unsubscribe,
 )
 from chaoswal.oracle import ERROR, History, Observed, Traits
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault
-from tests.oracle.test_subscribers import BIG, FITS_ONE, OF_S, Step, Y, done, limited, right
-from tests.test_oracle import ACKED, EACH, EVERYTHING, NEVER, ON_SYNC, SIZE, A, B, C, cleaned, kind, record
+from tests.oracle.test_subscribers import BIG, FITS_ONE, OF_S, Step, X, Y, Z, done, limited, right
+from tests.test_oracle import ACKED, EACH, EVERYTHING, FLUSHED, NEVER, ON_SYNC, SIZE, A, B, C, cleaned, kind, record
 
 POLLED: Step = (Poll(name="s", count=2), EVERYTHING[:2])
 BEGUN: list[Step] = [*[(Append(size=SIZE), number) for number in range(3)], OF_S, POLLED]
@@ -163,6 +166,62 @@ def test_after_an_error_nothing_is_known_of_counts() -> None:
         for counts in ((0, 0), (1, 0), (0, 1)):
             assert kind(history.judge(seen(*EVERYTHING, counts={"s": counts}))) == "fine"
     assert kind(right(BEGUN).judge(seen(*EVERYTHING, counts={"s": (0, 1)}))) == "dishonest"
+
+
+# -- behind an opening that failed ---------------------------------------------------------------------------------
+
+OF_U: Step = (Subscribe(name="u"), None)
+DONE: list[Step] = [(Ack(name="s", places=(0, 1)), None), FLUSHED]
+
+
+def not_opened(steps: list[Step], traits: Traits = EACH) -> History:
+    """The history of these steps, a crash, and an opening that an error struck: nobody has seen what is left."""
+    history = right(steps, traits, faulty=True)
+    assert history.open(Observed(raised="OSError"), struck=True) is None
+    return history
+
+
+@pytest.mark.parametrize("first", range(4))
+def test_who_is_new_begins_where_a_cleanup_under_way_may_have_ended(first: int) -> None:
+    """Two records are finished, and may be gone."""
+    there = [(Poll(name="u", count=9), EVERYTHING[first:])]
+    cleaning = not_opened([*BEGUN, *DONE, (Cleanup(), ...)])
+    assert kind(on(cleaning, OF_U, *there)) == ("fine" if first < 3 else "stuck")
+    assert kind(on(not_opened([*BEGUN, *DONE]), OF_U, *there)) == (
+        "fine" if first == 0 else "stuck" if first == 3 else "cursor-ahead"
+    )
+
+
+def test_who_was_given_nothing_may_begin_behind_all_that_may_be_gone() -> None:
+    one: list[Step] = [(Append(size=SIZE), 0), OF_S, (Poll(name="s", count=1), EVERYTHING[:1]), ACKED, FLUSHED]
+    nothing: Step = (Poll(name="u", count=1), [])
+    assert kind(on(not_opened([*one, (Cleanup(), ...)]), OF_U, nothing)) == "fine"
+    assert kind(on(not_opened(one), OF_U, nothing)) == "stuck"
+
+
+def test_where_it_begins_is_known_behind_the_first_it_is_given() -> None:
+    history = not_opened([*BEGUN, *DONE, (Cleanup(), ...)])
+    assert on(history, OF_U, (Poll(name="u", count=0), []), (Poll(name="u", count=1), [EVERYTHING[1]])) is None
+    assert kind(on(history, (Poll(name="u", count=1), [EVERYTHING[0]]))) == "duplicated"
+
+
+@pytest.mark.parametrize(
+    ("under_way", "traits"),
+    [
+        (BIG, limited(budget_bytes=1300, drops=1)),
+        (Unsubscribe(name="s"), EACH),
+        (Maintain(), replace(EACH, retention=(("lag_records", 1),))),
+    ],
+    ids=["dropped", "registered anew", "skipped"],
+)
+def test_who_may_have_been_passed_is_given_what_there_is(under_way: Operation, traits: Traits) -> None:
+    """Two records are there; perhaps the first is gone, or ``s`` has been skipped ahead, or begins behind it."""
+    drops = "drops" in dict(traits.retention)
+    two: list[Step] = [(BIG, (0, 0) if drops else 0), OF_S, (BIG, (1, 0) if drops else 1)]
+    for given in ([(0, X)], [(1, Z)]):
+        poll: Step = (Poll(name="s", count=1), given)
+        assert kind(on(not_opened([*two, (under_way, ...)], traits), poll)) == "fine"
+        assert kind(on(not_opened(two, traits), poll)) == ("fine" if given == [(0, X)] else "cursor-ahead")
 
 
 # -- what is shown, and what is promised by that -------------------------------------------------------------------
