@@ -36,11 +36,14 @@ from chaoswal.trace import (
 DATA_ONLY, FULL = BOTH = (True, False)
 """The two kinds of sync: fdatasync and fsync."""
 
+_NEVER = -1
+"""Before the first event."""
+
 
 class _File:
     __slots__ = ("base", "cache", "chains", "cuts", "effects", "size", "sizes")
 
-    def __init__(self, base: bytes | None, index: int = -1) -> None:
+    def __init__(self, base: bytes | None, index: int = _NEVER) -> None:
         self.base = base
         self.size = len(base or b"")
         self.sizes = [(index, self.size)]  # that the disk may have by now, growing, each with the event that made it
@@ -179,8 +182,8 @@ class Volume:
         """Of a rename over a name that may be known by a log alone: that it is taken away, whoever is to get it."""
         if isinstance(event, Rename):
             place = event.to_directory, event.to_name
-            replaced, named = self._tree({})[0].get(place), self._named.get(place, -1)
-            if replaced is not None and self._synced.get(event.inode, -1) < named:
+            replaced, named = self._tree({})[0].get(place), self._named.get(place, _NEVER)
+            if replaced is not None and self._synced.get(event.inode, _NEVER) < named:
                 gone = Unlink(directory=place[0], name=place[1], inode=replaced, site=event.site)
                 self._add(Effect(index, Kind.NAME, replaced, 0, b"", gone, step=2))
             self._named[place] = index
@@ -230,7 +233,7 @@ class Volume:
             covered += [effect for effect in self._name_effects if effect.index in gone]  # with the new name
             for effect in covered:
                 effect.free = True
-        begin = self.index if isinstance(event, SyncBegin) else 0  # a part brings no size to the disk but what it needs
+        begin = self.index if isinstance(event, SyncBegin) else _NEVER  # a part brings no size to the disk but its own
         self._syncs[event.ticket] = begin, covered
         return alone and bool(covered)
 
@@ -239,7 +242,7 @@ class Volume:
         if cover is Cover.EVERYTHING:
             return True
         if cover is Cover.OWN_AND_JOURNAL:
-            committed = self._changed.get((event.inode, event.data_only), -1)
+            committed = self._changed.get((event.inode, event.data_only), _NEVER)
             if effect.kind in self.profile.metadata:
                 return effect.index <= committed or (
                     self.profile.directories_commit and self._is_directory(event.inode)
@@ -275,7 +278,7 @@ class Volume:
         if event.inode in self._files:
             self._files[event.inode].forget_sizes(begin)
         if self.profile.vanishes:
-            self._synced[event.inode] = max(begin, self._synced.get(event.inode, -1))
+            self._synced[event.inode] = max(begin, self._synced.get(event.inode, _NEVER))
         reached: dict[Chain, int] = {}
         for effect in covered:
             if effect.durable or not effect.syncable:

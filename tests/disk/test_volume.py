@@ -12,9 +12,10 @@ from chaoswal.disk.image import Image
 from chaoswal.disk.profiles import BTRFS, EXT4_ORDERED, POSIX, PREFIX, PROFILES, XFS, Profile
 from chaoswal.disk.volume import Volume
 from chaoswal.limits import PAGE_BYTES
+from chaoswal.trace import Begin
 from tests.disk.brute import shown
 from tests.disk.test_profiles import all_cuts, contents, left
-from tests.disk.traces import OLD, TRACES, Trace, traces
+from tests.disk.traces import OLD, PARTS, TRACES, Trace, traces
 
 every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
 
@@ -179,6 +180,15 @@ def test_a_sync_of_a_part_says_nothing_of_the_sizes_behind_it() -> None:
     trace = Trace().write("other", 0, b"one").write("other", 600, b"two").sync_range("other", 0, 3)
     trace.create("x").truncate("other", 3).fdatasync("other")
     assert {"x" in dict(files) for files in left(trace.disk, EXT4_ORDERED)} == {True, False}
+
+
+@every_profile
+@pytest.mark.parametrize("name", TRACES | PARTS)
+def test_when_a_trace_begins_changes_nothing(profile: Profile, name: str) -> None:
+    """Nothing is special about the first events of all."""
+    disk = (TRACES | PARTS)[name].disk
+    later = Disk(image=disk.image, events=(Begin(op_index=0), Begin(op_index=1), *disk.events))
+    assert left(later, profile) == left(disk, profile)
 
 
 def test_a_failed_sync_does_not_poison_the_journal() -> None:

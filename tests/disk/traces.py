@@ -129,6 +129,15 @@ class Trace:
         return self
 
 
+def _written_without_a_name() -> Trace:
+    """By whoever has it open still, while a sync makes it durable that the name is gone."""
+    trace = Trace().write("old", 0, b"a")
+    inode = trace.names["old"]
+    ticket = trace.unlink("old").begin("")
+    trace.events.append(Write(inode=inode, offset=0, data=b"late", site="e.py:6"))
+    return trace.write("other", 0, b"b").end(ticket)
+
+
 def _sync_in_flight() -> Trace:
     trace = Trace().write("old", 0, b"one")
     trace.begin("old")
@@ -279,6 +288,7 @@ TRACES: dict[str, Trace] = {
     "sync in flight": _sync_in_flight(),
     "written during a sync": _written_during_a_sync(),
     "two syncs at once": _two_syncs_at_once(),
+    "written without a name": _written_without_a_name(),
     "failed sync": Trace().write("old", 0, b"one").fsync("old", ok=False),
     "failed sync, then a good one": Trace().write("old", 0, b"one").fsync("old", ok=False).fsync("old"),
     "failed sync, the same sector written again": (
@@ -304,6 +314,16 @@ TRACES: dict[str, Trace] = {
     "from an empty disk": Trace(image=Image({}, {})).create("f").write("f", 0, b"abc").fsync("").write("f", 1, b"z"),
 }
 """Named examples, each small enough to be enumerated by brute force."""
+
+PARTS = {
+    "a part synced of what was grown, and cut back": (
+        Trace().write("old", 750, b"g").sync_range("old", 0, 9).create("x").truncate("old", 750).fdatasync("old")
+    ),
+    "a part synced of what replaces a name": (
+        Trace().create("n").fsync("n").sync_range("old", 0, 9).rename("old", "n").create("x")
+    ),
+}
+"""Others, with syncs of a part of a file, of which brute force knows nothing."""
 
 
 @st.composite
