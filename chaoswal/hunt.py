@@ -229,9 +229,10 @@ class Hunter:
         factory, traits = ready(engine)
         reach = Reach()
         judge = Judge(factory, reach=reach)
-        lives = self._lives(number, like, traits)
-        explored = _Explored(self, number, self.shape(like), factory, traits, judge)
-        for profile, fault, steps in explored.all(self._what(number), lives):
+        shape, what = self.shape(like), self._what(number)
+        ends = [Close()] if shape.small and what == IO else []
+        lives = [[*life, *ends] for life in self._lives(number, like, traits)]
+        for profile, fault, steps in _Explored(self, number, shape, factory, traits, judge).all(what, lives):
             catch = Catch(
                 engine=engine,
                 profile=profile,
@@ -297,12 +298,11 @@ class Hunter:
         lengths = [chance.choice(shape.lengths) for _ in range(count if self._many_lives else 1)]
         if shape.plain:
             return [[Append(size=size)] * length for length in lengths]
-        ends = [Close()] if shape.small and self._what(number) == IO else []
         if shape.scenarios:
             first = turn // 2 if shape is SCENARIO else None
-            return [[*scenarios.drawn(traits.capabilities, chance, length, first), *ends] for length in lengths]
+            return [scenarios.drawn(traits.capabilities, chance, length, first) for length in lengths]
         drawn = [list(_restarting(_life(generator, chance, length), shape.reopen_every)) for length in lengths]
-        return [[Append(size=size), *life, *ends, *self._asked(traits)] for life in drawn] if shape is SHORT else drawn
+        return [[Append(size=size), *life, *self._asked(traits)] for life in drawn] if shape is SHORT else drawn
 
     def _asked(self, traits: Traits) -> list[Operation]:
         """What ends a short program where a sync alone promises something, and programs are few."""
