@@ -117,8 +117,8 @@ TURNS = (CRASH, IO, ROT, IO)
 SCENARIO = Shape(name="scenario", lengths=(1,), lives=(1, 1, 2), scenarios=True, small=True)
 """That of the programs among the first ones that are a scenario each, in turn."""
 
-TOUR = Shape(name="tour", lengths=(6, 9), scenarios=True, crashes=False, power=False)
-"""Many scenarios one behind the other, and no crash: what needs none is found at little cost."""
+TOUR = Shape(name="tour", lengths=(len(scenarios.SCENARIOS),), scenarios=True, crashes=False, power=False)
+"""All scenarios one behind the other, and no crash: what needs none is found at little cost."""
 
 SHARES = (0.1, 0.3, 0.6)
 """So many of the options are drawn in a program: much of what is wrong shows only where few things come together.
@@ -136,8 +136,9 @@ ORDERS_EVERY = 5
 WINDOWS_EVERY = 4
 """Of so many programs one takes windows at creation as they come; of the others, only where there is nothing else."""
 
-DEEP_EVERY = 3
-"""Of so many programs the recoveries of one are crashed in their turn: more programs find more than deeper ones."""
+DEEP_EVERY_SMALL, DEEP_EVERY = 2, 3
+"""Of so many programs, small ones or others, the recoveries of one are crashed in their turn, which takes five times as
+long: more programs find more than deeper ones."""
 
 _KINDS, _WEIGHTS = list(SHAPES), list(SHAPES.values())
 
@@ -216,7 +217,7 @@ class Hunter:
         """The engine with the options that go with a number: a share of those that the user has not fixed."""
         chance = random.Random(f"options:{self.seed}:{number}")
         told = self.shape(number) is SCENARIO
-        turn = self._turn(number) // 2 if told else None
+        turn = self.turn(number) // 2 if told else None
         share = chance.choice(SHARES[:1] if told else SHARES)
         drawn = draw_options(chance, self._tables, dict(self.engine.options), share=share, turn=turn)
         engine = self.engine.with_options(**dict(drawn))
@@ -273,13 +274,13 @@ class Hunter:
     def shape(self, number: int) -> Shape:
         """What the program of a number is like."""
         chance = random.Random(f"shape:{self.seed}:{number}")
-        turn = self._turn(number)
+        turn = self.turn(number)
         if turn < FIRST:
             shape = FIRST_SHAPES[turn % len(FIRST_SHAPES)]
             return SHORT if shape is TOUR and self._what(number) == IO else shape
         return chance.choices(_KINDS, _WEIGHTS)[0]
 
-    def _turn(self, number: int) -> int:
+    def turn(self, number: int) -> int:
         """Of its kind of fault, the how manieth program it is, from 0."""
         return self._ordinary(number) // max(1, len(self._turns))
 
@@ -291,16 +292,17 @@ class Hunter:
         if programs:
             return self._lives_of(programs(rhythm, traits.capabilities, chance), shape, chance)
         generator = Generator(rhythm, traits.capabilities, waits=self._simulated, chance=chance)
-        turn = self._turn(number)
+        turn = self.turn(number)
         sizes = SIZES if self._simulated else SIZES[::-1]
         size = sizes[turn // 2 % len(sizes)] if shape is SHORT else chance.choice(sizes)
         count = chance.choice(shape.lives)
         lengths = [chance.choice(shape.lengths) for _ in range(count if self._many_lives else 1)]
         if shape.plain:
-            return [[Append(size=size)] * length for length in lengths]
+            return [[Append(size=max(1, size))] * length for length in lengths]  # which can be told apart
         if shape.scenarios:
             first = turn // 2 if shape is SCENARIO else None
-            return [scenarios.drawn(traits.capabilities, chance, length, first) for length in lengths]
+            has = traits.capabilities | ({scenarios.WAITS} if self._simulated else set())
+            return [scenarios.drawn(has, chance, length, first) for length in lengths]
         drawn = [list(_restarting(_life(generator, chance, length), shape.reopen_every)) for length in lengths]
         return [[Append(size=size), *life, *self._asked(traits)] for life in drawn] if shape is SHORT else drawn
 
@@ -389,7 +391,8 @@ class _Explored:
         self._crashes = shape.crashes
         self._profiles = hunter.profiles if shape.power else hunter.profiles[:1]
         self._small = shape.small
-        self._deep = shape.crashes and (shape.small or number % DEEP_EVERY == 0)
+        every = DEEP_EVERY_SMALL if shape.small else DEEP_EVERY
+        self._deep = shape.crashes and hunter.turn(number) // 2 % every == 0
         self._factory, self._traits, self._judge = factory, traits, judge
         self._seen: set[object] = set()
         self._steps: list[Step] | None = None
@@ -442,9 +445,11 @@ class _Explored:
                 yield profile, found.fault, [*steps, *crashes]
 
     def _interleaved(self) -> Iterator[tuple[Profile, Fault, Sequence[Step]]]:
-        """Operations at once in every order with few pre-emptions; where errors are asked for, in half of them."""
+        """Operations at once in every order with few pre-emptions; where errors are asked for, in half of these."""
         chance, hunter, turn = self._chance("orders"), self._hunter, self._number // ORDERS_EVERY
-        faulty = IO in hunter.faults and (CRASH not in hunter.faults or chance.random() < 0.5)
+        faulty = IO in hunter.faults
+        if faulty and CRASH in hunter.faults:
+            turn, faulty = turn // 2, turn % 2 == 1
         for profile, found, steps in hunted(
             self._judge, self._traits, hunter.profiles, chance, turn=turn, faulty=faulty
         ):

@@ -11,6 +11,7 @@ from chaoswal.ops import (
     Cleanup,
     Close,
     Deactivate,
+    Defer,
     Flush,
     Maintain,
     OpenAgain,
@@ -20,11 +21,16 @@ from chaoswal.ops import (
     Reopen,
     Rotate,
     Subscribe,
+    Sync,
     Unsubscribe,
+    Wait,
 )
 
 MANY = 40
 """More records than a scenario leaves unread."""
+
+WAITS = "waits"
+"""What an engine has whose clock may be moved on."""
 
 Operations: TypeAlias = list[Operation]
 
@@ -116,7 +122,7 @@ def _reading(scene: Scene) -> Operations:
     """Somebody reads beside the writer, before and after there is more to read."""
     if not scene.has("read_outside"):
         return _rotation(scene)
-    return [*scene.appends(), Read(), *scene.appends(), *scene.rotates(), Read()]
+    return [*scene.appends(), Read(), *scene.appends(), Read(), *scene.rotates(), Read()]
 
 
 def _maintain(scene: Scene) -> Operations:
@@ -132,15 +138,26 @@ def _progress(scene: Scene) -> Operations:
     return [*scene.appends(), *finished(names), *(Flush(name=name) for name in names)]
 
 
+def _syncing(scene: Scene) -> Operations:
+    return [*scene.appends(), Sync(), *scene.appends()]
+
+
+def _waiting(scene: Scene) -> Operations:
+    """Longer than any interval at which something is synced."""
+    return [*scene.appends(), Wait(milliseconds=2000)] if scene.has(WAITS) else _syncing(scene)
+
+
 def _claims(scene: Scene) -> Operations:
-    """Somebody was given records, and has not said to be done with them, or with the first of them alone."""
+    """Somebody was given records, and has not said to be done with them, or with the first alone, or hands it back."""
     if not scene.has("subscribe"):
         return _rotation(scene)
     names = scene.some()
     there = [Subscribe(name=name) for name in names]
     given: Operations = [Poll(name=name, count=MANY) for name in names]
-    done = [Ack(name=names[0], places=(0,))] if scene.chance.random() < 0.5 else []
-    return [*there, *scene.appends(), *given, *done, *(Flush(name=name) for name in names)]
+    first, again = names[0], Poll(name=names[0], count=MANY)
+    ways: list[Operations] = [[], [Ack(name=first, places=(0,))], [Defer(name=first, places=(0,)), again]]
+    done = scene.chance.choice(ways)
+    return [*there, *scene.appends(), Sync(), *given, *done, *(Flush(name=name) for name in names)]
 
 
 def _rotation(scene: Scene) -> Operations:
@@ -157,23 +174,28 @@ SCENARIOS: Mapping[str, Callable[[Scene], Operations]] = {
     "cleanup": _cleanup,
     "rotation": _rotation,
     "progress": _progress,
+    "waiting": _waiting,
+    "claims": _claims,
+    "numbers": _numbers,
     "maintain": _maintain,
+    "syncing": _syncing,
     "inactive": _inactive,
     "leave": _leave,
     "close": _close,
     "batch": _batch,
-    "numbers": _numbers,
     "reading": _reading,
-    "claims": _claims,
 }
-"""Each with what leads to it; for an engine that does not have it, to one that it has."""
+"""Each with what leads to it; for an engine that does not have it, to one that it has.
+
+They take turns with an engine's tables of options: a number of them that those divide would keep some apart for ever.
+"""
 
 
 def drawn(capabilities: frozenset[str], chance: random.Random, length: int, first: int | None = None) -> Operations:
-    """So many scenarios, one after the other, with the same subscribers; the first one by its number, if given."""
+    """So many scenarios, one after the other and none twice, with the same subscribers; the first one by its number."""
     names = ["s", "t"][: chance.choice([1, 2, 2, 2])] if "subscribe" in capabilities else []
     words = list(SCENARIOS)
-    told = [chance.choice(words) for _ in range(length)]
+    told = chance.sample(words, min(length, len(words)))
     if first is not None:
         told[0] = words[first % len(words)]
     made = [SCENARIOS[word](Scene(capabilities, names, chance)) for word in told]

@@ -52,8 +52,8 @@ from chaoswal.vfs.turns import PRE_EMPTIONS, schedules
 BOUND = Bound(random_states=0, states_per_point=20)
 """How far each order is explored: what they have in common was explored with other programs."""
 
-ORDERS_MAX = 150
-"""So many orders of one program are played."""
+ORDERS_MAX = 60
+"""So many orders of one program are played: more programs find more than more orders of one."""
 
 FAULTS_TRIED, ORDERS_STRUCK_MAX = 8, 30
 """Of all errors that could strike in a program so many are drawn; with each of them one pre-emption is enough."""
@@ -135,7 +135,7 @@ def hunted(
     judge: Judge, traits: Traits, profiles: Sequence[Profile], chance: random.Random, *, turn: int, faulty: bool
 ) -> Iterator[Shown]:
     """The violations of a drawn program; ``faulty``: with one error of some, and fewer orders for each of them."""
-    steps = crowd(traits.capabilities, chance, turn)
+    steps = crowd(traits.capabilities, chance, turn, more=not faulty)
     if not faulty:
         yield from explored(judge, traits, steps, profiles, chance=chance, orders_max=ORDERS_MAX)
         return
@@ -193,16 +193,16 @@ MEETINGS = (
 """Who meets whom, in every other program; in the others it is two that append."""
 
 
-def crowd(capabilities: frozenset[str], chance: random.Random, turn: int) -> list[Operation]:
-    """A short program with two to four operations at once, the first two by turns."""
+def crowd(capabilities: frozenset[str], chance: random.Random, turn: int, *, more: bool = True) -> list[Operation]:
+    """A short program with two operations at once, by turns, or up to four: the more, the fewer of their orders."""
     offered = [kind for kind, (needed, _) in _KINDS.items() if not needed or needed in capabilities]
     meetings = [meeting for meeting in MEETINGS if set(meeting) <= set(offered)]
     kinds = list(meetings[turn // 2 % len(meetings)] if turn % 2 else ("append", "append"))
-    kinds += chance.choices(offered, k=chance.choice((0, 0, 0, 0, 1, 2)))
+    kinds += chance.choices(offered, k=chance.choice((0, 0, 0, 0, 1, 2)) if more else 0)
     size = chance.choice((10, 30, 100, 300))
     members = _one_a_handle([_KINDS[kind][1](size, chance) for kind in kinds])
-    more: list[Operation] = [*([Append(size=size)] if chance.random() < 0.5 else []), *_last(kinds, chance)]
-    return [*_before(kinds, size, chance), Together(count=len(members), switches=()), *members, *more]
+    behind: list[Operation] = [*([Append(size=size)] if chance.random() < 0.5 else []), *_last(kinds, chance)]
+    return [*_before(kinds, size, chance), Together(count=len(members), switches=()), *members, *behind]
 
 
 def _one_a_handle(members: Sequence[Operation]) -> list[Operation]:

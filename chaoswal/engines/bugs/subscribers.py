@@ -1,6 +1,7 @@
 """Bugs of subscribers and cleanup: progress that was not made, or not kept, and records removed too early."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from chaoswal.engines.bugs.entry import bug
 from chaoswal.engines.bugs.sync_order import ANY, CACHED
@@ -20,7 +21,7 @@ class CountsDeliveries(Feed):
     """What was handed out counts as finished: Kafka's enable.auto.commit, committing what poll returned."""
 
     def cursor(self) -> Cursor:
-        return Cursor(self.upcoming)
+        return replace(super().cursor(), position=self.upcoming, acked=())
 
 
 @bug("progress-not-synced", kinds="unopenable cursor-lost", profiles=CACHED, site="CursorBirth.write")
@@ -96,7 +97,7 @@ class KeepsClaims(Feed):
     """What somebody held at the crash is never given to anybody again: Sidekiq's basic fetch."""
 
     def cursor(self) -> Cursor:
-        return Cursor(self.position, tuple(sorted(self.acked | self.held)))
+        return replace(super().cursor(), acked=tuple(sorted(self.acked | self.held)))
 
 
 @bug("defer-drops", kinds="stuck cursor-ahead", profiles=ANY)
