@@ -24,6 +24,7 @@ from chaoswal.patched import attributes, calls, locks, looking, streams
 from chaoswal.patched.mounts import (
     FIRST_DESCRIPTOR,
     descriptors_between,
+    directory_of,
     is_descriptor,
     is_simulated,
     named,
@@ -255,7 +256,7 @@ def _or_false(call: Function) -> Function:
 def _by_directory(real: Function, act: Function) -> Function:
     def call(path: Any = None) -> Any:
         try:
-            place = None if path is None else place_of(path)
+            place = None if path is None else directory_of(path)
             if place is not None:
                 return act(place, path)
         except OSError as error:

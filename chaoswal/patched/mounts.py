@@ -179,9 +179,22 @@ def place_of(path: Any, directory: int | None = None) -> Place | None:
         number, _, rest = text[len(PREFIX) :].partition("/")
         return _place(_mounts.get(number) or _limbo(), rest)
     if directory is not None and directory >= FIRST_DESCRIPTOR and not os.fsdecode(path).startswith("/"):
-        base = _place_of_descriptor(directory)
+        base = _directory_of_descriptor(directory)
         return _place(base.mount, f"{base.path}/{os.fsdecode(path)}")
     return None
+
+
+def directory_of(path: Any) -> Place | None:
+    """The same of what must be a directory, where it is open: a file has no names in it, even if it has none itself."""
+    if isinstance(path, int) and path >= FIRST_DESCRIPTOR:
+        return _directory_of_descriptor(path)
+    return place_of(path)
+
+
+def _directory_of_descriptor(number: int) -> Place:
+    if open_file(number).file is not None:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    return _place_of_descriptor(number)
 
 
 def _place_of_descriptor(number: int) -> Place:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chaoswal.disk.directory import load
@@ -230,6 +230,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Pa
 
 
 @settings(max_examples=250, deadline=None)
+@example(steps=[("open", 0, "a", 66), ("path", "unlink", "a"), ("call", "listdir", 0)])
 @given(steps=st.lists(STEPS, max_size=40))
 def test_random_calls(ground: Callable[[], Path], steps: list[Step]) -> None:
     real_root, vfs = ground(), MemoryVfs()
