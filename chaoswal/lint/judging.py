@@ -11,89 +11,19 @@ from dataclasses import dataclass, field
 
 from chaoswal.anchors import step_of
 from chaoswal.check import Coverage, Judge, at_creation
-from chaoswal.contracts import must_be_log
+from chaoswal.contracts import history_of
 from chaoswal.disk.profiles import PROFILES, Profile
 from chaoswal.engines.registry import EngineRef, Factory
+from chaoswal.lint.courses import CALM, FAILING, FAULTS, offered
 from chaoswal.lint.facts import Facts
 from chaoswal.lint.rules import Lint, lints
-from chaoswal.ops import (
-    Ack,
-    Batch,
-    Cleanup,
-    Flush,
-    Maintain,
-    Poll,
-    Rotate,
-    Subscribe,
-    Unsubscribe,
-)
-from chaoswal.oracle import History, Traits
-from chaoswal.program import Step, operations_of, parse_step
+from chaoswal.oracle import Traits
+from chaoswal.program import Step, operations_of
 from chaoswal.replay import pass_through, play, simulated
 from chaoswal.run import Run, record
 from chaoswal.trace import Begin
 from chaoswal.verdict import Fault
 from chaoswal.vfs.sites import place_of
-
-CALM = """
-append 30
-sync
-append 700
-subscribe s
-batch 10 300 40
-rotate
-append 60
-poll s 2
-ack s 0 1
-flush s
-append 5000
-sync
-poll s 9
-ack s 0 1 2 3 4 5 6 7
-flush s
-cleanup
-append 120
-append 90
-reopen
-append 45
-rotate
-append 1500
-sync
-subscribe t
-maintain
-unsubscribe t
-append 20
-sync
-"""
-"""Everything an engine offers, with syncs in more than one rhythm."""
-
-FAILING = """
-append 30
-append 90
-sync
-rotate
-append 60
-sync
-reopen
-append 70
-sync
-"""
-"""What is done while a sync fails: the next calls must not promise what it was for."""
-
-FAULTS = ("fail EIO on fdatasync of * nth 1 once", "fail EIO on fsync of * nth 1 once")
-
-_NEEDS: dict[type[Step], str] = {
-    Batch: "append_batch",
-    Rotate: "rotate",
-    Cleanup: "cleanup",
-    Maintain: "maintain",
-    Subscribe: "subscribe",
-    Poll: "subscribe",
-    Ack: "subscribe",
-    Flush: "subscribe",
-    Unsubscribe: "unregister",
-}
-"""What an engine must have for an operation, where not every engine has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,25 +70,19 @@ class Linted:
 def lint(engine: EngineRef, profiles: Sequence[Profile] = tuple(PROFILES.values())) -> Linted:
     """Run an engine, list what is suspicious, and judge it; UsageError where it has no place on a simulated disk."""
     factory, traits = simulated(engine)
-    must_be_log(factory.kind, "lint")
     result = Linted(engine=engine)
-    calm = _Course(factory, traits, offered(CALM, traits), profiles, result)
-    result.broken = pass_through(calm.run, History(operations_of(calm.steps), traits), len(calm.run.events))
+    calm = _Course(factory, traits, offered(CALM[traits.contract], traits), profiles, result)
+    result.broken = pass_through(calm.run, history_of(operations_of(calm.steps), traits), len(calm.run.events))
     if result.broken:
         return result
     found = calm.judged(failing=False)
     for fault in FAULTS:
-        found += _Course(factory, traits, offered(f"{fault}\n{FAILING}", traits), profiles, result).judged(failing=True)
+        steps = offered(f"{fault}\n{FAILING[traits.contract]}", traits)
+        found += _Course(factory, traits, steps, profiles, result).judged(failing=True)
     for item in sorted(found, key=lambda item: not item.confirmed):
         if item.site not in {kept.site for kept in result.lints}:
             result.lints.append(item)
     return result
-
-
-def offered(program: str, traits: Traits) -> list[Step]:
-    """The steps of a program that an engine has to offer."""
-    steps = [parse_step(line) for line in program.split("\n") if line]
-    return [step for step in steps if _NEEDS.get(type(step), "") in {"", *traits.capabilities}]
 
 
 class _Course:

@@ -9,9 +9,7 @@ from chaoswal.cli import main
 from chaoswal.contracts import CALLS, CONTRACTS, KV, LOG, contract_of, history_of, must_be_log
 from chaoswal.contracts import QUEUE as QUEUE_ROW
 from chaoswal.engines import smallest, smallest_kv, smallest_queue
-from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit, Inconclusive, UsageError
-from chaoswal.lint.judging import lint
 from chaoswal.ops import Append, Operation, Put
 from chaoswal.oracle import Observed, Traits
 from chaoswal.replay import Place
@@ -43,12 +41,10 @@ def test_operations_of_another_contract_are_refused(contract: str, operations: S
 
 
 def test_what_is_for_logs_only() -> None:
-    must_be_log(ToyLog, "lint")
+    must_be_log(ToyLog, "the Hypothesis machine")
     assert contract_of(ToyLog) is LOG
-    with pytest.raises(UsageError, match="lint is for logs, and this engine's contract is kv: use `explore`"):
-        must_be_log(Store, "lint")
-    with pytest.raises(UsageError, match="lint is for logs"):
-        lint(EngineRef(name=QUEUE))
+    with pytest.raises(UsageError, match="machine is for logs, and this engine's contract is kv: use `explore`"):
+        must_be_log(Store, "the Hypothesis machine")
     with pytest.raises(UsageError, match="the Hypothesis machine is for logs"):
         crash_machine(QUEUE)
 

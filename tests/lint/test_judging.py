@@ -143,3 +143,29 @@ def test_the_program_has_what_the_engine_offers() -> None:
     steps = linted("tests/toys.py:NoSync").lints[0].steps
     assert [step_line(step) for step in steps][:1] == ["append 30"]
     assert len(operations_of(steps)) == 1
+
+
+STORES, QUEUES = "tests.contracts.stores", "tests.contracts.queues"
+
+
+@pytest.mark.parametrize(
+    "engine", [f"{STORES}:Store", f"{STORES}:LazyStore", f"{QUEUES}:Items", f"{QUEUES}:Lazy", f"{QUEUES}:HandsOver"]
+)
+def test_of_a_sound_store_or_queue_nothing_is_confirmed(engine: str) -> None:
+    result = linted(engine)
+    assert not result.confirmed, [(found.rule, found.site, found.fault) for found in result.lints]
+    assert result.events > 60
+
+
+@pytest.mark.parametrize("engine", [f"{STORES}:NoSync", f"{QUEUES}:NoSync", f"{STORES}:NoChecksum"])
+def test_a_store_or_queue_that_acknowledges_too_early(engine: str) -> None:
+    rules = {found.rule for found in linted(engine).lints if found.confirmed}
+    assert rules == (set() if engine.endswith("NoChecksum") else {"ack-before-sync"}), "a checksum has no order"
+
+
+def test_a_module_of_the_standard_library() -> None:
+    """As it is: what it promises is in none of its calls durable, and one of them a kill is enough for."""
+    confirmed = [found for found in linted("dbm.dumb").lints if found.confirmed]
+    kill = [found for found in confirmed if "kill" in found.profiles]
+    assert [(found.rule, found.function) for found in kill] == [("unlink-before-replacement", "_Database._commit")]
+    assert {"rename-before-sync", "ack-before-sync"} <= {found.rule for found in confirmed}
