@@ -15,7 +15,7 @@ from chaoswal.errors import UsageError
 from chaoswal.ops import Operation
 from chaoswal.oracle import Ledger, Traits
 
-__all__ = ["CALLS", "CONTRACTS", "KV", "LOG", "QUEUE", "Contract", "contract_of", "history_of", "must_be_log"]
+__all__ = ["CALLS", "CONTRACTS", "KV", "LOG", "QUEUE", "Contract", "contract_of", "history_of"]
 
 CONTRACTS: Mapping[str, Contract] = {contract.name: contract for contract in (LOG, QUEUE, KV)}
 
@@ -36,10 +36,3 @@ def contract_of(engine: object) -> Contract:
 def history_of(operations: Sequence[Operation], traits: Traits) -> Ledger:
     """What an engine with these traits may show before anything was done; UsageError as ``Contract.history``."""
     return CONTRACTS[traits.contract].history(operations, traits)
-
-
-def must_be_log(engine: object, what: str) -> None:
-    """UsageError where an engine or its class has another contract, with which this cannot be done."""
-    contract = contract_of(engine)
-    if contract is not LOG:
-        raise UsageError(f"{what} is for logs, and this engine's contract is {contract.name}: use `explore`")

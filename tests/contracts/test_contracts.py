@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from chaoswal.cli import main
-from chaoswal.contracts import CALLS, CONTRACTS, KV, LOG, contract_of, history_of, must_be_log
+from chaoswal.contracts import CALLS, CONTRACTS, KV, LOG, contract_of, history_of
 from chaoswal.contracts import QUEUE as QUEUE_ROW
 from chaoswal.engines import smallest, smallest_kv, smallest_queue
 from chaoswal.errors import Exit, Inconclusive, UsageError
 from chaoswal.ops import Append, Operation, Put
 from chaoswal.oracle import Observed, Traits
 from chaoswal.replay import Place
-from chaoswal.stateful import crash_machine
 from chaoswal.workload import traits_of
 from tests.contracts.queues import Items
 from tests.contracts.stores import Store
@@ -38,15 +37,6 @@ def test_no_operation_is_asked_for_in_two_ways() -> None:
 def test_operations_of_another_contract_are_refused(contract: str, operations: Sequence[Operation]) -> None:
     with pytest.raises(UsageError, match=f"the contract {contract} knows no .*: it knows close, "):
         history_of(operations, Traits(promise=frozenset(), contract=contract))
-
-
-def test_what_is_for_logs_only() -> None:
-    must_be_log(ToyLog, "the Hypothesis machine")
-    assert contract_of(ToyLog) is LOG
-    with pytest.raises(UsageError, match="machine is for logs, and this engine's contract is kv: use `explore`"):
-        must_be_log(Store, "the Hypothesis machine")
-    with pytest.raises(UsageError, match="the Hypothesis machine is for logs"):
-        crash_machine(QUEUE)
 
 
 def test_what_damage_may_take_is_not_known() -> None:

@@ -1,16 +1,4 @@
-"""The Hypothesis machine: random operations, faults, kills and power cuts against an engine on a simulated disk.
-
-One example is one life of an engine. At every power cut *many* crash states of the run so far are recovered and judged
-(bounded by count, never by time); then one drawn state is adopted and the run goes on from it, so that recovery
-itself is cut again. Drawing costs Hypothesis 200 to 500 microseconds a step: one workload with all its crash states
-is one example, never one example a crash state.
-
-For an engine of yours that takes a ``vfs``::
-
-    from chaoswal.stateful import crash_machine
-
-    TestMyEngine = crash_machine("my/engine.py:Engine", profile="ext4-ordered").TestCase
-"""
+"""One life of an engine on a simulated disk as a Hypothesis machine, whatever its contract: ``rules`` has those."""
 
 from typing import Any, ClassVar
 
@@ -19,37 +7,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from chaoswal.anchors import step_of
 from chaoswal.check import Coverage, Depth, Judge, check
-from chaoswal.contracts import must_be_log
+from chaoswal.contracts import history_of
 from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, plan
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
-from chaoswal.disk.profiles import PROFILES, profile_named
+from chaoswal.disk.profiles import profile_named
 from chaoswal.disk.volume import Volume
-from chaoswal.engines.draws import Table, Tables, draw_options, tables_of
+from chaoswal.engines.draws import Tables, draw_options
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import EngineFault
-from chaoswal.ops import (
-    Ack,
-    Activate,
-    Append,
-    Batch,
-    Cleanup,
-    Deactivate,
-    Defer,
-    Flush,
-    Maintain,
-    Operation,
-    Poll,
-    Reject,
-    Reopen,
-    Rotate,
-    Subscribe,
-    SubscribeLatest,
-    Sync,
-    Unsubscribe,
-    Wait,
-)
-from chaoswal.oracle import History
+from chaoswal.ops import Operation, Reopen
 from chaoswal.program import Step, step_line
 from chaoswal.replay import pass_through, simulated
 from chaoswal.run import Run, Session
@@ -57,11 +24,6 @@ from chaoswal.shrink import crash_steps
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault
 
-SIZES = st.one_of(st.integers(0, 200), st.sampled_from([0, 1, 487, 512, 1500, 5000]))
-"""Sizes of records in bytes: mostly small, some around a sector, some larger than several segments."""
-
-NAMES = st.sampled_from(["s", "t"])
-PLACES = st.lists(st.integers(0, 4), min_size=1, max_size=3, unique=True).map(tuple)
 FAULTS = st.builds(
     lambda call, error, nth, once: DiskFault(call=call, glob="*", nth=nth, error=error, once=once),
     st.sampled_from(["write", "fsync", "fdatasync", "rename", "unlink", "open", "truncate", "read"]),
@@ -87,7 +49,7 @@ class ViolationFound(EngineFault, AssertionError):
 
 
 class CrashMachine(RuleBasedStateMachine):
-    """One life of an engine on a simulated disk. Subclass it, or use ``crash_machine``."""
+    """One life of an engine on a simulated disk, without its operations."""
 
     engine: ClassVar[EngineRef] = EngineRef(name="wal")
     profiles: ClassVar[tuple[str, ...]] = ("posix", "ext4-ordered", "prefix", "kill")
@@ -118,7 +80,7 @@ class CrashMachine(RuleBasedStateMachine):
         self.factory, self.traits = simulated(self.reference)
         self.operations: list[Operation] = []
         self.steps: list[Step] = []
-        self.history = History(self.operations, self.traits)
+        self.history = history_of(self.operations, self.traits)
         self.generation = 0
         self._open(Disk())
 
@@ -135,7 +97,8 @@ class CrashMachine(RuleBasedStateMachine):
         if fault:
             raise ViolationFound(self.reference, self.profile.name, fault, [*self.steps, *crashes])
 
-    def _do(self, operation: Operation) -> None:
+    def do(self, operation: Operation) -> None:
+        """Ask the engine for one operation, and judge what it says."""
         op_index = len(self.operations)
         self.operations.append(operation)
         self.steps.append(operation)
@@ -143,113 +106,14 @@ class CrashMachine(RuleBasedStateMachine):
         result = self.session.perform(op_index, operation)
         self._must_hold(self.history.apply(End(op_index=op_index, result=result)))
 
-    def _offers(self, capability: str) -> bool:
+    def offers(self, capability: str) -> bool:
+        """Whether the engine has something that not all have."""
         return capability in self.traits.capabilities
-
-    # -- operations ----------------------------------------------------------------------------------------------
-
-    @rule(size=SIZES)
-    def append(self, size: int) -> None:
-        """Append one record."""
-        self._do(Append(size=size))
-
-    @precondition(lambda self: self._offers("append_batch"))
-    @rule(sizes=st.lists(SIZES, min_size=1, max_size=4).map(tuple))
-    def batch(self, sizes: tuple[int, ...]) -> None:
-        """Append several records as one atomic unit."""
-        self._do(Batch(sizes=sizes))
-
-    @rule()
-    def sync(self) -> None:
-        """Make everything appended durable."""
-        self._do(Sync())
-
-    @precondition(lambda self: self._offers("rotate"))
-    @rule()
-    def rotate(self) -> None:
-        """Finalize the open segment."""
-        self._do(Rotate())
-
-    @precondition(lambda self: self._offers("cleanup"))
-    @rule()
-    def cleanup(self) -> None:
-        """Delete what every subscriber has finished."""
-        self._do(Cleanup())
-
-    @precondition(lambda self: self._offers("subscribe"))
-    @rule(name=NAMES)
-    def subscribe(self, name: str) -> None:
-        """Register a subscriber, or take it up."""
-        self._do(Subscribe(name=name))
-
-    @precondition(lambda self: self._offers("subscribe_latest"))
-    @rule(name=NAMES)
-    def subscribe_latest(self, name: str) -> None:
-        """Register a subscriber behind the last record, or take it up."""
-        self._do(SubscribeLatest(name=name))
-
-    @precondition(lambda self: self._offers("unregister") and self.history.subscribers)
-    @rule(data=st.data())
-    def unsubscribe(self, data: st.DataObject) -> None:
-        """Unregister a subscriber."""
-        self._do(Unsubscribe(name=self._subscriber(data)))
-
-    @precondition(lambda self: self._offers("activate") and self.history.subscribers)
-    @rule(data=st.data(), up=st.booleans())
-    def take_up(self, data: st.DataObject, up: bool) -> None:  # noqa: FBT001  Hypothesis passes it by name
-        """Close a subscriber's handle, and perhaps take it up again, strictly."""
-        name = self._subscriber(data)
-        self._do(Activate(name=name) if up else Deactivate(name=name))
-
-    @precondition(lambda self: self._offers("maintain"))
-    @rule()
-    def maintain(self) -> None:
-        """Do all that is due."""
-        self._do(Maintain())
-
-    @precondition(lambda self: self._offers("maintain"))
-    @rule(milliseconds=st.sampled_from([1, 500, 2000, 60_000]))
-    def wait(self, milliseconds: int) -> None:
-        """Let time pass."""
-        self._do(Wait(milliseconds=milliseconds))
-
-    @precondition(lambda self: self.history.subscribers)
-    @rule(data=st.data(), count=st.integers(1, 6))
-    def poll(self, data: st.DataObject, count: int) -> None:
-        """Ask for records on behalf of a subscriber."""
-        self._do(Poll(name=self._subscriber(data), count=count))
-
-    @precondition(lambda self: self.history.subscribers)
-    @rule(data=st.data(), places=PLACES)
-    def ack(self, data: st.DataObject, places: tuple[int, ...]) -> None:
-        """Finish held records, in any order."""
-        self._do(Ack(name=self._subscriber(data), places=places))
-
-    @precondition(lambda self: self._offers("activate") and self.history.subscribers)
-    @rule(data=st.data(), places=PLACES)
-    def reject(self, data: st.DataObject, places: tuple[int, ...]) -> None:
-        """Set deliveries aside for good."""
-        self._do(Reject(name=self._subscriber(data), places=places))
-
-    @precondition(lambda self: self.history.subscribers)
-    @rule(data=st.data(), places=PLACES)
-    def defer(self, data: st.DataObject, places: tuple[int, ...]) -> None:
-        """Hand held records back."""
-        self._do(Defer(name=self._subscriber(data), places=places))
-
-    @precondition(lambda self: self.history.subscribers)
-    @rule(data=st.data())
-    def flush(self, data: st.DataObject) -> None:
-        """Make a subscriber's acknowledgements durable."""
-        self._do(Flush(name=self._subscriber(data)))
-
-    def _subscriber(self, data: st.DataObject) -> str:
-        return data.draw(st.sampled_from(sorted(self.history.subscribers)), label="subscriber")
 
     @rule()
     def reopen(self) -> None:
         """Close cleanly and open again."""
-        self._do(Reopen())
+        self.do(Reopen())
 
     # -- what goes wrong -----------------------------------------------------------------------------------------
 
@@ -304,24 +168,3 @@ class CrashMachine(RuleBasedStateMachine):
         if hasattr(self, "session"):
             self.session.end()
             self._explore(self.session.run())
-
-
-def crash_machine(
-    engine: str,
-    *,
-    profile: str = "",
-    options: Table | None = None,
-    faults: bool = False,
-) -> type[CrashMachine]:
-    """A machine for an engine, as named on the command line; ``.TestCase`` of it is what pytest collects.
-
-    ``profile``: one profile instead of all. ``options``: a table to draw all options of, instead of half of those that
-    the adapter offers (``draws``); what ``engine`` says is not drawn. ``faults``: inject I/O errors. Raises UsageError
-    where there is no such engine or profile, or the engine is no log.
-    """
-    reference = EngineRef.parse(engine)
-    must_be_log(reference.factory().kind, "the Hypothesis machine")
-    body: dict[str, Any] = {"engine": reference, "faults": faults}
-    body |= {"tables": (options,)} if options else {"tables": tables_of(reference.factory()), "share": 0.5}
-    body["profiles"] = (profile_named(profile).name,) if profile else tuple(PROFILES)
-    return type("CrashMachine_" + "".join(c if c.isalnum() else "_" for c in reference.name), (CrashMachine,), body)
