@@ -4,7 +4,8 @@ Theory of operation
 -------------------
 Engines are anybody's code, and some of it runs where the checker does: while its class is loaded, and wherever a file
 system is simulated. It may end that process, with an exit code that reads like a verdict. So the command runs in a
-child, which says in shared memory that it has come to its end by itself::
+child, which says in shared memory that it has come to its end by itself, and how long an engine may take that it is
+just loading::
 
     guard ── fork ──► the command ── fork ──► workers, engines, and whom they start
       │ its child is gone: was the word given?      yes: its exit code      no: UNKNOWN, with how it ended
@@ -24,7 +25,17 @@ from collections.abc import Callable
 
 from chaoswal.errors import Exit
 from chaoswal.limits import MEMORY_BYTES_MAX, MEMORY_SHARE
-from chaoswal.processes import PASSED_ON, adopt_orphans, children, deafen, die_with, ending, expose, signals_held
+from chaoswal.processes import (
+    PASSED_ON,
+    Pulse,
+    adopt_orphans,
+    children,
+    deafen,
+    die_with,
+    ending,
+    expose,
+    signals_held,
+)
 from chaoswal.tmpfs import remove_campaigns, remove_left
 
 
@@ -36,7 +47,8 @@ def guarded(command: Callable[[], int]) -> int:
     if not sys.platform.startswith("linux"):
         return command()
     adopt_orphans()
-    word = mmap.mmap(-1, mmap.PAGESIZE)
+    word, watched = mmap.mmap(-1, mmap.PAGESIZE), Pulse()
+    watched.rest()
     with signals_held():
         guard, child = os.getpid(), os.fork()
         if child:
@@ -44,17 +56,17 @@ def guarded(command: Callable[[], int]) -> int:
                 signal.signal(number, lambda number, _: _pass_on(child, number))
             signal.signal(signal.SIGTSTP, lambda *_: _rest(child))
     if not child:
-        return _checked(command, word, guard)
-    how, code = _buried(child)
+        return _checked(command, word, watched, guard)
+    how, code = _buried(child, watched)
     _clear()
     if word[0]:
         return int(word[1]) if code is None else code
     remove_campaigns(child)
-    sys.stderr.write(f"chaoswal: UNKNOWN: the process that checks {how} while an engine ran in it: no verdict\n")
+    sys.stderr.write(f"chaoswal: UNKNOWN: the process that checks {how}: no verdict\n")
     return Exit.INCONCLUSIVE
 
 
-def _checked(command: Callable[[], int], word: mmap.mmap, guard: int) -> int:
+def _checked(command: Callable[[], int], word: mmap.mmap, watched: Pulse, guard: int) -> int:
     """In the child."""
     for number in (*PASSED_ON, signal.SIGTSTP):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -62,7 +74,7 @@ def _checked(command: Callable[[], int], word: mmap.mmap, guard: int) -> int:
     os.setpgid(0, 0)
     die_with(guard)
     _limit_memory()
-    expose()
+    expose(watched)
     code = command()
     word[0], word[1] = 1, code
     return code
@@ -89,18 +101,41 @@ def _rest(child: int) -> None:
     os.killpg(child, signal.SIGCONT)
 
 
-def _buried(child: int) -> tuple[str, int | None]:
+_MEANWHILE = " while an engine ran in it"
+_LATE = "was ended, for its engine hangs while it is loaded, or takes longer than --patience allows"
+
+_LOOKS_SECONDS = 0.5
+"""So often the guard looks whether the child takes too long."""
+
+
+def _buried(child: int, watched: Pulse) -> tuple[str, int | None]:
     """How the child ended, and its exit code, if it was one; those it has orphaned are buried as they end.
 
-    One that was stopped, but not by ``_rest``, is ended: it would check no more, and nobody would know.
+    One that was stopped, but not by ``_rest``, is ended: it would check no more, and nobody would know. So is one that
+    loads an engine and takes too long.
     """
+    signal.signal(signal.SIGALRM, lambda *_: _end_late(child, watched))
+    signal.setitimer(signal.ITIMER_REAL, _LOOKS_SECONDS, _LOOKS_SECONDS)
+    try:
+        return _waited_for(child, watched)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _end_late(child: int, watched: Pulse) -> None:
+    if watched.late:
+        _pass_on(child, signal.SIGKILL)
+
+
+def _waited_for(child: int, watched: Pulse) -> tuple[str, int | None]:
     while True:
         pid, status = os.waitpid(-1, os.WUNTRACED)
         if pid == child and os.WIFSTOPPED(status):
-            return f"was stopped by {signal.Signals(os.WSTOPSIG(status)).name}", None
+            return f"was stopped by {signal.Signals(os.WSTOPSIG(status)).name}{_MEANWHILE}", None
         if pid == child:
             code = os.waitstatus_to_exitcode(status)
-            return ending(code), code if code >= 0 else None
+            how = _LATE if watched.late else f"{ending(code)}{_MEANWHILE}"
+            return how, code if code >= 0 else None
 
 
 def _clear() -> None:

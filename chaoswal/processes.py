@@ -1,6 +1,7 @@
 """Processes that end with whoever started them, and signals that only the one at the terminal hears."""
 
 import ctypes
+import math
 import mmap
 import os
 import signal
@@ -81,6 +82,10 @@ class Pulse:
         """Say that the next beat comes within so long."""
         self._until[0] = time.monotonic() + seconds
 
+    def rest(self) -> None:
+        """Say that nobody should wait for the next one."""
+        self._until[0] = math.inf
+
     @property
     def late(self) -> bool:
         """Whether the next beat should have come."""
@@ -88,13 +93,31 @@ class Pulse:
 
 
 _pulse: Pulse | None = None
+_watched: tuple[int, Pulse] | None = None
 _exposed = False
 
 
-def expose() -> None:
-    """From now on this process is one that no engine may run in; those that are forked and live by a pulse may be."""
-    global _exposed  # noqa: PLW0603 - one for the process
+def expose(watched: Pulse | None = None) -> None:
+    """From now on this process is one that no engine may run in; those that are forked and live by a pulse may be.
+
+    ``watched``: by this another one sees how long an engine takes that has to be loaded here all the same.
+    """
+    global _exposed, _watched  # noqa: PLW0603 - one for the process
     _exposed = True
+    _watched = (os.getpid(), watched) if watched else None
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """What runs in the block may take so long, if this process is watched by another, or is ended."""
+    if _watched is None or _watched[0] != os.getpid():
+        yield
+        return
+    _watched[1].beat(seconds)
+    try:
+        yield
+    finally:
+        _watched[1].rest()
 
 
 def is_exposed() -> bool:

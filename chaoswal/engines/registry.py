@@ -20,6 +20,8 @@ from chaoswal.engines.server import version as version_of
 from chaoswal.errors import HarnessFault, UsageError, said
 from chaoswal.patched.opening import open_patched
 from chaoswal.patched.unseen import watch_simulated
+from chaoswal.patience import OPENING
+from chaoswal.processes import within
 from chaoswal.vfs.memory import MemoryVfs
 from chaoswal.vfs.protocol import Vfs
 from chaoswal.vfs.runtime import Runtime
@@ -233,7 +235,8 @@ def _load(name: str) -> Callable[..., Any]:
             f"unknown engine {name!r}; there are {known}, or path/to/file.py:Class, or package.module:Class, or "
             f"'{PROGRAM}COMMAND {{dir}}' for a program in any language"
         )
-    module = _load_file(Path(place)) if place.endswith(".py") else _import(place)
+    with within(OPENING.seconds):
+        module = _load_file(Path(place)) if place.endswith(".py") else _import(place)
     kind = getattr(module, attribute, None)
     if not callable(kind):
         raise UsageError(f"{place} has no class {attribute!r}")
