@@ -200,8 +200,11 @@ def recover_in_place(
 
     By a process of its own, as every job of this server must be done; it ends as a kill would end it.
     """
-    outcome = server.do(look_at, factory.name, root, tuple(names), probing, seconds=OPENING.seconds)
-    return _inside(outcome.items[0] if outcome.items else Recovered(observed=Observed(fault=_fault(outcome))), root)
+    job = (look_at, factory.name, root, tuple(names), probing)
+    found = _inside(_items(_patience(factory).do(server, *job, seconds=OPENING.seconds))[0], root)
+    if found.grown is None or found.image is None:
+        return found
+    return _killed(found, found.grown, recover(factory, found.image, (), probing=False))
 
 
 def look_at(engine: str, root: str, names: Sequence[str], probing: bool) -> Iterator[Recovered]:  # noqa: FBT001
@@ -211,7 +214,8 @@ def look_at(engine: str, root: str, names: Sequence[str], probing: bool) -> Iter
     driver = Driver(lambda: factory.open_directory(root))
     _alive.append(driver)
     observed = look(driver, names)
-    yield Recovered(observed=observed, stuck=probe_behind(driver, observed) if probing else None)
+    scratch = getattr(factory.kind, "scratch", ())
+    yield _gone_on(driver, observed, root, scratch) if probing else Recovered(observed=observed)
 
 
 _alive: list[Driver] = []

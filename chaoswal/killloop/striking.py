@@ -12,8 +12,8 @@ The engine is free to do something else in the second run, and threads take turn
 read from the trace of the run that was killed. A call that was not struck in so many tries (``TRIES``) is counted as
 missed, and no verdict is a PASS then. What the run left is judged all the same: it was killed somewhere.
 
-The directory is opened where it stands, by a process of its own, then by another one that asks it to go on, and judged
-as any state after a kill is: ``history`` says what is allowed after the operations that had begun and ended by then.
+The directory is opened where it stands, by a process of its own, then by another one that asks it to go on and is killed
+as soon as something is promised (``outside``), and judged as any state after a kill is: ``history`` says what is allowed after the operations that had begun and ended by then.
 """
 
 import os
@@ -21,6 +21,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ from chaoswal.run import Run
 from chaoswal.text import line, word_of
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault
-from chaoswal.warm import Outcome
+from chaoswal.warm import Outcome, Patience
 
 TRIES = 3
 """So often a call is aimed at before it is missed."""
@@ -124,6 +125,7 @@ class Striker:
         self._engine, self._factory, self._traits = engine, factory, traits
         self._root = os.path.join(os.path.realpath(directory), "data")
         self._attached = Attached("a kill at every system call")
+        self._patience = Patience()
 
     def between(self, operations: Sequence[Operation], at: Point | None) -> str:
         """Between which lines of Python the kill at a call came; empty where the engine is no Python, or does not say.
@@ -191,7 +193,13 @@ class Striker:
         clear(self._root)
         self.count.processes += 1
         words = list(map(line, operations))
-        return self._attached.run(self._factory, self._root, words, inject, file_bytes=file_bytes, seconds=RUN.seconds)
+        seconds = self._patience.seconds(RUN.seconds)
+        begun = time.monotonic()
+        lived = self._attached.run(self._factory, self._root, words, inject, file_bytes=file_bytes, seconds=seconds)
+        self._patience.hung = self._patience.hung or lived.hung
+        if not lived.hung:
+            self._patience.learn(time.monotonic() - begun)
+        return lived
 
     # -- the verdict ---------------------------------------------------------------------------------------------
 

@@ -49,6 +49,24 @@ class Replaces(Rewrites):
         os.rename(f"{self.path}.new", self.path)
 
 
+class GoesOnBehind(Rewrites):
+    """Writes a record and its end in two calls, and goes on behind one that has none, which it has not read."""
+
+    def read(self) -> list[bytes]:
+        if not os.path.exists(self.path):
+            return []
+        with open(self.path, "rb") as file:
+            return [bytes.fromhex(line.decode()) for line in file.read().split(b"\n")[:-1]]
+
+    def append(self, payload: bytes) -> None:
+        self.payloads.append(payload)
+        descriptor = os.open(self.path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        os.write(descriptor, payload.hex().encode())
+        os.write(descriptor, b"\n")
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
 class Wavers(Replaces):
     """The same, which makes a file more when it is opened for the second time; ``counted``: where that is counted."""
 

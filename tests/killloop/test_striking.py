@@ -57,6 +57,16 @@ def test_a_planted_loss_is_found_at_exactly_its_call(struck: Struck) -> None:
 
 
 @needs_strace
+def test_what_is_taken_behind_a_kill_outlives_the_next(struck: Struck) -> None:
+    strikes, count = struck(f"{AIMED}:GoesOnBehind", TWICE[:1])
+    (strike,) = strikes
+    assert strike.at
+    assert (strike.at.call, strike.at.nth, strike.fault.kind) == ("write", 2, Violation.LOST)
+    assert "a kill takes away" in strike.fault.explanation
+    assert count.aimed == count.struck == 5
+
+
+@needs_strace
 @pytest.mark.slow
 def test_dumb_loses_all_between_the_rename_and_the_new_file(struck: Struck) -> None:
     """The old index is a backup by then, which nobody reads, and the new one is not there, or empty."""
