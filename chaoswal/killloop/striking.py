@@ -12,8 +12,9 @@ The engine is free to do something else in the second run, and threads take turn
 read from the trace of the run that was killed. A call that was not struck in so many tries (``TRIES``) is counted as
 missed, and no verdict is a PASS then. What the run left is judged all the same: it was killed somewhere.
 
-The directory is opened where it stands, by a process of its own, then by another one that asks it to go on and is killed
-as soon as something is promised (``outside``), and judged as any state after a kill is: ``history`` says what is allowed after the operations that had begun and ended by then.
+The directory is opened where it stands, by a process of its own, then by another one that asks it to go on and is
+killed as soon as something is promised (``outside``), and judged as any state after a kill is: ``history`` says what is
+allowed after the operations that had begun and ended by then.
 """
 
 import os
