@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: try test slow bench picture mutation lint format ci clean
+.PHONY: try test slow nightly bench picture mutation lint format ci clean
 
 # Kill the builtin engine 200 times, and cut its power, and see what it loses.
 try: .venv
@@ -14,6 +14,10 @@ test: .venv
 
 slow: .venv
 	$(BIN)/pytest -m slow
+
+# The slow tests, the self-test with two million states, and ten minutes of each engine that keeps its promises.
+nightly: .venv
+	CHAOSWAL_PYTHON=$(BIN)/python .ci/nightly
 
 # Figures swing with the machine; what counts are the ratios.
 bench: .venv

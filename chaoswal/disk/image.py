@@ -18,7 +18,7 @@ Names: TypeAlias = Mapping[tuple[int, str], int]
 Contents: TypeAlias = Mapping[int, bytes | None]
 """Inode to bytes, or None for a directory. The root is not in it."""
 
-ImageKey: TypeAlias = tuple[tuple[tuple[str, int], ...], tuple[bytes | None, ...]]
+ImageKey: TypeAlias = tuple[str, tuple[bytes | None, ...]]
 
 
 class Image:
@@ -96,13 +96,16 @@ def _reach_deeper(found: list[tuple[str, int]], deeper: list[tuple[int, str, int
             found += [(f"{path}/{name}", child) for name, child in inside.pop(inode, ())]
 
 
-PathsKey: TypeAlias = tuple[tuple[tuple[str, int], ...], tuple[int, ...]]
+PathsKey: TypeAlias = tuple[str, tuple[int, ...]]
 
 
 def paths_key(paths: list[tuple[str, int]]) -> PathsKey:
-    """The part of an image's key that its names decide: paths with link groups, and the inodes in that order."""
+    """The part of an image's key that its names decide: paths with link groups, and the inodes in that order.
+
+    One text, as that remembers its hash: keys are looked up several times each. No name has a NUL in it.
+    """
     order: dict[int, int] = {}
-    groups = tuple((path, order.setdefault(inode, len(order))) for path, inode in paths)
+    groups = "\0".join([f"{path}\0{order.setdefault(inode, len(order))}" for path, inode in paths])
     return groups, tuple(order)
 
 

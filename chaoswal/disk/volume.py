@@ -470,8 +470,9 @@ def _chains_of(effects: list[Effect]) -> tuple[Chain, ...]:
 def _content(base: bytes, effects: list[Effect], cut: Cut, torn: Torn | None, *, apart: bool) -> bytes:
     """The bytes of a file: the effects that survive, applied to the base in order of time."""
     content, size = bytearray(base), len(base)
+    lost = {effect for chain, moment in cut.items() for effect in chain.effects if effect.moment >= moment}
     for effect in effects:
-        if not effect.durable and effect.moment >= cut.get(effect.chain, KEEP):
+        if effect in lost:
             continue
         if effect.kind is Kind.DATA:
             data = torn.piece() if torn and torn.effect is effect else effect.data

@@ -22,9 +22,14 @@ def judge_report(allowed: Allowed, observed: Observed) -> Fault | None:
 
 def compare(allowed: Allowed, observed: Observed) -> Fault | None:
     """In what a sight differs from what is allowed when nothing is damaged, if it does."""
-    log = allowed.log.settled(observed.records, observed.next_position)
-    span = log.allows(observed.records, observed.next_position) if log else None
-    if log is None or span is None:
+    log, span = allowed.log, None
+    if not log.unsettled:
+        span = log.allows(observed.records, observed.next_position)
+    if span is None:
+        settled = log.settled(observed.records, observed.next_position)
+        span = settled.allows(observed.records, observed.next_position) if settled else None
+        log = settled or log
+    if span is None:
         return explain_log(allowed.log.likeliest(observed.records), observed)
     fault = _judge_names(allowed, observed)
     if fault:

@@ -87,17 +87,18 @@ def test_every_state_is_legal_and_each_has_its_plan(profile: Profile, trace: Tra
         assert torn or shown(again.image) in legal
 
 
-@every_profile
 @pytest.mark.parametrize("name", TRACES)
-def test_a_plan_may_start_from_pending_events(name: str, profile: Profile) -> None:
+def test_a_plan_may_start_from_pending_events(name: str) -> None:
     """What was pending when a run began is numbered and lost like what the run did."""
     trace = TRACES[name]
-    volume = Volume(trace.disk, profile)
-    for half in (0, len(trace.events) // 2, len(trace.events)):
+    halves = (0, len(trace.events) // 2, len(trace.events))
+    for profile, half in itertools.product(PROFILES.values(), halves):
+        volume = Volume(trace.disk, profile)
         start = Disk(image=trace.image, events=tuple(trace.events[:half]))
         for cut, torn in cuts(volume, Bound(deviations=1, random_states=2), 3):
             crash = plan(len(trace.events) - half, cut, torn)
-            assert crashed(start, trace.events[half:], crash, profile).image.key == volume.image(cut, torn).key
+            found = crashed(start, trace.events[half:], crash, profile)
+            assert found.image.key == volume.image(cut, torn).key, profile.name
 
 
 def within(trace: Trace, profile: Profile, deviations: int) -> set[Files]:

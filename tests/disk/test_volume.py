@@ -17,6 +17,7 @@ from tests.disk.brute import shown
 from tests.disk.test_profiles import all_cuts, contents, left
 from tests.disk.traces import OLD, PARTS, TRACES, Trace, traces
 
+every_trace = pytest.mark.parametrize("name", TRACES)
 every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
 
 
@@ -45,35 +46,35 @@ def test_with_all_lost_it_is_what_was_durable(profile: Profile, trace: Trace) ->
         assert settled.image({}).key == trace.disk.view.key
 
 
-@every_profile
-@pytest.mark.parametrize("name", TRACES)
-def test_no_cut_is_so_early_that_it_loses_what_is_durable(name: str, profile: Profile) -> None:
-    volume = Volume(TRACES[name].disk, profile)
-    first = {chain: min(effect.index for effect in chain.effects) for chain in volume.chains.values()}
-    assert volume.image(dict.fromkeys(first, 0)).key == volume.image(first).key
+@every_trace
+def test_no_cut_is_so_early_that_it_loses_what_is_durable(name: str) -> None:
+    for profile in PROFILES.values():
+        volume = Volume(TRACES[name].disk, profile)
+        first = {chain: min(effect.index for effect in chain.effects) for chain in volume.chains.values()}
+        assert volume.image(dict.fromkeys(first, 0)).key == volume.image(first).key, profile.name
 
 
-@every_profile
-@pytest.mark.parametrize("name", TRACES)
-def test_moving_on_is_the_same_as_starting_there(name: str, profile: Profile) -> None:
+@every_trace
+def test_moving_on_is_the_same_as_starting_there(name: str) -> None:
     """One volume moved over a trace, asked at every step, remembers nothing that has changed since."""
     trace = TRACES[name]
-    moved = Volume(Disk(image=trace.image), profile)
-    for count in range(len(trace.events) + 1):
-        fresh = Volume(Disk(image=trace.image, events=tuple(trace.events[:count])), profile)
-        cuts_of_moved, cuts_of_fresh = list(all_cuts(moved)), list(all_cuts(fresh))
-        assert [moved.image(cut).key for cut in cuts_of_moved] == [fresh.image(cut).key for cut in cuts_of_fresh]
-        if count < len(trace.events):
-            moved.apply(trace.events[count])
+    for profile in PROFILES.values():
+        moved = Volume(Disk(image=trace.image), profile)
+        for count in range(len(trace.events) + 1):
+            fresh = Volume(Disk(image=trace.image, events=tuple(trace.events[:count])), profile)
+            of_moved = [moved.image(cut).key for cut in all_cuts(moved)]
+            assert of_moved == [fresh.image(cut).key for cut in all_cuts(fresh)], profile.name
+            if count < len(trace.events):
+                moved.apply(trace.events[count])
 
 
-@every_profile
-@pytest.mark.parametrize("name", TRACES)
-def test_the_key_is_that_of_the_image(name: str, profile: Profile) -> None:
-    volume = Volume(TRACES[name].disk, profile)
-    for cut in all_cuts(volume):
-        for torn in (None, *(Torn(effect, 1, garbage=True) for effect in volume.pending() if effect.data)):
-            assert volume.key(cut, torn) == volume.image(cut, torn).key
+@every_trace
+def test_the_key_is_that_of_the_image(name: str) -> None:
+    for profile in PROFILES.values():
+        volume = Volume(TRACES[name].disk, profile)
+        for cut in all_cuts(volume):
+            for torn in (None, *(Torn(effect, 1, garbage=True) for effect in volume.pending() if effect.data)):
+                assert volume.key(cut, torn) == volume.image(cut, torn).key, profile.name
 
 
 @every_profile
@@ -182,13 +183,13 @@ def test_a_sync_of_a_part_says_nothing_of_the_sizes_behind_it() -> None:
     assert {"x" in dict(files) for files in left(trace.disk, EXT4_ORDERED)} == {True, False}
 
 
-@every_profile
 @pytest.mark.parametrize("name", TRACES | PARTS)
-def test_when_a_trace_begins_changes_nothing(profile: Profile, name: str) -> None:
+def test_when_a_trace_begins_changes_nothing(name: str) -> None:
     """Nothing is special about the first events of all."""
     disk = (TRACES | PARTS)[name].disk
     later = Disk(image=disk.image, events=(Begin(op_index=0), Begin(op_index=1), *disk.events))
-    assert left(later, profile) == left(disk, profile)
+    for profile in PROFILES.values():
+        assert left(later, profile) == left(disk, profile), profile.name
 
 
 def test_a_failed_sync_does_not_poison_the_journal() -> None:
@@ -234,7 +235,7 @@ def test_a_torn_piece_is_applied_at_its_moment(garbage: bool) -> None:
     assert content[:8] == b"aaaaZZaa"
 
 
-@pytest.mark.parametrize("name", TRACES)
+@every_trace
 def test_what_is_torn_at_its_end_is_whole(name: str) -> None:
     volume = Volume(TRACES[name].disk, POSIX)
     cuts = [{effect.chain: effect.moment} for effect in volume.pending()]
