@@ -9,8 +9,8 @@ Theory of operation. With ``-f`` and ``-o`` strace writes one line a call, the p
 
 A call that others come in between is written in two lines. Here it becomes one ``Call`` that is met twice, at its entry
 and at its exit, so that whoever follows can tell what had begun before what. Whoever is killed in a call leaves it
-without an exit, or with ``= ?``. Strings are written as C would, with octal escapes for all that is not printable
-ASCII, which is how Python's ``unicode_escape`` reads them.
+without an exit, or with ``= ?``; one in which strace lets go of him ends in ``<detached ...>``. Strings are written as
+C would, with octal escapes for all that is not printable ASCII, which is how Python's ``unicode_escape`` reads them.
 """
 
 import codecs
@@ -69,12 +69,12 @@ Met = tuple[Phase, Call]
 """A call, and what of it is met here."""
 
 _WHOLE = re.compile(r"(\d+) +(\w+)\((.*)\) += (.+)")
-_UNFINISHED_END = " <unfinished ...>", " <unfinished ...>) = ?"
-_BEGUN = re.compile(r"(\d+) +(\w+)\((.*?) ?<unfinished \.\.\.>(?:\) += \?)?")
+_UNFINISHED_END = " <unfinished ...>", " <unfinished ...>) = ?", " <detached ...>"
+_BEGUN = re.compile(r"(\d+) +(\w+)\((.*?) ?<(?:unfinished|detached) \.\.\.>(?:\) += \?)?")
 _RESUMED = re.compile(r"(\d+) +<\.\.\. (\w+) resumed>(.*)\) += (.+)")
 _RESUMED_AND_LOST = re.compile(r"(\d+) +<\.\.\. \w+ resumed>.*")
 _START = re.compile(r"\d+ +(?:\w+\(|<\.\.\. |\+\+\+ |--- )")
-_OTHER = re.compile(r"(\d+) +(?:\+\+\+|---) .*")
+_OTHER = re.compile(r"(\d+) +(?:(?:\+\+\+|---) .*|<detached \.\.\.>)")
 _RESULT = re.compile(r"(-?\d+|0x[0-9a-f]+|\?)(?: (E[A-Z0-9]+))?(?: .*)?")
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}(),]|[^"\[\]{}(),]+')

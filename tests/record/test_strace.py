@@ -60,6 +60,13 @@ def test_whoever_is_killed_in_a_call_does_not_return(end: str) -> None:
     assert not found[0][1].ok
 
 
+@pytest.mark.parametrize("line", ['71 write(0, "\\0", 1 <detached ...>', '71 write(0, "\\0", 1 <unfinished ...>'])
+def test_nor_does_whoever_strace_lets_go_of_in_one(line: str) -> None:
+    call = Call(pid=71, name="write", text='0, "\\0", 1', result=None)
+    assert calls([line, "71 <detached ...>"]) == [(Phase.ENTRY, call)]
+    assert calls(['71 write(3, " <detached ...>", 16) = 16'])[0][1].result == 16
+
+
 def test_what_had_begun_before_the_first_line_is_left_out() -> None:
     assert calls(['72 <... read resumed>"", 4) = 0', "72 --- SIGCHLD {si_signo=SIGCHLD} ---"]) == []
 
