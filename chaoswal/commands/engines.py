@@ -66,7 +66,7 @@ def describe(name: str, cache: Path) -> dict[str, str]:
     return {
         "name": name,
         "package": factory.package or "Python" if not factory.takes_vfs else "chaoswal",
-        "version": ABSENT if factory.absent else factory.version,
+        "version": ABSENT if factory.missing else factory.version,
         "contract": kind.contract,
         "promise": kind.promise,
         "run": "simulated disk" if factory.simulated else "under strace",

@@ -165,9 +165,12 @@ def _whose(finding: corpus.Finding, engine: EngineRef) -> str:
 
 
 def present(factory: Factory) -> None:
-    """Unavailable where the package that an engine comes with is not installed."""
-    if factory.absent:
-        raise Unavailable(f"{factory.package} is not installed: pip install 'chaoswal[engines]'")
+    """Unavailable where the package that an engine comes with, or the server that it is, is not installed."""
+    missing = factory.missing
+    if missing:
+        is_server = missing == getattr(factory.kind, "server", "")
+        how = f"apt-get install {missing}" if is_server else "pip install 'chaoswal[engines]'"
+        raise Unavailable(f"{missing} is not installed: {how}")
 
 
 def changed(engine: EngineRef, options: EngineRef) -> EngineRef:

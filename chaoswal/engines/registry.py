@@ -153,15 +153,15 @@ class Factory:
             return version_of(self._server)
         if not self.package:
             return str(getattr(self.kind, "version", ""))
-        try:
-            return version(self.package)
-        except PackageNotFoundError:
-            return ""
+        return _version_of_package(self.package)
 
     @property
-    def absent(self) -> bool:
-        """Whether the server that it is, or the distribution that it comes with, is not installed."""
-        return bool(self.package) and not self.version
+    def missing(self) -> str:
+        """The server that it is, or the distribution that it comes with or is a client of, if that is not installed."""
+        if self._server and not version_of(self._server):
+            return self._server
+        package = str(getattr(self.kind, "package", ""))
+        return package if package and not _version_of_package(package) else ""
 
     @property
     def _server(self) -> str:
@@ -207,6 +207,13 @@ class Factory:
     def open_directory(self, directory: str) -> LogEngine:
         """Open it on a real directory."""
         return cast("LogEngine", self.kind(directory, **self.options))
+
+
+def _version_of_package(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def _recorder(kind: Callable[..., Any], options: dict[str, str]) -> str:

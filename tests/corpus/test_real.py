@@ -179,6 +179,20 @@ def test_without_the_software_it_is_skipped_and_says_so(monkeypatch: pytest.Monk
     assert "no-such-distribution is not installed" in result.detail
 
 
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [("", "nats-server is not installed: apt-get install"), ("2.9.10", "no-such-distribution is not installed: pip")],
+)
+def test_without_the_server_or_its_client_it_is_skipped(
+    version: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaoswal.engines.registry.version_of", lambda _: version)
+    monkeypatch.setattr("chaoswal.engines.nats.NatsEngine.package", "no-such-distribution")
+    result = replay_file(REAL / "nats-publish-is-gone.chaos", NONE)
+    assert (result.status, result.good) == (Status.SKIPPED, True)
+    assert said in result.detail
+
+
 def test_without_strace_it_is_skipped_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chaoswal.commands.replay.replay", no_strace)
     result = replay_file(REAL / "sqlite-delete-commit-is-gone.chaos", NONE)
