@@ -13,6 +13,7 @@ from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Inconclusive
 from chaoswal.hunt import Attempt, Given
 from chaoswal.ops import Append, Done, Enqueue, Operation, Sync, Take
+from chaoswal.patched import unseen
 from chaoswal.program import Step, parse_step
 from chaoswal.verdict import Violation
 
@@ -72,8 +73,9 @@ def test_persist_queue_in_sqlite_is_sound(autosave: str, profile: str) -> None:
     assert attempt.coverage.judged >= 40
 
 
-def test_persist_queue_in_sqlite_hands_out_what_was_put(tmp_path: Path) -> None:
+def test_persist_queue_in_sqlite_hands_out_what_was_put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("persistqueue")
+    monkeypatch.setattr(unseen, "_engines", set())  # another test of this process may have run it on the simulated disk
     engine = EngineRef.of("persist-queue", ["kind=sqlite", "autosave=no", "recorder=syscalls"]).factory()
     queue = engine.open_directory(str(tmp_path))
     for item in (b"one", b"\x00", b""):
