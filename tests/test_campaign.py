@@ -95,7 +95,7 @@ def test_what_is_found_does_not_depend_on_who_works(tmp_path: Path) -> None:
     results: list[tuple[object, ...]] = []
     for workers in (0, 1, 2, 2):
         place = tmp_path / str(len(results))
-        code, heard = explored(hunter("no-sync-before-ack", seed=4), place, states=1500, workers=workers)
+        code, heard = explored(hunter("no-sync-before-ack", seed=4), place, states=1000, workers=workers)
         files = {path.name: path.read_bytes() for path in place.iterdir()}
         progress = heard.finished.progress
         results.append((code, files, progress.programs, progress.judged, progress.nested, progress.distinct))

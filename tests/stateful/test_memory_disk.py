@@ -21,7 +21,7 @@ LETS_GO = {
 """What lets records go, keeps them out, or moves subscribers on."""
 
 LIFE = settings(
-    max_examples=55,
+    max_examples=40,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
@@ -51,14 +51,14 @@ def test_the_log_keeps_its_promises_with_whatever_options(profile: str, faults: 
 @pytest.mark.parametrize("faults", [False, True])
 def test_what_is_let_go_is_counted(profile: str, faults: bool, total: Coverage) -> None:
     machine = crash_machine("wal", profile=profile, options=LETS_GO, faults=faults)
-    live(machine, total, settings(LIFE, max_examples=45))
+    live(machine, total, settings(LIFE, max_examples=32))
     assert machine.coverage.judged > 500
 
 
 @pytest.mark.parametrize("faults", [False, True])
 def test_without_a_wal_the_open_segment_is_all_a_crash_may_lose(faults: bool, total: Coverage) -> None:
     machine = crash_machine("wal durability=segment-only", faults=faults)
-    live(machine, total, settings(LIFE, max_examples=45))
+    live(machine, total, settings(LIFE, max_examples=32))
     assert machine.coverage.judged > 500
 
 

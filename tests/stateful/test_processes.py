@@ -150,7 +150,7 @@ class ProcessMachine(RuleBasedStateMachine):
 
 
 LIFE = settings(
-    max_examples=10,
+    max_examples=7,
     stateful_step_count=12,
     deadline=None,
     derandomize=True,

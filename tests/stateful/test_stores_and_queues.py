@@ -9,6 +9,7 @@ from chaoswal.stateful import ViolationFound, crash_machine
 from tests.stateful.test_memory_disk import LIFE, live
 
 STORES, QUEUES = "tests.contracts.stores", "tests.contracts.queues"
+LONG = settings(LIFE, max_examples=100)
 SHORT = settings(LIFE, max_examples=20, stateful_step_count=20)
 
 
@@ -33,5 +34,5 @@ def test_a_sound_one_is_left_alone(engine: str, total: Coverage) -> None:
 )
 def test_a_mistake_is_found(engine: str, kinds: str) -> None:
     with pytest.raises(ViolationFound) as caught:
-        run_state_machine_as_test(crash_machine(engine), settings=LIFE)
+        run_state_machine_as_test(crash_machine(engine), settings=LONG)
     assert caught.value.fault.kind in kinds.split()
