@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chaoswal import corpus
 from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines.registry import EngineRef
-from chaoswal.errors import UsageError
+from chaoswal.errors import Inconclusive, UsageError
 from chaoswal.evidence import Evidence, Sighting, Theirs, in_order, level
 from chaoswal.ops import Append, Sync
 from chaoswal.verdict import Violation
@@ -109,6 +109,9 @@ def test_an_engine_that_is_not_there(name: str, what: str) -> None:
 def test_loading_names_the_file_that_fails(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("1/0\n")
     with pytest.raises(UsageError, match=r"cannot load the engine's file .*broken\.py: ZeroDivisionError"):
+        EngineRef(name=f"{tmp_path}/broken.py:Class").factory()
+    (tmp_path / "broken.py").write_text("raise MemoryError\n")
+    with pytest.raises(Inconclusive, match=r"no memory left to load the engine's file .*broken\.py"):
         EngineRef(name=f"{tmp_path}/broken.py:Class").factory()
 
 

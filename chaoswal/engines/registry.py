@@ -17,7 +17,7 @@ from typing import Any, cast
 from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.command import program
 from chaoswal.engines.server import version as version_of
-from chaoswal.errors import HarnessFault, UsageError, said
+from chaoswal.errors import HarnessFault, Inconclusive, UsageError, said
 from chaoswal.patched.opening import open_patched
 from chaoswal.patched.unseen import watch_simulated
 from chaoswal.patience import OPENING
@@ -285,6 +285,8 @@ def _load_file(path: Path) -> Any:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except MemoryError as error:  # an engine that was here before may have eaten it, or forbidden to ask for more
+        raise Inconclusive(f"there is no memory left to load the engine's file {path}") from error
     except Exception as error:
         raise UsageError(f"cannot load the engine's file {path}: {type(error).__name__}: {said(error)}") from error
     return module

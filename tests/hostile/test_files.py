@@ -94,19 +94,24 @@ def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert sorted(os.listdir(tmp_path)) == ["evil.py", "inside"]
 
 
+def seen(ground: Path) -> list[str]:
+    """What is there, but for the findings of those that explored."""
+    return [name for name in sorted(os.listdir(ground)) if name != "corpus"]
+
+
 def judged(
     content: str, ground: Path, capsys: pytest.CaptureFixture[str], commands: tuple[tuple[str, ...], ...]
 ) -> None:
     path = ground / "a.chaos"
     path.write_text(content, encoding="utf-8", errors="surrogatepass", newline="")
-    before = sorted(os.listdir(ground))
+    before = seen(ground)
     for command in commands:
         code = main([*command, str(path), *(("--corpus", str(ground / "corpus")) if command[0] == "explore" else ())])
         out, err = capsys.readouterr()
         assert code in VALID, (command, content[:2000], err)
         assert "Traceback" not in out + err
         assert (out + err).strip()
-        assert [name for name in sorted(os.listdir(ground)) if name != "corpus"] == before
+        assert seen(ground) == before
 
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
