@@ -111,10 +111,18 @@ def recover(factory: Factory, image: Image, names: Sequence[str], *, probing: bo
             case _:
                 server, seconds = _warmed(factory), OPENING.seconds
                 items = _items(_patience(factory).do(server, show, *job, seconds=seconds, items=1 + probing))
-    found, *last = [_inside(found, _place(root, 0)) for found in items]
+    return _whole(factory, *[_inside(found, _place(root, 0)) for found in items])
+
+
+def _whole(factory: Factory, found: Recovered, last: Recovered | None = None) -> Recovered:
+    """The same, with what is wrong where it is opened as a kill leaves it that has gone on.
+
+    ``last``: what it showed then; None where it was not opened like that yet.
+    """
     if found.grown is None or found.image is None:
         return found
-    return _killed(found, found.grown, last[0] if last else recover(factory, found.image, (), probing=False))
+    last = last or recover(factory, found.image, (), probing=False)
+    return replace(found, image=None, grown=None, stuck=gone(found.grown, last.observed))
 
 
 def _items(outcome: Outcome) -> list[Recovered]:
@@ -201,10 +209,7 @@ def recover_in_place(
     By a process of its own, as every job of this server must be done; it ends as a kill would end it.
     """
     job = (look_at, factory.name, root, tuple(names), probing)
-    found = _inside(_items(_patience(factory).do(server, *job, seconds=OPENING.seconds))[0], root)
-    if found.grown is None or found.image is None:
-        return found
-    return _killed(found, found.grown, recover(factory, found.image, (), probing=False))
+    return _whole(factory, _inside(_items(_patience(factory).do(server, *job, seconds=OPENING.seconds))[0], root))
 
 
 def look_at(engine: str, root: str, names: Sequence[str], probing: bool) -> Iterator[Recovered]:  # noqa: FBT001
@@ -241,8 +246,7 @@ def show_all(
     """The same of several images, one after the other and an item each, as a job."""
     factory = factory_of(engine)
     for number, image in enumerate(images):
-        found, *last = _shown(factory, image, _place(root, number), names, probing=probing)
-        yield _killed(found, found.grown, last[0]) if found.grown else found
+        yield _whole(factory, *_shown(factory, image, _place(root, number), names, probing=probing))
 
 
 def _shown(factory: Factory, image: Image, root: str, names: Sequence[str], *, probing: bool) -> Iterator[Recovered]:
@@ -311,11 +315,6 @@ def _at_rest(root: str) -> list[Image]:
                 return [image]
             last = image
     return []
-
-
-def _killed(found: Recovered, grown: Observed, last: Recovered) -> Recovered:
-    """The same, with what is wrong where it is opened as a kill left it that had grown to this."""
-    return replace(found, image=None, grown=None, stuck=gone(grown, last.observed))
 
 
 def gone(grown: Observed, last: Observed) -> Fault | None:

@@ -116,10 +116,14 @@ class Patience:
         """As ``Warm.do``, within ``seconds`` or less; ``asleep``: so many more it was asked to wait."""
         begun = time.monotonic()
         outcome = server.do(job, *arguments, seconds=self.seconds(seconds) + asleep, items=items)
-        self.hung = self.hung or outcome.hung
-        if outcome.whole:
-            self.learn(time.monotonic() - begun - asleep)
+        self.note(time.monotonic() - begun - asleep, hung=outcome.hung, whole=outcome.whole)
         return outcome
+
+    def note(self, seconds: float, *, hung: bool, whole: bool) -> None:
+        """One took so long, and hung, came to its end, or neither."""
+        self.hung = self.hung or hung
+        if whole:
+            self.learn(seconds)
 
 
 @cache

@@ -341,6 +341,15 @@ class Log:
         found = (world.settled_alone(shown, next_position) for world in self.worlds(shown, next_position))
         return next((world for world in found if world is not None), None)
 
+    def located(self, shown: Sequence[bytes], next_position: int | None = None) -> "tuple[Log, tuple[int, int]] | None":
+        """The log as ``settled``, and the positions (c, n) of what is shown in it; None where it is no legal sight."""
+        span = None if self.unsettled else self.allows(shown, next_position)
+        if span:
+            return self, span
+        log = self.settled(shown, next_position)
+        span = log.allows(shown, next_position) if log else None
+        return (log, span) if log and span else None
+
     def settled_alone(self, shown: Sequence[bytes], next_position: int | None) -> "Log | None":
         """As ``settled``, in this world."""
         if self.allows(shown, next_position):

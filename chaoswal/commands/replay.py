@@ -168,8 +168,7 @@ def present(factory: Factory) -> None:
     """Unavailable where the package that an engine comes with, or the server that it is, is not installed."""
     missing = factory.missing
     if missing:
-        is_server = missing == getattr(factory.kind, "server", "")
-        how = f"apt-get install {missing}" if is_server else "pip install 'chaoswal[engines]'"
+        how = f"apt-get install {missing}" if missing == factory.server else "pip install 'chaoswal[engines]'"
         raise Unavailable(f"{missing} is not installed: {how}")
 
 

@@ -80,6 +80,10 @@ class Contract:
             if word != "none" and not callable(getattr(engine, word, None)):
                 raise UsageError(f"{name}.promise names {word!r}, and there is no such method")
 
+    def members(self, traits: Traits) -> frozenset[str]:
+        """What an engine with these traits has: what all of this contract have, and what it has besides."""
+        return traits.capabilities | self.required.keys()
+
     def history(self, operations: Sequence[Operation], traits: Traits) -> Ledger:
         """What is allowed before anything was done; UsageError where an operation is not one of this contract."""
         for kind in {type(operation) for operation in operations} if self.calls else ():

@@ -144,13 +144,13 @@ class Factory:
     @property
     def package(self) -> str:
         """The server that it is, or else the distribution that it comes with; empty where there is none."""
-        return self._server or str(getattr(self.kind, "package", ""))
+        return self.server or str(getattr(self.kind, "package", ""))
 
     @property
     def version(self) -> str:
         """The version that is installed; empty where it has none, or is not installed."""
-        if self._server:
-            return version_of(self._server)
+        if self.server:
+            return version_of(self.server)
         if not self.package:
             return str(getattr(self.kind, "version", ""))
         return _version_of_package(self.package)
@@ -158,13 +158,14 @@ class Factory:
     @property
     def missing(self) -> str:
         """The server that it is, or the distribution that it comes with or is a client of, if that is not installed."""
-        if self._server and not version_of(self._server):
-            return self._server
+        if self.server and not version_of(self.server):
+            return self.server
         package = str(getattr(self.kind, "package", ""))
         return package if package and not _version_of_package(package) else ""
 
     @property
-    def _server(self) -> str:
+    def server(self) -> str:
+        """The server that it is; empty where it is none."""
         return str(getattr(self.kind, "server", ""))
 
     @property

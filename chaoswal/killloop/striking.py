@@ -197,9 +197,7 @@ class Striker:
         seconds = self._patience.seconds(RUN.seconds)
         begun = time.monotonic()
         lived = self._attached.run(self._factory, self._root, words, inject, file_bytes=file_bytes, seconds=seconds)
-        self._patience.hung = self._patience.hung or lived.hung
-        if not lived.hung:
-            self._patience.learn(time.monotonic() - begun)
+        self._patience.note(time.monotonic() - begun, hung=lived.hung, whole=not lived.hung)
         return lived
 
     # -- the verdict ---------------------------------------------------------------------------------------------

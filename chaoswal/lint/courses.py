@@ -153,5 +153,5 @@ _NEEDS: dict[type[Step], str] = {
 def offered(program: str, traits: Traits) -> list[Step]:
     """The steps of a program that an engine has to offer."""
     steps = [parse_step(line) for line in program.split("\n") if line]
-    has = {"", *CONTRACTS[traits.contract].required, *traits.capabilities}
+    has = {"", *CONTRACTS[traits.contract].members(traits)}
     return [step for step in steps if _NEEDS.get(type(step), "") in has]

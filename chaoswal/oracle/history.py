@@ -443,11 +443,10 @@ class History(Allowed):
 
     def adopt(self, observed: Observed) -> None:
         """Go on from what a completed recovery showed; it must have been judged before."""
-        log = self.log.settled(observed.records, observed.next_position)
-        span = log.allows(observed.records, observed.next_position) if log else None
-        if log is None or span is None:
+        located = self.log.located(observed.records, observed.next_position)
+        if located is None:
             raise HarnessFault("a recovery is adopted that was not judged, or was found wrong")
-        self.log = log
+        self.log, span = located
         self.log.adopt(span[1], promise=self.traits.promise_reads)
         self.clock.cut(span[1])
         self.subscribers = present(self, observed, range(*span))

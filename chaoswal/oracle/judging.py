@@ -22,15 +22,10 @@ def judge_report(allowed: Allowed, observed: Observed) -> Fault | None:
 
 def compare(allowed: Allowed, observed: Observed) -> Fault | None:
     """In what a sight differs from what is allowed when nothing is damaged, if it does."""
-    log, span = allowed.log, None
-    if not log.unsettled:
-        span = log.allows(observed.records, observed.next_position)
-    if span is None:
-        settled = log.settled(observed.records, observed.next_position)
-        span = settled.allows(observed.records, observed.next_position) if settled else None
-        log = settled or log
-    if span is None:
+    located = allowed.log.located(observed.records, observed.next_position)
+    if located is None:
         return explain_log(allowed.log.likeliest(observed.records), observed)
+    log, span = located
     fault = _judge_names(allowed, observed)
     if fault:
         return fault

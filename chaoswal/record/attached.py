@@ -8,8 +8,10 @@ fork of a warm server (``warm``), which waits until strace is attached, and only
     server ── fork ──► job ── fork ──► run      waits; then opens the engine, and works
                         └─ strace -p ──┘        counts the calls of the run from the moment it is attached
 
-How does the run know? It makes a call that changes nothing again and again until strace has written it down. From then
-on every call is seen. That call is none that is ever struck, so it does not matter how often it was made.
+strace is started when the run has nothing left to do but to wait: what it did before would be counted in one run and
+not in the next. How does the run know that it is attached? It makes a call that changes nothing again and again until
+strace has written it down. From then on every call is seen. That call is none that is ever struck, so it does not
+matter how often it was made.
 
 The job waits until strace has ended, which it does when there is nobody left to trace: then its lines are complete.
 What the engine showed when it was opened goes through a socket, which the death of the run does not take along.
@@ -49,6 +51,9 @@ _NOWHERE = "/dev/null/chaoswal"
 """No directory, and so nobody can go there."""
 
 _LOOK_SECONDS = 0.0005
+
+_WAITS = b"w"
+"""What a run tells first: from now on it waits for strace, and makes no call that is counted."""
 
 ASKS = "signal=SIGUSR1"
 """What strace is told of a call at which the run is to say on which lines of Python it is."""
@@ -172,6 +177,7 @@ def watched(task: _Task, strace: Sequence[str]) -> Iterator[_Ended]:
     if not pid:
         _work(task, there, job)
     there.close()
+    here.recv(len(_WAITS))  # nothing comes from one that has ended, and strace will say so
     done = subprocess.run([*strace, "-p", str(pid)], stdin=subprocess.DEVNULL, capture_output=True, check=False)
     attached = os.path.getsize(task.lines) > 0
     if not attached:
@@ -203,6 +209,7 @@ def _work(task: _Task, there: socket.socket, job: int) -> NoReturn:
         sys.dont_write_bytecode = True  # what the first run compiles the next would not, and count otherwise
         asked = open(task.stack, "wb")  # noqa: SIM115 - as long as the process lives
         faulthandler.register(signal.SIGUSR1, file=asked, all_threads=False)
+        there.sendall(_WAITS)
         while not os.path.getsize(task.lines):
             with suppress(OSError):  # it fails, as it must
                 os.chdir(_NOWHERE)

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from chaoswal.anchors import step_of
 from chaoswal.check import Coverage, Depth, Judge, check
-from chaoswal.contracts import history_of
+from chaoswal.contracts import CONTRACTS, history_of
 from chaoswal.disk.crashes import Bound, Crash, crashed, cuts, plan
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
@@ -16,7 +16,7 @@ from chaoswal.disk.volume import Volume
 from chaoswal.engines.draws import Tables, draw_options
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import EngineFault
-from chaoswal.ops import Operation, Reopen
+from chaoswal.ops import Operation, Reopen, Sync
 from chaoswal.program import Step, step_line
 from chaoswal.replay import pass_through, simulated
 from chaoswal.run import Run, Session
@@ -107,8 +107,14 @@ class CrashMachine(RuleBasedStateMachine):
         self._must_hold(self.history.apply(End(op_index=op_index, result=result)))
 
     def offers(self, capability: str) -> bool:
-        """Whether the engine has something that not all have."""
-        return capability in self.traits.capabilities
+        """Whether the engine has a method, which not all of its contract need have."""
+        return capability in CONTRACTS[self.traits.contract].members(self.traits)
+
+    @precondition(lambda self: self.offers("sync"))
+    @rule()
+    def sync(self) -> None:
+        """Make everything done so far durable."""
+        self.do(Sync())
 
     @rule()
     def reopen(self) -> None:

@@ -27,7 +27,6 @@ from chaoswal.ops import (
     Rotate,
     Subscribe,
     SubscribeLatest,
-    Sync,
     Take,
     Unsubscribe,
     Wait,
@@ -57,11 +56,6 @@ class LogMachine(CrashMachine):
     def batch(self, sizes: tuple[int, ...]) -> None:
         """Append several records as one atomic unit."""
         self.do(Batch(sizes=sizes))
-
-    @rule()
-    def sync(self) -> None:
-        """Make everything appended durable."""
-        self.do(Sync())
 
     @precondition(lambda self: self.offers("rotate"))
     @rule()
@@ -172,12 +166,6 @@ class KvMachine(CrashMachine):
         """Ask for a key's value."""
         self.do(Get(key=key))
 
-    @precondition(lambda self: self.offers("sync"))
-    @rule()
-    def sync(self) -> None:
-        """Make everything done so far durable."""
-        self.do(Sync())
-
 
 class QueueMachine(CrashMachine):
     """What is asked of a queue."""
@@ -197,12 +185,6 @@ class QueueMachine(CrashMachine):
     def done(self) -> None:
         """Be done with what was taken."""
         self.do(Done())
-
-    @precondition(lambda self: self.offers("sync"))
-    @rule()
-    def sync(self) -> None:
-        """Make everything done so far durable."""
-        self.do(Sync())
 
 
 MACHINES: Mapping[str, type[CrashMachine]] = {LOG.name: LogMachine, KV.name: KvMachine, QUEUE.name: QueueMachine}
