@@ -51,7 +51,7 @@ _HEADER = re.compile(
 _PROFILES = re.compile(r"profiles (?P<names>\S+(?: \S+)*)")
 _ORIGIN = re.compile(
     r"shrunk from (?P<operations>[0-9]{1,20}) operations in (?P<states>[0-9]{1,20}) states"
-    r"(?: and (?P<ms>[0-9]{1,20}) ms)?"
+    r"(?P<cut>, not to the end)?"
 )
 _THEIRS = re.compile(r"theirs (?P<text>.+)")
 _EVIDENCE = re.compile(r"evidence (?P<text>.+)")
@@ -66,12 +66,12 @@ class Origin:
 
     operations: int
     states: int
-    milliseconds: int = 0
-    """0: not measured."""
+    cut: bool = False
+    """Whether it took too long, and something may be left that could go."""
 
     def __str__(self) -> str:
-        took = f" and {self.milliseconds} ms" if self.milliseconds else ""
-        return f"shrunk from {self.operations} operations in {self.states} states{took}"
+        end = ", not to the end" if self.cut else ""
+        return f"shrunk from {self.operations} operations in {self.states} states{end}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,9 +179,7 @@ def _profiles(rest: list[tuple[int, str]], name: str) -> tuple[str, ...]:
 
 def _origin(rest: list[tuple[int, str]]) -> Origin | None:
     match = _taken(rest, _ORIGIN)
-    return match and Origin(
-        operations=int(match["operations"]), states=int(match["states"]), milliseconds=int(match["ms"] or 0)
-    )
+    return match and Origin(operations=int(match["operations"]), states=int(match["states"]), cut=bool(match["cut"]))
 
 
 def _noted(rest: list[tuple[int, str]], form: re.Pattern[str], read: Callable[[str], T], name: str) -> T | None:

@@ -6,6 +6,7 @@ one showed it; a *warning* where only ``posix`` allows it, or where nothing had 
 """
 
 import datetime as dt
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,7 @@ def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
     if catch.fault.kind is Violation.LEAK:
         return _leak(catch, seed)
     target = Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind, given=catch.given)
-    small = shrink(target, catch.steps)
+    small = shrink(target, catch.steps, clock=time.monotonic)
     if not small:
         raise Inconclusive(
             f"{catch.fault.kind}: {catch.fault.explanation}: seen in program {catch.number} of {catch.engine}, but not "
@@ -62,7 +63,7 @@ def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
         seed=seed,
         steps=small.steps,
         profiles=small.profiles,
-        origin=corpus.Origin(operations=len(operations_of(catch.steps)), states=small.states),
+        origin=corpus.Origin(operations=len(operations_of(catch.steps)), states=small.states, cut=small.cut),
         evidence=Evidence(creating=small.at_creation),
     )
     return Concluded(finding=finding, found=told(finding, small.fault, early=small.at_creation))
@@ -85,6 +86,7 @@ def told(finding: corpus.Finding, fault: Fault, *, early: bool) -> Found:
         fingerprint=fingerprint(contract, fault.kind, guilt) if guilt else finding.id,
         operations=tuple(step_line(step) for step in finding.steps if not isinstance(step, CrashStep)),
         deviations=tuple(step_line(step) for step in finding.steps if isinstance(step, CrashStep)),
+        cut=bool(finding.origin and finding.origin.cut),
         seed=finding.seed,
     )
 

@@ -29,7 +29,7 @@ from chaoswal.processes import (
     PASSED_ON,
     Pulse,
     adopt_orphans,
-    children,
+    bury_orphans,
     deafen,
     die_with,
     ending,
@@ -141,10 +141,5 @@ def _waited_for(child: int, watched: Pulse) -> tuple[str, int | None]:
 def _clear() -> None:
     """Kill whoever is left below, until there is nobody, and remove what they had in memory."""
     deafen()
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            for pid in children():
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-            os.wait()
+    bury_orphans()
     remove_left()

@@ -84,6 +84,8 @@ class Found:
     """The program of the directory it was found in, one line each, crashes among them."""
     deviations: tuple[str, ...]
     """What the last crash lost, one line each."""
+    cut: bool = False
+    """Whether shrinking it was ended before nothing could go any more."""
     profiles: tuple[str, ...] = ()
     """All it was seen under, where they were tried."""
     severity: str = "error"

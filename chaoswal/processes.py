@@ -52,7 +52,8 @@ def children() -> list[int]:
 
 def bury_orphans() -> None:
     """Kill all that was orphaned below this process, which adopts orphans, and has no other children by now."""
-    while pids := _children_of_main_thread():
+    while not childless():
+        pids = _children_of_main_thread()
         for pid in pids:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
@@ -61,8 +62,20 @@ def bury_orphans() -> None:
                 os.waitpid(pid, 0)
 
 
+def childless() -> bool:
+    """Whether this process has no children, dead or alive."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
+
+
 def _children_of_main_thread() -> list[int]:
-    """Those whom it has adopted, too; quickly, where the kernel tells (CONFIG_PROC_CHILDREN)."""
+    """Those whom it has adopted, too; quickly, where the kernel tells (CONFIG_PROC_CHILDREN).
+
+    One that is orphaned meanwhile may be missing (proc_pid_children(5)).
+    """
     try:
         with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
             return [int(word) for word in file.read().split()]

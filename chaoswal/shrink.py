@@ -12,14 +12,15 @@ A round goes through all candidates with 1 and 2; when none of them helps any mo
 and stronger profiles. What is left then is minimal: no step can go, and nothing lost be restored. Violations of other
 kinds are passed over. Last, the crash is moved to the end of its operation, or as late as it can be.
 
-Runs are remembered by their steps and recoveries by their image, for as long as one shrink lasts; the states judged
-are bounded.
+Runs are remembered by their steps and recoveries by their image, for as long as one shrink lasts; the states judged and
+the time are bounded. The bound of the time is one that only an engine comes to that takes seconds for each run: what is
+found in others does not depend on how fast the machine is.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import islice, takewhile
 
 from chaoswal.anchors import step_of
 from chaoswal.check import Depth, Found, Judge, check
@@ -44,6 +45,9 @@ SAMPLES = 24
 STATES_MAX, STATES_OUTSIDE_MAX = 300_000, 30_000
 """So many states are judged in one shrink, more or less; then the best so far is taken. The latter on real directories,
 where a state takes a hundred times as long."""
+
+SECONDS_MAX = 120.0
+"""So long one shrink goes on; then too the best so far is taken."""
 
 ANY_CRASH = CrashStep(power=True, operation=0, after=Anchor(call=START))
 """Stands behind steps whose last run is the opening after them."""
@@ -77,6 +81,8 @@ class Shrunk:
     """How many candidates were played."""
     states: int
     """How many states were judged."""
+    cut: bool
+    """Whether it was ended by one of the bounds, and something may be left that could go."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,16 +229,22 @@ def crash_steps(found: Found, profile: Profile) -> list[Step]:
     return [*crashes[:1], *found.then, *crashes[1:]]
 
 
-def shrink(target: Target, steps: Sequence[Step], profiles: Iterable[Profile] = PROFILES.values()) -> Shrunk | None:
+def shrink(
+    target: Target,
+    steps: Sequence[Step],
+    profiles: Iterable[Profile] = PROFILES.values(),
+    clock: Callable[[], float] = lambda: 0.0,
+) -> Shrunk | None:
     """The simplest program found that shows the violation; None where the one given does not show it.
 
-    ``profiles``: those it may be moved to and is tried under in the end, strongest first.
+    ``profiles``: those it may be moved to and is tried under in the end, strongest first. ``clock``: in seconds;
+    without one there is no bound of time.
     """
-    shrinker = _Shrinker(target, steps, list(profiles))
+    shrinker = _Shrinker(target, steps, list(profiles), clock)
     found = shrinker.run()
     if not found:
         return None
-    best = shrinker.best
+    best, cut = shrinker.best, shrinker.spent
     return Shrunk(
         engine=best.engine,
         steps=best.steps,
@@ -242,13 +254,16 @@ def shrink(target: Target, steps: Sequence[Step], profiles: Iterable[Profile] = 
         at_creation=found.at_creation,
         tries=shrinker.tries,
         states=shrinker.bench.states,
+        cut=cut,
     )
 
 
 class _Shrinker:
     """The best so far, and the ways to better it."""
 
-    def __init__(self, target: Target, steps: Sequence[Step], profiles: list[Profile]) -> None:
+    def __init__(
+        self, target: Target, steps: Sequence[Step], profiles: list[Profile], clock: Callable[[], float]
+    ) -> None:
         self.bench = Bench(target.kind, at_creation=True)
         self.best = Program(engine=target.engine, profile=target.profile, steps=tuple(steps))
         self.tries = 0
@@ -256,6 +271,12 @@ class _Shrinker:
         self._profiles = profiles
         self._failed: set[tuple[object, ...]] = set()
         self._states_max = STATES_MAX if target.engine.factory().simulated else STATES_OUTSIDE_MAX
+        self._clock, self._deadline = clock, clock() + SECONDS_MAX
+
+    @property
+    def spent(self) -> bool:
+        """Whether a bound has been reached, and nothing is tried any more."""
+        return self.bench.states > self._states_max or self._clock() > self._deadline
 
     def run(self) -> Found | None:
         """Better the best as long as that helps; the violation, if it is there at all."""
@@ -282,7 +303,9 @@ class _Shrinker:
     def profiles(self) -> Iterator[str]:
         """Under which of the profiles the best fails."""
         for profile in self._profiles:
-            if profile is self.best.profile or self.bench.find(replace(self.best, profile=profile), wide=True):
+            if profile is self.best.profile or self.bench.find(
+                replace(self.best, profile=profile), wide=not self.spent
+            ):
                 yield profile.name
 
     # -- the ways ------------------------------------------------------------------------------------------------
@@ -366,7 +389,7 @@ class _Shrinker:
     def _try(self, candidate: Program, *, wide: bool = False) -> bool:
         """Whether the candidate, perhaps with other crashes, is better than the best; then it is the best."""
         key = candidate.engine, candidate.profile.name, candidate.steps, wide
-        if key in self._failed or self.bench.states > self._states_max:
+        if key in self._failed or self.spent:
             return False
         self.tries += 1
         found = self.bench.find(candidate, wide=wide)
@@ -379,7 +402,7 @@ class _Shrinker:
     def _try_orders(self, changes: Changes, switches_max: int) -> bool:
         """Whether the candidate is better in one of its orders with at most so many switches."""
         subject = self.bench.subject(self.best.engine)
-        if not subject or switches_max < 0:
+        if not subject or switches_max < 0 or self.spent:
             return False
         candidate = replace(self.best, steps=tuple(edited(self.best.steps, changes)))
         found = orders(*subject[:2], candidate.body, candidate.profile)
@@ -390,10 +413,10 @@ class _Shrinker:
 
     def _try_last(self, variants: Callable[[Run, Crash, Profile], Iterator[Crash]]) -> bool:
         """Take the first of these variants of the last crash under which the violation is still there."""
-        played = self.bench.played(self.best)
+        played = None if self.spent else self.bench.played(self.best)
         if not played or not played.crash or played.crash.taken:
             return False
-        for crash in variants(played.run, played.crash, self.best.profile):
+        for crash in takewhile(lambda _: not self.spent, variants(played.run, played.crash, self.best.profile)):
             step = step_of(played.run, crash, self.best.profile)
             candidate = replace(self.best, steps=(*self.best.steps[:-1], step))
             self.tries += 1

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import count
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from chaoswal.oracle import History
 from chaoswal.program import CrashStep, Step, operations_of, parse_step, step_line
 from chaoswal.replay import Status, play_to_last_run, replay, simulated
 from chaoswal.run import record
-from chaoswal.shrink import Bench, Program, Shrunk, Target, crash_steps, shrink
+from chaoswal.shrink import SECONDS_MAX, Bench, Program, Shrunk, Target, crash_steps, shrink
 from chaoswal.verdict import Violation
 from chaoswal.vfs.protocol import Vfs
 from tests import toys
@@ -169,6 +170,20 @@ def test_what_does_not_show_the_violation_is_not_shrunk() -> None:
     assert shrink(Target(engine=toy("NoSync"), profile=POSIX, kind=Violation.HOLE), steps) is None
     assert shrink(Target(engine=toy("NoSync"), profile=POSIX, kind=Violation.LOST), steps[:1]) is None
     assert shrink(Target(engine=toy("ToyLog"), profile=POSIX, kind=Violation.LOST), steps) is None
+
+
+@pytest.mark.parametrize("looks", [0, 1, 5, 20])
+def test_when_time_is_up_the_best_so_far_is_taken(looks: int) -> None:
+    """However early that is, it is a program that shows the violation, and it says that it may not be the smallest."""
+    target, steps = Target(engine=toy("NoSync"), profile=POSIX, kind=Violation.LOST), seen(toy("NoSync"), POSIX)
+    asked = count()
+    small = shrink(target, steps, clock=lambda: SECONDS_MAX * 2 if next(asked) > looks else 0.0)
+    assert small
+    assert small.cut
+    assert small.tries <= looks
+    assert (len(small.steps) < len(steps)) == (looks >= 5)
+    assert Bench(Violation.LOST).shown(program_of(small))
+    assert not shrunk("NoSync", Violation.LOST, POSIX.name).cut
 
 
 def test_violations_of_another_kind_are_passed_over() -> None:

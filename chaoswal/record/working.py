@@ -15,6 +15,7 @@ from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import StepLimit, said
 from chaoswal.ops import OPERATIONS, Operation, Wait
 from chaoswal.oracle import ERROR, Observed, promise_word
+from chaoswal.processes import childless
 from chaoswal.record.marks import BEGIN, END, HOLDS, OPENED, Entry, mark
 from chaoswal.text import parse
 from chaoswal.workload import Driver, below, look, told_below
@@ -91,9 +92,7 @@ def _others() -> list[str]:
 
 def _session() -> list[str]:
     """The other processes of this one's session, if it has any children."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
+    if childless():
         return []
     return [process for process in os.listdir("/proc") if process.isdigit() and _in_session(int(process))]
 

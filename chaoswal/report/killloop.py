@@ -59,6 +59,7 @@ def finding(found: Found) -> str:
     head += [f"  between     {found.between}"] if found.between else []
     head += [f"  {line}" for line in found.deviations]
     head += ["  the last operations and crashes" + (f" ({left_out} before them)" if left_out else "")]
+    rows += ["  which is not shrunk to the end: that takes too long"] if found.cut else []
     tail = [f"  cycle {found.cycle} of worker {found.worker}"]
     tail += [f"  printed     {line}" for line in found.stderr.strip().splitlines()[-10:]]
     tail += [f"  kept        {found.kept}  (before/: as the last recovery found it)"] if found.kept else []

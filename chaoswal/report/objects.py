@@ -36,6 +36,7 @@ def _finding(found: Found) -> dict[str, Any]:
         "fingerprint": found.fingerprint,
         "operations": list(found.operations),
         "deviations": list(found.deviations),
+        "cut": found.cut,
         "file": found.file,
         "kept": found.kept,
         "seen_on": [],

@@ -17,7 +17,7 @@ FINDING = corpus.Finding(
     seed=8271,
     steps=(),
     profiles=("ext4-ordered", "posix"),
-    origin=corpus.Origin(operations=48, states=913, milliseconds=2100),
+    origin=corpus.Origin(operations=48, states=913, cut=True),
 )
 
 
@@ -60,7 +60,7 @@ def test_operations_and_what_they_returned_stay() -> None:
 def test_where_it_comes_from_and_what_to_do() -> None:
     text = render(FINDING, told([]), Path("corpus/wal/a.chaos"))
     assert text.startswith(f"FAILED  lost: it is gone\n  wal · ext4-ordered, posix · {FINDING.id}\n")
-    assert "  shrunk from 48 operations in 913 states and 2100 ms; found 2026-11-20, seed 8271\n" in text
+    assert "  shrunk from 48 operations in 913 states, not to the end; found 2026-11-20, seed 8271\n" in text
     for command in (
         "python -m chaoswal replay corpus/wal/a.chaos\n",
         "python -m chaoswal show corpus/wal/a.chaos --disk DIR\n",
