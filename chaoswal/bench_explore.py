@@ -6,13 +6,12 @@ given to worker processes as ``explore`` gives its programs.
 """
 
 import resource
-from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cache, partial
 from statistics import median
 
 from chaoswal.bench import RECORDS, timed, workload
-from chaoswal.check import Judge, check
+from chaoswal.check import Judge, Seen, check
 from chaoswal.disk.crashes import Bound
 from chaoswal.disk.disk import apply_all
 from chaoswal.disk.profiles import PROFILES
@@ -124,7 +123,7 @@ def _explore(recorded: tuple[Run, list[Operation]]) -> int:
     """Judge every pair within one deviation, under each profile; how many those were."""
     run, operations = recorded
     factory, traits = simulated(ENGINE)
-    judge, seen = Judge(factory), set[Hashable]()
+    judge, seen = Judge(factory), Seen()
     for profile in PROFILES.values():
         found = check(run, History(operations, traits), judge, profile, bound=Bound(), seen=seen)
         if found:

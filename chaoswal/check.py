@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from chaoswal.disk.crashes import Bound, Crash, crashed
 from chaoswal.disk.image import Image, ImageKey
@@ -94,6 +94,12 @@ class Sight:
     observed: Observed
     fault: Fault | None
     wrote: bool
+    shown: object = field(default=None, compare=False)
+    """The same for all of one judge that show the same."""
+
+
+Seen: TypeAlias = dict[Hashable, set[object]]
+"""What was judged of a run: by what was allowed, the keys of images, and what was shown on any of them and is right."""
 
 
 class Judge:
@@ -108,6 +114,7 @@ class Judge:
         self.coverage = Coverage()
         self.ahead = 0 if factory.simulated else AHEAD
         """So many images should be foreseen at once; 0: none."""
+        self._shown: dict[Hashable, object] = {}
         self._sights: dict[tuple[ImageKey, tuple[str, ...]], Sight] = {}
         self._foreseen: dict[tuple[ImageKey, tuple[str, ...]], tuple[Image, Recovered]] = {}
         self._again: dict[tuple[ImageKey, tuple[str, ...]], Recovered] = {}
@@ -154,7 +161,9 @@ class Judge:
         return image, recover(self.factory, image, names, generation=self.generation, reach=reach)
 
     def _seen(self, image: Image, first: Recovered, names: tuple[str, ...]) -> Sight:
-        return sight_of(first, lambda: self._look_again(first.image or image, names))
+        sight = sight_of(first, lambda: self._look_again(first.image or image, names))
+        sight.shown = self._shown.setdefault(sight.observed.key(), object())
+        return sight
 
     def _look_again(self, image: Image, names: tuple[str, ...]) -> Recovered:
         known = self._again.get((image.key, names))
@@ -189,7 +198,7 @@ def check(
     depth: Depth | None = None,
     seed: int = 0,
     points: range | None = None,
-    seen: set[Hashable] | None = None,
+    seen: Seen | None = None,
     wanted: Callable[[Found], bool] = lambda _: True,
 ) -> Found | None:
     """Explore every crash state of a run within the bound; the first violation, or None.
@@ -197,14 +206,14 @@ def check(
     One that lies before the first promise is returned only where there is no other.
 
     ``points``: only crashes after so many events (default: all). ``history`` is what was allowed when the run began;
-    it is moved on to what is allowed at the run's end. ``seen``: the pairs of image and allowed history of this very
-    run that were judged under another profile, and need not be again; those judged here are added. ``wanted``: other
-    violations are passed over, but for one that needs no crash: behind it no history tells what is allowed.
+    it is moved on to what is allowed at the run's end. ``seen``: what of this very run was judged under another
+    profile, and need not be again; what is judged here is added. ``wanted``: other violations are passed over, but for
+    one that needs no crash: behind it no history tells what is allowed.
     """
     begin(run, history)
     inside = _Sample(depth, seed) if depth and depth.levels else None
     listed = Listed(run.start, run.events, profile, bound, seed=seed, points=points)
-    seen = set() if seen is None else seen
+    seen = {} if seen is None else seen
     early: Found | None = None
     for point in _ahead(listed, history, judge):
         alive()  # a shrinker may list for minutes what has been judged, and no engine is at work then
@@ -212,8 +221,9 @@ def check(
         if fault:
             found = Found(fault=fault, crashes=())
             return found if wanted(found) else None
-        for crash, sight in _states(point, listed, history, judge, seen):
-            fault = history.judge(sight.observed) or sight.fault
+        right = seen.setdefault(history.key(), set())
+        for crash, sight in _states(point, listed, history, judge, right):
+            fault = _judged(sight, history, right) or sight.fault
             if fault:
                 found = Found(
                     fault=fault,
@@ -281,18 +291,28 @@ def _ahead(listed: Listed, history: Ledger, judge: Judge) -> Iterator[Point]:
 
 
 def _states(
-    point: Point, listed: Listed, history: Ledger, judge: Judge, seen: set[Hashable]
+    point: Point, listed: Listed, history: Ledger, judge: Judge, judged: set[object]
 ) -> Iterator[tuple[Callable[[], Crash], Sight]]:
     """Each pair of image and history that this crash point adds, with what recovery shows on it."""
-    allowed, names = history.key(), tuple(history.subscribers)
+    names = tuple(history.subscribers)
     for crash, image in point.kills:
-        if (image.key, allowed) not in seen:
-            seen.add((image.key, allowed))
+        if image.key not in judged:
+            judged.add(image.key)
             yield partial(_same, crash), judge.sight(image.key, partial(_same, image), names)
     for key in point.cuts:
-        if (key, allowed) not in seen:
-            seen.add((key, allowed))
+        if key not in judged:
+            judged.add(key)
             yield partial(listed.crash, point, key), judge.sight(key, partial(listed.image, point, key), names)
+
+
+def _judged(sight: Sight, history: Ledger, judged: set[object]) -> Fault | None:
+    """What is wrong with what is shown by what is allowed; what was right once is."""
+    if sight.shown in judged:
+        return None
+    fault = history.judge(sight.observed)
+    if not fault:
+        judged.add(sight.shown)
+    return fault
 
 
 def _same(it: Given) -> Given:

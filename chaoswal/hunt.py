@@ -31,7 +31,7 @@ from itertools import islice, zip_longest
 
 from chaoswal import scenarios
 from chaoswal.anchors import step_of
-from chaoswal.check import Coverage, Depth, Found, Judge, check
+from chaoswal.check import Coverage, Depth, Found, Judge, Seen, check
 from chaoswal.contracts import CONTRACTS, LOG
 from chaoswal.contracts.contract import Programs
 from chaoswal.disk.crashes import Bound, Crash, cuts, plan
@@ -394,7 +394,7 @@ class _Explored:
         every = DEEP_EVERY_SMALL if shape.small else DEEP_EVERY
         self._deep = shape.crashes and hunter.turn(number) // 2 % every == 0
         self._factory, self._traits, self._judge = factory, traits, judge
-        self._seen: set[object] = set()
+        self._seen: Seen = {}
         self._steps: list[Step] | None = None
 
     def all(self, what: str, lives: Sequence[Sequence[Operation]]) -> Iterator[tuple[Profile, Fault, Sequence[Step]]]:
@@ -487,7 +487,7 @@ class _Explored:
         if played.found or played.stale:
             return played.found, steps
         if steps != self._steps:  # without faults no two profiles make runs of the same steps differ
-            self._steps, self._seen = steps, set()
+            self._steps, self._seen = steps, {}
         found = self._check(played, profile)
         if not found:
             return None, steps

@@ -75,9 +75,14 @@ class Recovered:
 
 @lru_cache(1024)
 def promises(engine: str) -> Traits:
-    """What an engine promises, by its name and options; UsageError where it cannot be opened."""
+    """What an engine promises, by its name and options; UsageError where it cannot be opened.
+
+    Inconclusive where it does not come to its end.
+    """
     with _directory() as root:
         outcome = _server(os.getpid()).do(tell, engine, str(root), seconds=OPENING.seconds)
+    if outcome.hung:
+        raise Inconclusive(f"{engine} takes longer to open than {OPENING.seconds:g} s (--patience)")
     if not outcome.whole:
         raise UsageError(f"cannot open {engine}: {_ended(outcome)}")
     traits: Traits = outcome.items[0]

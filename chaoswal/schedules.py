@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
 
-from chaoswal.check import Found, Judge, check
+from chaoswal.check import Found, Judge, Seen, check
 from chaoswal.disk.crashes import Bound
 from chaoswal.disk.faults import SYNCS, FaultPlan
 from chaoswal.disk.profiles import Profile
@@ -112,7 +112,7 @@ def explored(
 
     The profiles must be such that a run is the same under each of them.
     """
-    runs, seen = set[Hashable](), set[Hashable]()
+    runs, seen = set[Hashable](), Seen()
     found_orders = orders(judge.factory, traits, steps, profiles[0], pre_emptions=pre_emptions, chance=chance)
     for order in islice(found_orders, orders_max):
         played = order.played

@@ -84,6 +84,12 @@ class Hangs(Lines):
             pass
 
 
+class HangsAlways(Lines):
+    def opened(self) -> None:
+        while True:
+            pass
+
+
 class GoesOnBehind(Lines):
     """Has read as far as there are whole lines of records, leaves the rest where it is, and appends behind it."""
 
@@ -399,6 +405,12 @@ def test_what_it_promises() -> None:
         outside.promises(f"{HERE}:Raises")
     with pytest.raises(UsageError, match=r"cannot open .*unexpected keyword"):
         outside.promises(f"{HERE}:Lines no-such-option=1")
+
+
+def test_of_one_that_never_opens_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaoswal.patience._patience", 0.3)
+    with pytest.raises(Inconclusive, match=r"HangsAlways takes longer to open than 0\.3 s \(--patience\)"):
+        outside.promises(f"{HERE}:HangsAlways")
 
 
 def test_nothing_is_left_behind() -> None:

@@ -144,6 +144,14 @@ def test_an_engine_that_cannot_be_played(name: str, what: str) -> None:
     assert what in str(caught.value)
 
 
+@pytest.mark.parametrize("options", ["no-such-option=1", "bug=no-sync-before-ack"])
+def test_an_engine_that_cannot_be_opened_again_like_that(options: str) -> None:
+    """In the middle of a program an engine takes the options that it takes at its beginning, and no bug is planted."""
+    steps = [parse_step(line) for line in ("append 1", f"open {options}", "power-cut in operation 1 after end")]
+    with pytest.raises(UsageError, match="cannot open wal sync=each"):
+        replay(EngineRef.parse("wal sync=each"), steps, POSIX)
+
+
 class KeepsItsThreadsSecret(WalEngine):
     """An adapter that does not say what its options need."""
 

@@ -9,6 +9,7 @@ Durable effects stay in a file's list until every earlier effect on that file is
 order of time with the pending ones; so a truncate that is durable still cuts an earlier write that is not.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterator
 
 from chaoswal.disk.disk import Disk, apply_name
@@ -41,7 +42,7 @@ _NEVER = -1
 
 
 class _File:
-    __slots__ = ("base", "cache", "chains", "cuts", "effects", "size", "sizes")
+    __slots__ = ("base", "beginning", "cache", "cuts", "effects", "pending", "size", "sizes")
 
     def __init__(self, base: bytes | None, index: int = _NEVER) -> None:
         self.base = base
@@ -49,8 +50,9 @@ class _File:
         self.sizes = [(index, self.size)]  # that the disk may have by now, growing, each with the event that made it
         self.cuts: list[tuple[int, int]] = []  # (size, moment) of truncates that none to a smaller size has followed
         self.effects: list[Effect] = []
-        self.chains: tuple[Chain, ...] = ()
-        self.cache: dict[tuple[int, ...], bytes] = {}
+        self.pending: dict[Chain, list[int]] = {}  # the moments of its effects that are not durable yet, in order
+        self.cache: dict[tuple[int, ...], bytes] = {}  # by how many of each of these survive
+        self.beginning = 0, base or b"", self.size  # so many of its effects, what it holds after them, and its size
 
     def forget_sizes(self, begin: int) -> None:
         """A sync that began then has brought the size of that moment to the disk."""
@@ -324,9 +326,10 @@ class Volume:
     def _settle_file(self, file: _File) -> None:
         count = _durable_beginning(file.effects)
         if count:
-            file.base = _content(file.base or b"", file.effects[:count], {}, None, apart=False)
+            file.base = _settled(file.base or b"", file.effects[:count])
+            file.beginning = 0, file.base, len(file.base)
             del file.effects[:count]
-        file.chains = _chains_of(file.effects)
+        file.pending = _pending_of(file.effects)
         file.cache = {}
 
     def _settle_names(self) -> None:
@@ -334,7 +337,7 @@ class Volume:
         for effect in self._name_effects[:count]:
             apply_name(self._names, effect.event)  # type: ignore[arg-type]
         del self._name_effects[:count]
-        self._name_chains = _chains_of(self._name_effects)
+        self._name_chains = tuple(_pending_of(self._name_effects))
         self._trees = {}
         if count and not self._name_effects:
             self._forget_unreachable()
@@ -342,7 +345,7 @@ class Volume:
     def _forget_unreachable(self) -> None:
         live = set(self._names.values())
         for inode in [inode for inode in self._files if inode not in live]:
-            for chain in self._files.pop(inode).chains:
+            for chain in self._files.pop(inode).pending:
                 if not isinstance(chain.key, Order):  # which it shares with what is not forgotten
                     del self.chains[chain.key]
 
@@ -400,13 +403,11 @@ class Volume:
         if not file.effects:
             return file.base
         if torn and torn.effect.inode == inode:
-            return _content(file.base or b"", file.effects, cut, torn, apart=self.profile.tail is Tail.APART)
-        moment = tuple([cut.get(chain, KEEP) for chain in file.chains])
-        content = file.cache.get(moment)
+            return _content(file, cut, torn, apart=self.profile.tail is Tail.APART)
+        kept = tuple([bisect_left(moments, cut.get(chain, KEEP)) for chain, moments in file.pending.items()])
+        content = file.cache.get(kept)
         if content is None:
-            content = file.cache[moment] = _content(
-                file.base or b"", file.effects, cut, None, apart=self.profile.tail is Tail.APART
-            )
+            content = file.cache[kept] = _content(file, cut, None, apart=self.profile.tail is Tail.APART)
         return content
 
     def pending(self) -> Iterator[Effect]:
@@ -463,24 +464,64 @@ def _durable_beginning(effects: list[Effect]) -> int:
     return count
 
 
-def _chains_of(effects: list[Effect]) -> tuple[Chain, ...]:
-    return tuple(dict.fromkeys([effect.chain for effect in effects if not effect.durable]))
-
-
-def _content(base: bytes, effects: list[Effect], cut: Cut, torn: Torn | None, *, apart: bool) -> bytes:
-    """The bytes of a file: the effects that survive, applied to the base in order of time."""
-    content, size = bytearray(base), len(base)
-    lost = {effect for chain, moment in cut.items() for effect in chain.effects if effect.moment >= moment}
+def _pending_of(effects: list[Effect]) -> dict[Chain, list[int]]:
+    """The moments of those that are not durable, in order, by their chains."""
+    found: dict[Chain, list[int]] = {}
     for effect in effects:
-        if effect in lost:
-            continue
-        if effect.kind is Kind.DATA:
+        if not effect.durable:
+            insort(found.setdefault(effect.chain, []), effect.moment)
+    return found
+
+
+def _content(file: _File, cut: Cut, torn: Torn | None, *, apart: bool) -> bytes:
+    """The bytes of a file: the effects that survive, applied to the base in order of time."""
+    effects, count = file.effects, 0
+    for effect in effects:
+        if (effect.moment >= cut.get(effect.chain, KEEP) and not effect.durable) or (torn and torn.effect is effect):
+            break
+        count += 1
+    content, size = _beginning(file, count, apart=apart)
+    for effect in effects[count:]:
+        if effect.moment < cut.get(effect.chain, KEEP) or effect.durable:
             data = torn.piece() if torn and torn.effect is effect else effect.data
-            if len(content) < effect.offset:
-                content.extend(bytes(effect.offset - len(content)))
-            content[effect.offset : effect.offset + len(data)] = data
-        else:
-            size = effect.offset
-            if effect.kind is Kind.SIZE:  # what is cut reads zeros for ever after, but for a tail that is zeroed apart
-                del content[-(-size // PAGE_BYTES) * PAGE_BYTES if apart else size :]
+            size = _take(content, size, effect, data, apart=apart)
+    return _of_size(content, size)
+
+
+def _beginning(file: _File, count: int, *, apart: bool) -> tuple[bytearray, int]:
+    """What a file holds, and its size, after so many of its effects: a cut mostly begins like the one before it."""
+    done, held, size = file.beginning
+    if done > count:
+        done, held = 0, file.base or b""
+        size = len(held)
+    content = bytearray(held)
+    for effect in file.effects[done:count]:
+        size = _take(content, size, effect, effect.data, apart=apart)
+    if done < count:
+        file.beginning = count, bytes(content), size
+    return content, size
+
+
+def _settled(base: bytes, effects: list[Effect]) -> bytes:
+    """The bytes of a file all of whose effects are durable."""
+    content, size = bytearray(base), len(base)
+    for effect in effects:
+        size = _take(content, size, effect, effect.data, apart=False)
+    return _of_size(content, size)
+
+
+def _take(content: bytearray, size: int, effect: Effect, data: bytes, *, apart: bool) -> int:
+    """Let an effect happen to what a file holds; its size then."""
+    offset = effect.offset
+    if effect.kind is Kind.DATA:
+        if len(content) < offset:
+            content.extend(bytes(offset - len(content)))
+        content[offset : offset + len(data)] = data
+        return size
+    if effect.kind is Kind.SIZE:  # what is cut reads zeros for ever after, but for a tail that is zeroed apart
+        del content[-(-offset // PAGE_BYTES) * PAGE_BYTES if apart else offset :]
+    return offset
+
+
+def _of_size(content: bytearray, size: int) -> bytes:
     return bytes(content[:size]).ljust(size, b"\0")

@@ -175,9 +175,15 @@ class Factory:
 
     @property
     def threaded(self) -> bool:
-        """Whether it has threads of its own with these options, and so needs a runtime that has some."""
+        """Whether it has threads of its own with these options, and so needs a runtime that has some.
+
+        UsageError where it does not take them.
+        """
         needs_threads = getattr(self.kind, "needs_threads", None)
-        return needs_threads is not None and bool(needs_threads(self.options))
+        try:
+            return needs_threads is not None and bool(needs_threads(self.options))
+        except Exception as error:
+            raise UsageError(f"cannot open {self.name}: {said(error)}") from error
 
     def with_options(self, options: Iterable[tuple[str, str]]) -> "Factory":
         """The same class, opened with these options besides."""

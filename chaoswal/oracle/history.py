@@ -1,6 +1,5 @@
 """Histories: what was asked of an engine and what it promised, folded into what is allowed, marker by marker."""
 
-import ast
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +37,7 @@ from chaoswal.oracle.allowed import Allowed
 from chaoswal.oracle.explaining import wrong_deliveries
 from chaoswal.oracle.judging import compare, judge_reader, judge_report, present
 from chaoswal.oracle.ledger import HANGS, unexcused
-from chaoswal.oracle.sight import ERROR, Observed, promise_word
+from chaoswal.oracle.sight import ERROR, Observed, promise_word, value_of
 from chaoswal.trace import Begin, End, Marker
 from chaoswal.verdict import Fault, Violation
 
@@ -174,7 +173,7 @@ class History(Allowed):
         self.cleaning.discard(marker.op_index)
         if marker.result.startswith(ERROR):
             return self._failed(marker, operation)
-        result = ast.literal_eval(marker.result)
+        result = value_of(marker.result)
         promised = self.asked.pop(marker.op_index, [])
         match operation:
             case Append() | Batch():

@@ -14,7 +14,6 @@ wrong is named by the first of these that applies:
     hole          each value was there at some time, but not together: half a batch, or a commit without an earlier one
 """
 
-import ast
 from collections.abc import Hashable, Sequence
 from typing import Self
 
@@ -33,7 +32,7 @@ from chaoswal.ops import (
     key_bytes,
 )
 from chaoswal.oracle.ledger import HANGS, Ledger, unexcused
-from chaoswal.oracle.sight import ERROR, Observed, Traits, promise_word
+from chaoswal.oracle.sight import ERROR, Observed, Traits, promise_word, value_of
 from chaoswal.trace import Begin, End, Marker
 from chaoswal.verdict import Fault, Violation
 
@@ -85,7 +84,7 @@ class KvHistory(Ledger):
             case Put() | PutBatch() | Delete():
                 self.kv.end()
             case Get(key=key):
-                return self._got(key_bytes(key), ast.literal_eval(marker.result))
+                return self._got(key_bytes(key), value_of(marker.result))
             case OpenAgain() if self.traits.locks:
                 return Fault(kind=Violation.DISHONEST, explanation="it was opened a second time while it was open")
             case _:

@@ -12,7 +12,6 @@ as the records of a log, with these words besides:
     stuck         nothing is handed out, though there is something
 """
 
-import ast
 from collections.abc import Sequence
 from typing import Self
 
@@ -20,7 +19,7 @@ from chaoswal.models.queue import Queue
 from chaoswal.ops import Close, Done, Enqueue, Operation, Reopen, Sync, Take, payloads
 from chaoswal.oracle.explaining import records
 from chaoswal.oracle.history import History
-from chaoswal.oracle.sight import ERROR, Observed, Traits, promise_word
+from chaoswal.oracle.sight import ERROR, Observed, Traits, promise_word, value_of
 from chaoswal.trace import End
 from chaoswal.verdict import Fault, Violation
 
@@ -76,7 +75,7 @@ class QueueHistory(History):
                 self._done = max(self._done, self.log.taken)
                 return None
             case Take():
-                return self._taken(ast.literal_eval(marker.result))
+                return self._taken(value_of(marker.result))
             case _:
                 return super()._end(marker, operation)
 

@@ -1,6 +1,9 @@
 """What an engine promises, what a recovered one shows, and the words for both."""
 
+import ast
+from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import Any
 
 from chaoswal.engines.adapter import Record
 from chaoswal.ops import Append, Batch, Done, Enqueue, OpenAgain, Operation, PutBatch, Read, Reopen, Take, Unsubscribe
@@ -54,12 +57,23 @@ class Observed:
     raised: str = ""
     """The class of the exception by which it said so."""
 
+    def key(self) -> Hashable:
+        """Equal for two that show the same."""
+        given = tuple([(name, *records) for name, records in self.deliveries.items()])
+        told = self.registered, tuple(self.counts.items()), self.lost, self.fault, self.raised
+        return tuple(self.records), self.items, self.next_position, given, *told
+
     def differs(self, other: "Observed") -> str:
         """In what two sights differ, or the empty string."""
         for name in ("fault", "records", "items", "next_position", "deliveries", "registered", "counts", "lost"):
             if getattr(self, name) != getattr(other, name):
                 return name
         return ""
+
+
+def value_of(result: str) -> Any:
+    """The value that an operation returned, whose result is no error."""
+    return int(result) if result.isdecimal() else ast.literal_eval(result)  # most are numbers, and parsing takes longer
 
 
 _WORDS = {

@@ -4,12 +4,13 @@ Two engines run with equal runtimes on equal files do exactly the same. The dete
 (``vfs/scheduler.py``) is a third runtime, whose threads take turns by a seed.
 """
 
+import hashlib
 import os
-import random
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -116,12 +117,17 @@ class RealRuntime:
         return thread
 
 
+@lru_cache(256)  # most recoveries draw the same
+def _entropy(seed: int, drawn: int, length: int) -> bytes:
+    return hashlib.shake_128(b"%d %d" % (seed, drawn)).digest(length)
+
+
 class StillRuntime:
     """One thread, a clock that moves only by sleeping, and bytes that follow from a seed."""
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
-        self._random: random.Random | None = None  # seeding costs more than most recoveries draw
+        self._drawn = 0
         self._now = 1_000_000_000.0
 
     def now(self) -> float:
@@ -134,9 +140,8 @@ class StillRuntime:
         self._now += seconds
 
     def entropy(self, length: int) -> bytes:
-        if self._random is None:
-            self._random = random.Random(self._seed)
-        return self._random.randbytes(length)
+        self._drawn += 1
+        return _entropy(self._seed, self._drawn, length)
 
     def mutex(self) -> AbstractContextManager[object]:
         return nullcontext()
