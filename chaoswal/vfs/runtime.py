@@ -4,8 +4,8 @@ Two engines run with equal runtimes on equal files do exactly the same. The dete
 (``vfs/scheduler.py``) is a third runtime, whose threads take turns by a seed.
 """
 
-import hashlib
 import os
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -117,9 +117,13 @@ class RealRuntime:
         return thread
 
 
-@lru_cache(256)  # most recoveries draw the same
-def _entropy(seed: int, drawn: int, length: int) -> bytes:
-    return hashlib.shake_128(b"%d %d" % (seed, drawn)).digest(length)
+_STREAM_BYTES_MIN = 256
+
+
+@lru_cache(64)  # to seed it takes longer than all that most recoveries draw
+def _stream(seed: int, size: int) -> bytes:
+    """So many bytes that follow from a seed; more of them begin with fewer."""
+    return random.Random(seed).randbytes(size)
 
 
 class StillRuntime:
@@ -140,8 +144,8 @@ class StillRuntime:
         self._now += seconds
 
     def entropy(self, length: int) -> bytes:
-        self._drawn += 1
-        return _entropy(self._seed, self._drawn, length)
+        start, self._drawn = self._drawn, self._drawn + length
+        return _stream(self._seed, max(_STREAM_BYTES_MIN, 1 << self._drawn.bit_length()))[start : self._drawn]
 
     def mutex(self) -> AbstractContextManager[object]:
         return nullcontext()
