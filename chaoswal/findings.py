@@ -18,6 +18,7 @@ from chaoswal.evidence import Evidence
 from chaoswal.guilt import fingerprint, guilty
 from chaoswal.hunt import Catch
 from chaoswal.notices import Found
+from chaoswal.patience import SHRINK
 from chaoswal.program import CrashStep, operations_of, step_line
 from chaoswal.shrink import Target, shrink
 from chaoswal.text import digest
@@ -49,7 +50,8 @@ def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
     if catch.fault.kind is Violation.LEAK:
         return _leak(catch, seed)
     target = Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind, given=catch.given)
-    small = shrink(target, catch.steps, clock=time.monotonic)
+    end = time.monotonic() + SHRINK.seconds
+    small = shrink(target, catch.steps, over=lambda: time.monotonic() > end)
     if not small:
         raise Inconclusive(
             f"{catch.fault.kind}: {catch.fault.explanation}: seen in program {catch.number} of {catch.engine}, but not "

@@ -28,6 +28,9 @@ OPENING = Deadline(1)
 RUN = Deadline(3)
 """Of a program that is run to its end in a process of its own, besides the time it was asked to wait."""
 
+SHRINK = Deadline(6)
+"""Of all runs and openings by which one finding is made small; then the best so far is taken."""
+
 SILENCE = Deadline(3)
 """Of a process that an engine shares with the checker, and that has not opened one nor asked it for anything."""
 

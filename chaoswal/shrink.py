@@ -12,9 +12,9 @@ A round goes through all candidates with 1 and 2; when none of them helps any mo
 and stronger profiles. What is left then is minimal: no step can go, and nothing lost be restored. Violations of other
 kinds are passed over. Last, the crash is moved to the end of its operation, or as late as it can be.
 
-Runs are remembered by their steps and recoveries by their image, for as long as one shrink lasts; the states judged and
-the time are bounded. The bound of the time is one that only an engine comes to that takes seconds for each run: what is
-found in others does not depend on how fast the machine is.
+Runs are remembered by their steps and recoveries by their image, for as long as one shrink lasts; the states judged are
+bounded, and so is the time, but only an engine comes to that bound that takes seconds for each run: what is found in
+others does not depend on how fast the machine is.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,9 +45,6 @@ SAMPLES = 24
 STATES_MAX, STATES_OUTSIDE_MAX = 300_000, 30_000
 """So many states are judged in one shrink, more or less; then the best so far is taken. The latter on real directories,
 where a state takes a hundred times as long."""
-
-SECONDS_MAX = 120.0
-"""So long one shrink goes on; then too the best so far is taken."""
 
 ANY_CRASH = CrashStep(power=True, operation=0, after=Anchor(call=START))
 """Stands behind steps whose last run is the opening after them."""
@@ -233,14 +230,14 @@ def shrink(
     target: Target,
     steps: Sequence[Step],
     profiles: Iterable[Profile] = PROFILES.values(),
-    clock: Callable[[], float] = lambda: 0.0,
+    over: Callable[[], bool] = lambda: False,
 ) -> Shrunk | None:
     """The simplest program found that shows the violation; None where the one given does not show it.
 
-    ``profiles``: those it may be moved to and is tried under in the end, strongest first. ``clock``: in seconds;
-    without one there is no bound of time.
+    ``profiles``: those it may be moved to and is tried under in the end, strongest first. ``over``: whether its
+    time is up, and the best so far is to be taken.
     """
-    shrinker = _Shrinker(target, steps, list(profiles), clock)
+    shrinker = _Shrinker(target, steps, list(profiles), over)
     found = shrinker.run()
     if not found:
         return None
@@ -262,7 +259,7 @@ class _Shrinker:
     """The best so far, and the ways to better it."""
 
     def __init__(
-        self, target: Target, steps: Sequence[Step], profiles: list[Profile], clock: Callable[[], float]
+        self, target: Target, steps: Sequence[Step], profiles: list[Profile], over: Callable[[], bool]
     ) -> None:
         self.bench = Bench(target.kind, at_creation=True)
         self.best = Program(engine=target.engine, profile=target.profile, steps=tuple(steps))
@@ -271,12 +268,12 @@ class _Shrinker:
         self._profiles = profiles
         self._failed: set[tuple[object, ...]] = set()
         self._states_max = STATES_MAX if target.engine.factory().simulated else STATES_OUTSIDE_MAX
-        self._clock, self._deadline = clock, clock() + SECONDS_MAX
+        self._over = over
 
     @property
     def spent(self) -> bool:
         """Whether a bound has been reached, and nothing is tried any more."""
-        return self.bench.states > self._states_max or self._clock() > self._deadline
+        return self.bench.states > self._states_max or self._over()
 
     def run(self) -> Found | None:
         """Better the best as long as that helps; the violation, if it is there at all."""

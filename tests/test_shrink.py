@@ -23,7 +23,7 @@ from chaoswal.oracle import History
 from chaoswal.program import CrashStep, Step, operations_of, parse_step, step_line
 from chaoswal.replay import Status, play_to_last_run, replay, simulated
 from chaoswal.run import record
-from chaoswal.shrink import SECONDS_MAX, Bench, Program, Shrunk, Target, crash_steps, shrink
+from chaoswal.shrink import Bench, Program, Shrunk, Target, crash_steps, shrink
 from chaoswal.verdict import Violation
 from chaoswal.vfs.protocol import Vfs
 from tests import toys
@@ -177,7 +177,7 @@ def test_when_time_is_up_the_best_so_far_is_taken(looks: int) -> None:
     """However early that is, it is a program that shows the violation, and it says that it may not be the smallest."""
     target, steps = Target(engine=toy("NoSync"), profile=POSIX, kind=Violation.LOST), seen(toy("NoSync"), POSIX)
     asked = count()
-    small = shrink(target, steps, clock=lambda: SECONDS_MAX * 2 if next(asked) > looks else 0.0)
+    small = shrink(target, steps, over=lambda: next(asked) > looks)
     assert small
     assert small.cut
     assert small.tries <= looks
