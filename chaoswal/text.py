@@ -119,10 +119,10 @@ def digest(words: str) -> str:
     return hashlib.blake2b(words.encode(), digest_size=3).hexdigest()
 
 
-def is_text(word: str) -> bool:
-    """Whether a word can be written down: names of files may hold bytes that are no UTF-8."""
+def no_text(name: str) -> str:
+    """Why nothing can be said of a file of this name, if so: it may hold bytes that are no UTF-8."""
     try:
-        word.encode()
+        name.isascii() or name.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return f"{name!r} is the name of a file, and no text in UTF-8: nothing is said of it"
+    return ""

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from chaoswal.disk.image import Image, reachable
 from chaoswal.errors import Inconclusive
 from chaoswal.limits import FILE_BYTES_MAX, OLD_SECONDS
-from chaoswal.text import is_text
+from chaoswal.text import no_text
 from chaoswal.trace import ROOT
 
 _READ_BYTES = 64 << 10
@@ -36,8 +36,8 @@ def scan(root: str) -> Iterator[tuple[int, str, int, str, bool]]:
                 raise
             raise Inconclusive(f"the directory {directory} is gone: whatever was in it is not looked at") from error
         for name, _, _ in found:
-            if not name.isascii() and not is_text(name):
-                raise Inconclusive(f"{name!r} is the name of a file, and no text in UTF-8: nothing is said of it")
+            if why := no_text(name):
+                raise Inconclusive(why)
         for name, path, inner in found:
             inode += 1
             if inner:

@@ -18,6 +18,7 @@ from chaoswal.disk.faults import FaultPlan
 from chaoswal.disk.image import Image
 from chaoswal.errors import StepLimit
 from chaoswal.limits import RECOVERY_CALLS_MAX
+from chaoswal.text import no_text
 from chaoswal.trace import (
     ROOT,
     Begin,
@@ -295,6 +296,7 @@ class MemoryVfs:
     # -- below -----------------------------------------------------------------------------------------------
 
     def _place(self, path: str) -> tuple[int, str]:
+        self.unseen = self.unseen or no_text(path)
         if "/" not in path:
             return ROOT, path
         parent, _, name = path.rpartition("/")

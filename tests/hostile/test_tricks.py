@@ -69,7 +69,7 @@ WAYS = {
         FILES, "kill-loop", *KILL, "4", "--fault", "fail EIO on fsync of * nth 2 once", ends=UNCLEAR
     ),
     "lint": _way(SIMULATED, "lint", *PATIENCE, ends=UNCLEAR),
-    "lint of files": _way(FILES, "lint", *PATIENCE, ends=UNCLEAR),
+    "lint of files": _way(f"{FILES} recorder=patched", "lint", *PATIENCE, ends=UNCLEAR),
     "replay": _way(SIMULATED, "replay", FINDING, *PATIENCE, ends=UNCLEAR),
     "replay of files": _way(FILES, "replay", FINDING, *PATIENCE, ends=UNCLEAR),
     "show": _way(SIMULATED, "show", FINDING, *PATIENCE, ends=UNCLEAR | {Exit.USAGE}),

@@ -88,6 +88,24 @@ def test_what_is_refused(code: int, call: Callable[[MemoryVfs], object]) -> None
     assert vfs.image().key == standing().image.key
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda vfs: vfs.create("\udcff"),
+        lambda vfs: vfs.make_directory("\udcff"),
+        lambda vfs: vfs.create("a").close() or vfs.rename("a", "\udcff"),
+        lambda vfs: vfs.create("a").close() or vfs.link("a", "\udcff"),
+    ],
+)
+def test_of_a_name_that_is_no_text_nothing_is_said(call: Callable[[MemoryVfs], object]) -> None:
+    """What is found could not be written down."""
+    vfs = MemoryVfs()
+    vfs.create("größe").close()
+    assert not vfs.unseen
+    call(vfs)
+    assert vfs.unseen.startswith("'\\udcff' is the name of a file, and no text in UTF-8")
+
+
 def test_a_directory_replaces_no_directory() -> None:
     vfs = MemoryVfs(standing())
     vfs.make_directory("second")
