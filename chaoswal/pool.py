@@ -205,8 +205,6 @@ def _result(work: Callable[[Any], Any], task: Any, seal: Seal) -> Any:
         result = work(task)
         broken = seal.broken()
         return seal.changed(broken) if broken else result
-    except ChaoswalError as error:
-        return error
     except Exception as error:  # noqa: BLE001 - told where the task was given
         return seal.failure(error, "in a worker")
     except BaseException as error:  # noqa: BLE001 - only an engine raises these here

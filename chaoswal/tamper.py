@@ -22,7 +22,7 @@ from chaoswal.errors import ChaoswalError, HarnessFault, Inconclusive, place_and
 _PACKAGE = "chaoswal."
 _SHARED = (builtins, io, os, time)
 _NOWHERE = dict[str, object]()
-_LIBRARIES = {*sys.stdlib_module_names, "chaoswal", "multiprocess", "pyfakefs"}
+_LIBRARIES = {*sys.stdlib_module_names, "multiprocess", "pyfakefs"}
 _LIMITS = ("RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_STACK")
 
 
@@ -48,10 +48,15 @@ class Seal:
         return ""
 
     def failure(self, error: BaseException, where: str) -> ChaoswalError:
-        """What an exception means that nobody was to raise: a mistake of ours, or of whoever changed this process."""
+        """What an exception means: the checker's own say that, all others are a mistake of ours.
+
+        Or of whoever changed this process: then what the checker takes for a mistake of its own is none.
+        """
         broken = self.broken()
         if broken:
             return self.changed(broken)
+        if isinstance(error, ChaoswalError):
+            return error
         if type(error) in (MemoryError, RecursionError):
             return Inconclusive(f"{type(error).__name__} {where}, where an engine ran: nothing is said of that engine")
         for (name, before), (_, now) in zip(self._setting, _setting(), strict=True):
@@ -88,10 +93,9 @@ def _is_ours(value: object) -> bool:
 
 def _is_raised_by_us(error: BaseException) -> bool:
     """Whether it was raised by the checker, or by a library that was called from there."""
-    name = "builtins"
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        name = frame.f_globals.get("__name__") or ""
-    return name.partition(".")[0] in _LIBRARIES
+    names = [frame.f_globals.get("__name__") or "" for frame, _ in traceback.walk_tb(error.__traceback__)]
+    callers = [name for name in names if name.partition(".")[0] not in _LIBRARIES]
+    return not callers or callers[-1].startswith(_PACKAGE)
 
 
 def _setting() -> list[tuple[str, object]]:

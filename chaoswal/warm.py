@@ -367,8 +367,6 @@ def _do_jobs(jobs: Connection, seal: Seal) -> NoReturn:
             for item in function(*arguments):
                 jobs.send_bytes(_ITEM + pickle.dumps(item))
             answer = _LAST
-        except ChaoswalError as error:
-            answer = _ERROR + pickle.dumps(error)
         except Exception as error:  # noqa: BLE001 - it is told where the work was asked for
             answer = _ERROR + pickle.dumps(seal.failure(error, "in a process of its own"))
         except BaseException:  # noqa: BLE001 - an engine that exits ends this process, and no more than that

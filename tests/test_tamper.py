@@ -1,6 +1,7 @@
 """What an engine has changed of the process it shares with the checker is seen, and told from mistakes of ours."""
 
 import builtins
+import json
 import os
 import sys
 import time
@@ -69,6 +70,26 @@ def test_nor_is_what_was_raised_by_others(seal: Seal) -> None:
     error = failed(seal, left_behind)
     assert isinstance(error, Inconclusive)
     assert "an engine's code failed here" in str(error)
+
+
+def test_nor_is_what_a_library_raised_that_others_called(seal: Seal) -> None:
+    def left_behind() -> None:
+        json.loads("{")
+
+    assert isinstance(failed(seal, left_behind), Inconclusive)
+
+
+def test_what_the_checker_says_itself_stands_unless_somebody_changed_it(
+    seal: Seal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A judge that lets all pass makes the checker find a mistake of its own, which is none."""
+    own = HarnessFault("a recovery is adopted that was found wrong")
+    assert seal.failure(own, "here") is own
+    monkeypatch.setattr(History, "judge", lambda *_: None)
+    told = seal.failure(own, "here")
+    monkeypatch.undo()
+    assert isinstance(told, Inconclusive)
+    assert "judge" in str(told)
 
 
 @pytest.mark.parametrize("raised", [MemoryError, RecursionError])

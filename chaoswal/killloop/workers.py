@@ -132,7 +132,7 @@ def _work(settings: Settings, corpus: Path | None, sender: Any, stop: mmap.mmap,
         sender.send(Said(worker=settings.worker, tally=loop.tally, over=True, found=found))
     except Exception as error:  # noqa: BLE001 - told where the campaign is
         tally = loop.tally if loop else Tally()
-        failure = error if isinstance(error, ChaoswalError) else seal.failure(error, f"in worker {settings.worker}")
+        failure = seal.failure(error, f"in worker {settings.worker}")
         sender.send(Said(worker=settings.worker, tally=tally, over=True, failure=failure))
     finally:
         if loop:
