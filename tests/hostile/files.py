@@ -13,6 +13,7 @@ class HostileFiles:
 
     contract = "log"
     promise = "append"
+    harmless = frozenset(HARMLESS)
 
     def __init__(self, root: str, *, trick: str, at: str) -> None:
         self.trick, self.at = trick, at
@@ -37,7 +38,7 @@ class HostileFiles:
             TRICKS[self.trick]()
         self.payloads.append(payload)
         self.waiting.append(payload)
-        while len(self.waiting) > (self.trick in HARMLESS):
+        while len(self.waiting) > (self.trick in self.harmless):
             self.file.write(self.waiting.pop(0).hex().encode() + b".\n")
             os.fsync(self.file.fileno())
         return served(self.trick, [payload]) if self.at == "result" else None
