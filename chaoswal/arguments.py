@@ -48,7 +48,7 @@ def listed(option: str, words: str, known: Collection[str]) -> tuple[str, ...]:
 
 def patience(parser: argparse.ArgumentParser) -> None:
     """The option ``--patience``, in seconds; ``cli.main`` hands it to ``be_patient``."""
-    told = f"an opening that takes longer hangs ({PATIENCE_SECONDS:g}s)"
+    told = f"an opening that takes longer hangs ({PATIENCE_SECONDS:g}s); six times as long a finding is made small"
     parser.add_argument("--patience", type=seconds, default=PATIENCE_SECONDS, metavar="TIME", help=told)
 
 

@@ -221,9 +221,9 @@ def check(
         if fault:
             found = Found(fault=fault, crashes=())
             return found if wanted(found) else None
-        right = seen.setdefault(history.key(), set())
-        for crash, sight in _states(point, listed, history, judge, right):
-            fault = _judged(sight, history, right) or sight.fault
+        judged = seen.setdefault(history.key(), set())
+        for crash, sight in _states(point, listed, history, judge, judged):
+            fault = _wrong(sight, history, judged) or sight.fault
             if fault:
                 found = Found(
                     fault=fault,
@@ -305,7 +305,7 @@ def _states(
             yield partial(listed.crash, point, key), judge.sight(key, partial(listed.image, point, key), names)
 
 
-def _judged(sight: Sight, history: Ledger, judged: set[object]) -> Fault | None:
+def _wrong(sight: Sight, history: Ledger, judged: set[object]) -> Fault | None:
     """What is wrong with what is shown by what is allowed; what was right once is."""
     if sight.shown in judged:
         return None

@@ -1,9 +1,25 @@
-"""The words of promises are those of the adapter's methods."""
+"""The words of promises are those of the adapter's methods; sights that differ in anything have keys that differ."""
+
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
 from chaoswal.ops import Append, Batch, Close, OpenAgain, Operation, Read, Reopen, Rotate, Subscribe, Sync, Unsubscribe
-from chaoswal.oracle import promise_word
+from chaoswal.oracle import Observed, promise_word
+from chaoswal.verdict import Fault, Violation
+
+OTHERWISE: dict[str, Any] = {
+    "records": [b"a"],
+    "items": ((b"key", b"value"),),
+    "next_position": 1,
+    "deliveries": {"s": [(0, b"a")]},
+    "registered": ("s",),
+    "counts": {"s": (1, 0)},
+    "lost": 1,
+    "fault": Fault(kind=Violation.UNOPENABLE, explanation="it does not open"),
+    "raised": "OSError",
+}
 
 
 @pytest.mark.parametrize(
@@ -23,3 +39,10 @@ from chaoswal.oracle import promise_word
 )
 def test_each_operation_is_promised_by_the_method_it_calls(operation: Operation, word: str) -> None:
     assert promise_word(operation) == word
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Observed)])
+def test_the_key_knows_each_field(name: str) -> None:
+    """Sights of one key are judged once: what the key left out would hide a violation."""
+    assert replace(Observed(), **{name: OTHERWISE[name]}).key() != Observed().key()
+    assert replace(Observed(), **OTHERWISE).key() == Observed(**OTHERWISE).key()
