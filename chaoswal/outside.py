@@ -24,6 +24,9 @@ as opening it. That is for speed alone. What ends the process, or is waited for 
 and only that counts: it may have been the closing of the one before. So nothing is gained with an engine that was seen
 to hang.
 
+Nothing is said of one that changes files outside of its directory, as far as Python announces that: no crash is tried
+there.
+
 An engine has ``patience.OPENING``, or less where it is known to hang (``warm.Patience``).
 """
 
@@ -42,6 +45,7 @@ from chaoswal.disk.image import Image
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import Inconclusive, StepLimit, UsageError
 from chaoswal.oracle import Observed, Traits
+from chaoswal.patched.announced import changes_outside, stamp
 from chaoswal.patience import OPENING
 from chaoswal.record.working import factory_of
 from chaoswal.tmpfs import fresh_directory
@@ -223,9 +227,11 @@ def look_at(engine: str, root: str, names: Sequence[str], probing: bool) -> Iter
     age(root)
     driver = Driver(lambda: factory.open_directory(root))
     _alive.append(driver)
-    observed = look(driver, names)
     scratch = getattr(factory.kind, "scratch", ())
-    yield _gone_on(driver, observed, root, scratch) if probing else Recovered(observed=observed)
+    with _staying(factory, root):
+        observed = look(driver, names)
+        found = _gone_on(driver, observed, root, scratch) if probing else Recovered(observed=observed)
+    yield found
 
 
 _alive: list[Driver] = []
@@ -257,19 +263,32 @@ def show_all(
 def _shown(factory: Factory, image: Image, root: str, names: Sequence[str], *, probing: bool) -> Iterator[Recovered]:
     """The same, in a directory that is not there yet, nor behind it."""
     scratch = getattr(factory.kind, "scratch", ())
-    driver, observed = _open_on(factory, image, root, names)
-    if probing:
-        found = _gone_on(driver, observed, root, scratch)
-    else:
-        made = without(load(root), scratch)
-        found = Recovered(observed=observed, image=made if made.key != image.key else None)
+    with _staying(factory, root):
+        driver, observed = _open_on(factory, image, root, names)
+        if probing:
+            found = _gone_on(driver, observed, root, scratch)
+        else:
+            made = without(load(root), scratch)
+            found = Recovered(observed=observed, image=made if made.key != image.key else None)
     yield found
     _discard(driver, root)
     if found.grown and found.image:
         elsewhere = f"{root}-killed"  # of a path an engine may know that it had it open
-        driver, observed = _open_on(factory, found.image, elsewhere, ())
+        with _staying(factory, elsewhere):
+            driver, observed = _open_on(factory, found.image, elsewhere, ())
         yield _inside(Recovered(observed=observed), elsewhere)
         _discard(driver, elsewhere)
+
+
+@contextmanager
+def _staying(factory: Factory, root: str) -> Iterator[None]:
+    """Inconclusive where an engine has left something outside of its directory in the block."""
+    with changes_outside(root) as stood:
+        yield
+    stood.pop(os.path.realpath(root), None)  # it may make its directory anew
+    for path, before in stood.items():
+        if stamp(path) != before:
+            raise Inconclusive(f"{factory.name} writes outside of its directory, at {path}: no crash is tried there")
 
 
 def _open_on(factory: Factory, image: Image, root: str, names: Sequence[str]) -> tuple[Driver, Observed]:

@@ -13,6 +13,7 @@ import pytest
 
 from chaoswal import outside, tmpfs, warm
 from chaoswal.check import Judge
+from chaoswal.disk.directory import lay
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.image import EMPTY, Image
 from chaoswal.engines.registry import EngineRef, Factory
@@ -204,6 +205,25 @@ class NamesItsPlace(Lines):
             raise OSError(f"cannot read {self.root}/log in {self.root}")
 
 
+class WritesBeside(Lines):
+    def opened(self) -> None:
+        if self.lines:
+            Path(self.root, "..", "beside").write_bytes(b"here")
+
+
+class WritesBesideWhenItGoesOn(Lines):
+    def write(self) -> None:
+        super().write()
+        if len(self.lines) > 2:
+            Path(self.root, "..", "beside").write_bytes(b"here")
+
+
+class CleansUpBeside(WritesBeside):
+    def opened(self) -> None:
+        super().opened()
+        Path(self.root, "..", "beside").unlink(missing_ok=True)
+
+
 class Raises(Lines):
     def opened(self) -> None:
         raise ZeroDivisionError("nothing to divide by")
@@ -249,6 +269,28 @@ def test_where_an_image_was_laid_is_not_told() -> None:
     found = outside.recover(factory("NamesItsPlace"), TORN, (), probing=False)
     assert found.observed.fault is not None
     assert found.observed.fault.explanation == "recovery raised OSError: cannot read log in ."
+
+
+BESIDE = r"writes outside of its directory, at \S+/beside: no crash is tried there"
+
+
+def test_of_one_that_writes_outside_nothing_is_said(tmp_path: Path) -> None:
+    for name, probing in (("WritesBeside", False), ("WritesBesideWhenItGoesOn", True)):
+        with pytest.raises(Inconclusive, match=BESIDE):
+            outside.recover(factory(name), TORN, (), probing=probing)
+        with pytest.raises(Inconclusive, match=BESIDE):
+            list(outside.recover_all(factory(name), [EMPTY, TORN], (), probing=probing))
+        (tmp_path / name).mkdir()
+        lay(TORN, str(tmp_path / name))
+        with closing(Warm(batch=1)) as server, pytest.raises(Inconclusive, match=BESIDE):
+            outside.recover_in_place(server, factory(name), str(tmp_path / name), (), probing=probing)
+        (tmp_path / "beside").unlink()
+
+
+def test_what_leaves_nothing_outside_may_write_there() -> None:
+    found = outside.recover(factory("CleansUpBeside"), TORN, (), probing=False)
+    assert found.observed.records == [b"one", b"two"]
+    assert outside.recover(factory("WritesBeside"), EMPTY, (), probing=False).observed.fault is None
 
 
 def test_so_is_one_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ write through a descriptor that is open already; ``sqlite3`` announces its datab
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeAlias
 
 Stamp: TypeAlias = tuple[int, int, int] | None
@@ -74,14 +76,52 @@ def tell_outside(root: str, tell: Callable[[str, Stamp], object]) -> None:
 
     Of this process alone, not of those it forks; by whichever way a link leads there. It cannot be taken back.
     """
-    inside, process, told = os.path.join(os.path.realpath(root), ""), os.getpid(), set[str]()
+    _hear()
+    _ears.append(_Ear(root, tell))
 
-    def hear(event: str, arguments: tuple[Any, ...]) -> None:
-        for path in changed_by(event, arguments):
-            directory, name = os.path.split(path)
-            for one in (os.path.join(os.path.realpath(directory), name), os.path.realpath(path)):
-                if not one.startswith(inside) and one not in told and os.getpid() == process:
-                    told.add(one)
-                    tell(one, stamp(one))
 
-    sys.addaudithook(hear)
+@contextmanager
+def changes_outside(root: str) -> Iterator[dict[str, Stamp]]:
+    """The same of what happens in the block: the paths, and what stood there before."""
+    found: dict[str, Stamp] = {}
+    ear = _Ear(root, found.setdefault)
+    _hear()
+    _ears.append(ear)
+    try:
+        yield found
+    finally:
+        _ears.remove(ear)
+
+
+class _Ear:
+    """Who is told of what lies outside of a directory, by one process."""
+
+    def __init__(self, root: str, tell: Callable[[str, Stamp], object]) -> None:
+        self._inside = os.path.join(os.path.realpath(root), "")
+        self._process = os.getpid()
+        self._told: set[str] = set()
+        self._tell = tell
+
+    def hear(self, path: str) -> None:
+        """This path may be changed next."""
+        directory, name = os.path.split(path)
+        for one in (os.path.join(os.path.realpath(directory), name), os.path.realpath(path)):
+            if not one.startswith(self._inside) and one not in self._told and os.getpid() == self._process:
+                self._told.add(one)
+                self._tell(one, stamp(one))
+
+
+_ears: list[_Ear] = []
+"""Who listens now."""
+
+
+@cache
+def _hear() -> None:
+    """Listen to what is announced: a process cannot stop to, once it has begun."""
+    sys.addaudithook(_announced)
+
+
+def _announced(event: str, arguments: tuple[Any, ...]) -> None:
+    for path in changed_by(event, arguments) if _ears else ():
+        for ear in _ears:
+            ear.hear(path)

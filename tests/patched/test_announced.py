@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chaoswal.patched.announced import changed_by, stamp
+from chaoswal.patched.announced import changed_by, changes_outside, stamp
 
 HERE = os.getcwd()
 WRITE = os.O_WRONLY | os.O_CREAT
@@ -76,6 +76,23 @@ if not os.fork():
 os.wait()
 os.remove("there")
 """
+
+
+def test_what_lies_outside_is_told_of_a_block_alone(tmp_path: Path) -> None:
+    root, beside = tmp_path / "root", tmp_path / "beside"
+    root.mkdir()
+    (tmp_path / "there").touch()
+    beside.touch()
+    with changes_outside(str(root)) as stood:
+        (root / "inside").touch()
+        (tmp_path / "there").read_bytes()
+        assert stood == {}
+        before = stamp(str(beside))
+        beside.write_bytes(b"1")
+        (tmp_path / "new").touch()
+    beside.write_bytes(b"12")
+    (tmp_path / "later").touch()
+    assert stood == {str(beside): before, str(tmp_path / "new"): None}
 
 
 def test_what_lies_outside_is_told_once_and_before(tmp_path: Path) -> None:
