@@ -59,7 +59,7 @@ class Needs:
         if growth is None:
             return
         for size in growth.effects:
-            if any(piece.moment >= closed[chain] for piece in _bytes_of(size, chain)):
+            if _last_needed(size, chain) >= closed[chain]:
                 closed[growth] = min(size.moment, closed.get(growth, KEEP))
                 return
 
@@ -83,8 +83,7 @@ class Needs:
 
     def _keep_bytes(self, size: Effect, kept: dict[Chain, int]) -> None:
         for chain in self._bytes.get((size.inode, size.page), ()):
-            for piece in _bytes_of(size, chain):
-                kept[chain] = max(kept[chain], piece.moment + 1)
+            kept[chain] = max(kept[chain], _last_needed(size, chain) + 1)
 
 
 def _first_lost(chain: Chain, moment: int) -> int:
@@ -96,6 +95,12 @@ def _last_kept(waiting: list[int], moment: int) -> int:
     return waiting[place - 1] if place else 0
 
 
-def _bytes_of(size: Effect, chain: Chain) -> list[Effect]:
-    """The writes of this chain that a size needs: earlier ones to its page, since the page was last cut away."""
-    return [piece for piece in chain.effects if size.since <= piece.moment <= size.moment]
+def _last_needed(size: Effect, chain: Chain) -> int:
+    """When the last write of this chain was that a size needs: an earlier one to its page, since that was last cut.
+
+    Before the first moment, if it needs none of them.
+    """
+    for piece in reversed(chain.effects):
+        if piece.moment <= size.moment:
+            return piece.moment if piece.moment >= size.since else -1
+    return -1

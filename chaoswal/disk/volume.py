@@ -11,6 +11,7 @@ order of time with the pending ones; so a truncate that is durable still cuts an
 
 from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterator
+from typing import TypeAlias
 
 from chaoswal.disk.disk import Disk, apply_name
 from chaoswal.disk.effects import KEEP, STEPS, Chain, Cut, Effect, Torn
@@ -41,8 +42,24 @@ _NEVER = -1
 """Before the first event."""
 
 
+_Held: TypeAlias = tuple[bytes, bytes, int]
+"""What a file shows, what it holds (there may be more of it, if a size behind it is yet to come), and its size."""
+
+
 class _File:
-    __slots__ = ("base", "beginning", "cache", "cuts", "effects", "pending", "size", "sizes")
+    __slots__ = (
+        "base",
+        "before",
+        "beginning",
+        "cache",
+        "counted",
+        "cuts",
+        "effects",
+        "pending",
+        "size",
+        "sizes",
+        "then",
+    )
 
     def __init__(self, base: bytes | None, index: int = _NEVER) -> None:
         self.base = base
@@ -51,7 +68,10 @@ class _File:
         self.cuts: list[tuple[int, int]] = []  # (size, moment) of truncates that none to a smaller size has followed
         self.effects: list[Effect] = []
         self.pending: dict[Chain, list[int]] = {}  # the moments of its effects that are not durable yet, in order
-        self.cache: dict[tuple[int, ...], bytes] = {}  # by how many of each of these survive
+        self.counted = 0  # so many of its effects are among these or durable
+        self.cache: dict[tuple[int, ...], _Held] = {}  # by how many of each of these survive
+        self.before: dict[tuple[int, ...], _Held] = {}  # the same, before the event that added to its effects last
+        self.then: tuple[int, tuple[int, ...]] = 0, ()  # how many effects there were then, and how many of each
         self.beginning = 0, base or b"", self.size  # so many of its effects, what it holds after them, and its size
 
     def forget_sizes(self, begin: int) -> None:
@@ -107,7 +127,7 @@ class Volume:
             case _:
                 return False
         if event.inode in self._files:
-            self._settle_file(self._files[event.inode])
+            self._go_on(self._files[event.inode])
         return True
 
     def _write(self, index: int, event: Write) -> None:
@@ -320,8 +340,20 @@ class Volume:
     def _settle_all(self) -> None:
         self._settle_names()
         for file in self._files.values():
-            if file.effects:
+            if file.effects and _pending_of(file.effects) != file.pending:
                 self._settle_file(file)
+
+    def _go_on(self, file: _File) -> None:
+        """Effects were added to a file: what it holds begins with what it held before, of which nothing has changed."""
+        added = file.effects[file.counted :]
+        if any(effect.durable for effect in added):
+            self._settle_file(file)
+            return
+        file.then = file.counted, tuple(map(len, file.pending.values()))
+        file.before, file.cache = file.cache, {}
+        for effect in added:
+            insort(file.pending.setdefault(effect.chain, []), effect.moment)
+        file.counted += len(added)
 
     def _settle_file(self, file: _File) -> None:
         count = _durable_beginning(file.effects)
@@ -330,7 +362,8 @@ class Volume:
             file.beginning = 0, file.base, len(file.base)
             del file.effects[:count]
         file.pending = _pending_of(file.effects)
-        file.cache = {}
+        file.counted = len(file.effects)
+        file.cache, file.before, file.then = {}, {}, (0, ())
 
     def _settle_names(self) -> None:
         count = _durable_beginning(self._name_effects)
@@ -403,12 +436,12 @@ class Volume:
         if not file.effects:
             return file.base
         if torn and torn.effect.inode == inode:
-            return _content(file, cut, torn, apart=self.profile.tail is Tail.APART)
+            return _torn(file, cut, torn, apart=self.profile.tail is Tail.APART)
         kept = tuple([bisect_left(moments, cut.get(chain, KEEP)) for chain, moments in file.pending.items()])
-        content = file.cache.get(kept)
-        if content is None:
-            content = file.cache[kept] = _content(file, cut, None, apart=self.profile.tail is Tail.APART)
-        return content
+        held = file.cache.get(kept)
+        if held is None:
+            held = file.cache[kept] = _held(file, kept, cut, apart=self.profile.tail is Tail.APART)
+        return held[0]
 
     def pending(self) -> Iterator[Effect]:
         """Every effect that a power cut now could lose, in order of time within its chain."""
@@ -473,23 +506,36 @@ def _pending_of(effects: list[Effect]) -> dict[Chain, list[int]]:
     return found
 
 
-def _content(file: _File, cut: Cut, torn: Torn | None, *, apart: bool) -> bytes:
-    """The bytes of a file: the effects that survive, applied to the base in order of time."""
-    effects, count = file.effects, 0
+def _held(file: _File, kept: tuple[int, ...], cut: Cut, *, apart: bool) -> _Held:
+    """What a file holds after a cut: what it held after as much of it before the last event, and what that added."""
+    seen, counts = file.then
+    held = file.before.get(tuple(map(min, kept, counts)))
+    if held is None:
+        base = file.base or b""
+        seen, held = 0, (base, base, len(base))
+    effects = [e for e in file.effects[seen:] if e.durable or e.moment < cut.get(e.chain, KEEP)]
+    if not effects:
+        return held
+    content, size = bytearray(held[1]), held[2]
     for effect in effects:
-        if (effect.moment >= cut.get(effect.chain, KEEP) and not effect.durable) or (torn and torn.effect is effect):
-            break
-        count += 1
+        size = _take(content, size, effect, effect.data, apart=apart)
+    shown = _of_size(content, size)
+    return shown, shown if len(content) == size else bytes(content), size
+
+
+def _torn(file: _File, cut: Cut, torn: Torn, *, apart: bool) -> bytes:
+    """The bytes of a file of which one effect is torn: those that survive, applied to the base in order of time."""
+    count = 0 if cut else file.effects.index(torn.effect)
     content, size = _beginning(file, count, apart=apart)
-    for effect in effects[count:]:
+    for effect in file.effects[count:]:
         if effect.moment < cut.get(effect.chain, KEEP) or effect.durable:
-            data = torn.piece() if torn and torn.effect is effect else effect.data
+            data = torn.piece() if effect is torn.effect else effect.data
             size = _take(content, size, effect, data, apart=apart)
     return _of_size(content, size)
 
 
 def _beginning(file: _File, count: int, *, apart: bool) -> tuple[bytearray, int]:
-    """What a file holds, and its size, after so many of its effects: a cut mostly begins like the one before it."""
+    """What a file holds, and its size, after so many of its effects: what is torn is mostly behind the same ones."""
     done, held, size = file.beginning
     if done > count:
         done, held = 0, file.base or b""
