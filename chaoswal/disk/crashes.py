@@ -140,7 +140,7 @@ def _all_cuts(volume: Volume, bound: Bound, seed: int) -> Iterator[tuple[Cut, To
         yield from ((needs.losing(pair), None) for pair in _pairs(losses))
         yield from ((needs.keeping(pair), None) for pair in _pairs(survivors))
     yield from (({}, torn) for torn in _torn_variants(volume, bound))
-    for cut in _random_cuts(chains, bound, random.Random(f"{seed}:{volume.index}")):
+    for cut in _random_cuts(chains, bound, f"{seed}:{volume.index}"):
         yield needs.losing(cut), None
 
 
@@ -173,8 +173,9 @@ def _time_and_place(effect: Effect) -> tuple[int, int]:
     return effect.index, effect.offset
 
 
-def _random_cuts(chains: list[Chain], bound: Bound, chance: random.Random) -> Iterator[Cut]:
+def _random_cuts(chains: list[Chain], bound: Bound, seed: str) -> Iterator[Cut]:
     if len(chains) > 1:
+        chance = random.Random(seed)
         for _ in range(bound.random_states):
             yield {chain: chance.choice([*_moments(chain.effects), KEEP]) for chain in chains}
 

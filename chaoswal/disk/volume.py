@@ -570,4 +570,4 @@ def _take(content: bytearray, size: int, effect: Effect, data: bytes, *, apart: 
 
 
 def _of_size(content: bytearray, size: int) -> bytes:
-    return bytes(content[:size]).ljust(size, b"\0")
+    return bytes(content) if len(content) == size else bytes(content[:size]).ljust(size, b"\0")
