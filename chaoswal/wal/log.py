@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Self
+from weakref import WeakMethod
 
 from chaoswal.vfs.protocol import File, Lock, Vfs
 from chaoswal.vfs.runtime import Runtime
@@ -463,7 +464,7 @@ class Log(Upkeep):
         if feed is None:
             if cursor_name(name) in self._errors:
                 raise self._errors[cursor_name(name)]
-            feed = self._feeds[name] = self.parts.feed(name, self._cursors[name], self._read)
+            feed = self._feeds[name] = self.parts.feed(name, self._cursors[name], WeakMethod(self._read))
             feed.skip(self._manifest.start)  # what it was owed may have been dropped, and a crash kept it from hearing
         return feed
 

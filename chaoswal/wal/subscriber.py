@@ -20,7 +20,7 @@ import weakref
 from bisect import insort
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Self
+from typing import Self, TypeAlias
 
 from chaoswal.wal.cursor import Cursor
 from chaoswal.wal.errors import LogClosed, NotHeld, RecordsMissed
@@ -28,11 +28,17 @@ from chaoswal.wal.frames import Record
 
 READ_AHEAD_BYTES = 64 * 1024
 
+Reading: TypeAlias = Callable[[int, int], list[Record]]
+"""Of the log: records from this number on, at least one, and as many as these bytes hold."""
+
 
 class Feed:
     """The state of one subscriber. Not thread safe; a call that raises has changed nothing."""
 
-    def __init__(self, name: str, cursor: Cursor, read: Callable[[int, int], list[Record]]) -> None:
+    def __init__(
+        self, name: str, cursor: Cursor, read: "weakref.WeakMethod[Callable[[int, int], list[Record]]]"
+    ) -> None:
+        """``read``: the log's, held weakly, as the log holds this: one that nobody holds is gone at once."""
         self.name = name
         self.flushed = cursor
         self.position = self.upcoming = cursor.position
@@ -76,7 +82,10 @@ class Feed:
         """At least one and at most ``count`` records that follow each other, from number ``sequence`` on."""
         ahead = self._ahead
         if not ahead or not ahead[0][0] <= sequence <= ahead[-1][0]:
-            ahead = self._ahead = self._read(sequence, READ_AHEAD_BYTES)
+            read = self._read()
+            if read is None:
+                raise LogClosed
+            ahead = self._ahead = read(sequence, READ_AHEAD_BYTES)
         start = sequence - ahead[0][0]
         return ahead[start : start + count]
 

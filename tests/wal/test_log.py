@@ -446,10 +446,13 @@ def test_a_second_writer_is_told_who_has_it() -> None:
 def test_a_log_that_is_dropped_needs_no_garbage_collector() -> None:
     log = open_log(MemoryVfs())
     log.append(b"a")
+    handle = log.subscribe("s")
     ref = weakref.ref(log)
     gc.disable()
     try:
         del log
+        assert handle.poll(1) == [(0, b"a")], "who has a handle keeps the log"
+        del handle
         assert ref() is None, "a part keeps a method of its log"
     finally:
         gc.enable()
