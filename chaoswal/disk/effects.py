@@ -15,6 +15,10 @@ KEEP = 1 << 90
 """A moment after every event: nothing of the chain is lost."""
 
 
+NEVER = -1
+"""Before the first event, and before the first moment."""
+
+
 class Chain:
     """Pending effects in order of time, of which a crash keeps a beginning."""
 

@@ -14,7 +14,7 @@ the first effect on metadata that is lost.
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 
-from chaoswal.disk.effects import KEEP, Chain, Cut, Effect
+from chaoswal.disk.effects import KEEP, NEVER, Chain, Cut, Effect
 from chaoswal.disk.profiles import Kind, Need, Profile
 
 
@@ -98,9 +98,9 @@ def _last_kept(waiting: list[int], moment: int) -> int:
 def _last_needed(size: Effect, chain: Chain) -> int:
     """When the last write of this chain was that a size needs: an earlier one to its page, since that was last cut.
 
-    Before the first moment, if it needs none of them.
+    NEVER if it needs none of them.
     """
     for piece in reversed(chain.effects):
         if piece.moment <= size.moment:
-            return piece.moment if piece.moment >= size.since else -1
-    return -1
+            return piece.moment if piece.moment >= size.since else NEVER
+    return NEVER

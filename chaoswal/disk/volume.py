@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterator
 from typing import TypeAlias
 
 from chaoswal.disk.disk import Disk, apply_name
-from chaoswal.disk.effects import KEEP, STEPS, Chain, Cut, Effect, Torn
+from chaoswal.disk.effects import KEEP, NEVER, STEPS, Chain, Cut, Effect, Torn
 from chaoswal.disk.image import Image, ImageKey, PathsKey, key_of, paths_key, reachable
 from chaoswal.disk.needs import Needs
 from chaoswal.disk.profiles import Cover, DataOnly, Kind, Order, Profile, Tail
@@ -38,10 +38,6 @@ from chaoswal.trace import (
 DATA_ONLY, FULL = BOTH = (True, False)
 """The two kinds of sync: fdatasync and fsync."""
 
-_NEVER = -1
-"""Before the first event."""
-
-
 _Held: TypeAlias = tuple[bytes, bytes, int]
 """What a file shows, what it holds (there may be more of it, if a size behind it is yet to come), and its size."""
 
@@ -61,7 +57,7 @@ class _File:
         "then",
     )
 
-    def __init__(self, base: bytes | None, index: int = _NEVER) -> None:
+    def __init__(self, base: bytes | None, index: int = NEVER) -> None:
         self.base = base
         self.size = len(base or b"")
         self.sizes = [(index, self.size)]  # that the disk may have by now, growing, each with the event that made it
@@ -204,8 +200,8 @@ class Volume:
         """Of a rename over a name that may be known by a log alone: that it is taken away, whoever is to get it."""
         if isinstance(event, Rename):
             place = event.to_directory, event.to_name
-            replaced, named = self._tree({})[0].get(place), self._named.get(place, _NEVER)
-            if replaced is not None and self._synced.get(event.inode, _NEVER) < named:
+            replaced, named = self._tree({})[0].get(place), self._named.get(place, NEVER)
+            if replaced is not None and self._synced.get(event.inode, NEVER) < named:
                 gone = Unlink(directory=place[0], name=place[1], inode=replaced, site=event.site)
                 self._add(Effect(index, Kind.NAME, replaced, 0, b"", gone, step=2))
             self._named[place] = index
@@ -255,7 +251,7 @@ class Volume:
             covered += [effect for effect in self._name_effects if effect.index in gone]  # with the new name
             for effect in covered:
                 effect.free = True
-        begin = self.index if isinstance(event, SyncBegin) else _NEVER  # a part brings no size to the disk but its own
+        begin = self.index if isinstance(event, SyncBegin) else NEVER  # a part brings no size to the disk but its own
         self._syncs[event.ticket] = begin, covered
         return alone and bool(covered)
 
@@ -264,7 +260,7 @@ class Volume:
         if cover is Cover.EVERYTHING:
             return True
         if cover is Cover.OWN_AND_JOURNAL:
-            committed = self._changed.get((event.inode, event.data_only), _NEVER)
+            committed = self._changed.get((event.inode, event.data_only), NEVER)
             if effect.kind in self.profile.metadata:
                 return effect.index <= committed or (
                     self.profile.directories_commit and self._is_directory(event.inode)
@@ -300,7 +296,7 @@ class Volume:
         if event.inode in self._files:
             self._files[event.inode].forget_sizes(begin)
         if self.profile.vanishes:
-            self._synced[event.inode] = max(begin, self._synced.get(event.inode, _NEVER))
+            self._synced[event.inode] = max(begin, self._synced.get(event.inode, NEVER))
         reached: dict[Chain, int] = {}
         for effect in covered:
             if effect.durable or not effect.syncable:
@@ -526,7 +522,7 @@ def _held(file: _File, kept: tuple[int, ...], cut: Cut, *, apart: bool) -> _Held
 def _torn(file: _File, cut: Cut, torn: Torn, *, apart: bool) -> bytes:
     """The bytes of a file of which one effect is torn: those that survive, applied to the base in order of time."""
     count = 0 if cut else file.effects.index(torn.effect)
-    content, size = _beginning(file, count, apart=apart)
+    content, size = _beginning(file, count)
     for effect in file.effects[count:]:
         if effect.moment < cut.get(effect.chain, KEEP) or effect.durable:
             data = torn.piece() if effect is torn.effect else effect.data
@@ -534,7 +530,7 @@ def _torn(file: _File, cut: Cut, torn: Torn, *, apart: bool) -> bytes:
     return _of_size(content, size)
 
 
-def _beginning(file: _File, count: int, *, apart: bool) -> tuple[bytearray, int]:
+def _beginning(file: _File, count: int) -> tuple[bytearray, int]:
     """What a file holds, and its size, after so many of its effects: what is torn is mostly behind the same ones."""
     done, held, size = file.beginning
     if done > count:
@@ -542,7 +538,7 @@ def _beginning(file: _File, count: int, *, apart: bool) -> tuple[bytearray, int]
         size = len(held)
     content = bytearray(held)
     for effect in file.effects[done:count]:
-        size = _take(content, size, effect, effect.data, apart=apart)
+        size = _take(content, size, effect, effect.data, apart=False)  # the tail that is zeroed apart is among them
     if done < count:
         file.beginning = count, bytes(content), size
     return content, size

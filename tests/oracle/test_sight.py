@@ -46,3 +46,10 @@ def test_the_key_knows_each_field(name: str) -> None:
     """Sights of one key are judged once: what the key left out would hide a violation."""
     assert replace(Observed(), **{name: OTHERWISE[name]}).key() != Observed().key()
     assert replace(Observed(), **OTHERWISE).key() == Observed(**OTHERWISE).key()
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Observed)])
+def test_in_what_two_sights_differ(name: str) -> None:
+    """By which error an engine said so makes no difference: that it failed does."""
+    assert Observed().differs(replace(Observed(), **{name: OTHERWISE[name]})) == (name if name != "raised" else "")
+    assert Observed(**OTHERWISE).differs(Observed(**OTHERWISE)) == ""
