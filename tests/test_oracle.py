@@ -279,6 +279,9 @@ def test_a_poll(given_records: list[Record], expected: str) -> None:
 def test_a_poll_gives_nothing_twice() -> None:
     first: tuple[Operation, object] = (Poll(name="s", count=1), [(0, A)])
     assert kind(subscribed(first, (Poll(name="s", count=1), [(0, A)]))[1]) == "duplicated"
+    everything: tuple[Operation, object] = (Poll(name="s", count=9), [(0, A), (1, B), (2, C)])
+    assert kind(subscribed(everything, (Poll(name="s", count=1), [(2, C)]))[1]) == "duplicated"
+    assert kind(subscribed(everything, (Poll(name="s", count=1), [(3, C)]))[1]) == "cursor-ahead"
     deferred: tuple[Operation, object] = (Defer(name="s", places=(0,)), None)
     assert kind(subscribed(first, deferred, (Poll(name="s", count=1), [(0, A)]))[1]) == "fine"
     assert kind(subscribed(first, (Poll(name="s", count=9), [(1, B), (2, C)]))[1]) == "fine"

@@ -9,14 +9,14 @@ from chaoswal.text import spans
 from chaoswal.verdict import Fault, Violation
 
 
-def wrong_deliveries(name: str, given: list[int], expected: list[int]) -> Fault:
-    """What is wrong with these positions, given to a subscriber that others were due to."""
+def wrong_deliveries(name: str, given: list[int], expected: list[int], end: int) -> Fault:
+    """What is wrong with these positions, given to a subscriber; none may be due. The log ends at ``end``."""
     kind = Violation.CURSOR_AHEAD
     if len(set(given)) < len(given):
         kind = Violation.DUPLICATED
     elif given != sorted(given):
         kind = Violation.REORDERED
-    elif given and expected and given[0] < expected[0]:
+    elif given and given[0] < (expected[0] if expected else end):
         kind = Violation.DUPLICATED
     return Fault(kind=kind, explanation=f"subscriber {name} was given {given}; due were {expected}")
 

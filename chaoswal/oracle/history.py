@@ -404,7 +404,7 @@ class History(Allowed):
             return Fault(kind=Violation.CURSOR_AHEAD, explanation=why)
         subscriber.untold = False
         if positions != may[: len(positions)]:
-            return wrong_deliveries(name, positions, may)
+            return wrong_deliveries(name, positions, may, len(self.log.records))
         if len(positions) < len(must):
             why = f"subscriber {name} was given {positions}, though {must} are there for it"
             return Fault(kind=Violation.STUCK, explanation=why)

@@ -121,7 +121,7 @@ def _judge_deliveries(
         return None
     positions = [position for position, _ in given]
     if positions != sorted(set(positions)):
-        return wrong_deliveries(name, positions, list(seen))
+        return wrong_deliveries(name, positions, list(seen), visible.stop)
     for position, payload in given:
         if position not in visible or payload != records[position]:
             why = f"subscriber {name} is given record {position}, which is not what was appended there"
@@ -129,7 +129,7 @@ def _judge_deliveries(
     if subscriber.vague:
         return None
     if positions and positions[0] < seen.start:
-        return wrong_deliveries(name, positions, list(seen))
+        return wrong_deliveries(name, positions, list(seen), visible.stop)
     forgotten = sorted(subscriber.promised.intersection(positions))
     if forgotten:
         why = f"subscriber {name} is given {forgotten} again, whose acknowledgements were promised"
