@@ -47,6 +47,7 @@ from chaoswal.errors import Inconclusive, StepLimit, UsageError
 from chaoswal.oracle import Observed, Traits
 from chaoswal.patched.announced import changes_outside, stamp
 from chaoswal.patience import OPENING
+from chaoswal.record.traced import strayed
 from chaoswal.record.working import factory_of
 from chaoswal.tmpfs import fresh_directory
 from chaoswal.verdict import Fault, Violation
@@ -288,7 +289,7 @@ def _staying(factory: Factory, root: str) -> Iterator[None]:
     stood.pop(os.path.realpath(root), None)  # it may make its directory anew
     for path, before in stood.items():
         if stamp(path) != before:
-            raise Inconclusive(f"{factory.name} writes outside of its directory, at {path}: no crash is tried there")
+            raise strayed(factory.name, path)
 
 
 def _open_on(factory: Factory, image: Image, root: str, names: Sequence[str]) -> tuple[Driver, Observed]:

@@ -180,7 +180,12 @@ def must_be_seen(factory: Factory, recording: Recording) -> None:
     for reason in recording.unseen:
         raise Inconclusive(f"{factory.name}: {reason}")
     for path in filter(os.path.lexists, recording.outside):
-        raise Inconclusive(f"{factory.name} writes outside of its directory, at {path}: no crash is tried there")
+        raise strayed(factory.name, path)
+
+
+def strayed(engine: str, path: str) -> Inconclusive:
+    """Why nothing is said of an engine that leaves something outside of its directory."""
+    return Inconclusive(f"{engine} writes outside of its directory, at {path}: no crash is tried there")
 
 
 def _check(factory: Factory, recording: Recording, root: Path) -> None:
