@@ -264,9 +264,8 @@ class History(Allowed):
     def _doubt(self, operation: Operation) -> None:
         """A call failed, for a reason: what it was about is known less well."""
         self.exact = False
-        dropping = isinstance(operation, Append | Batch) and bool(self.retention.drops)
         for name, subscriber in self.subscribers.items():
-            if dropping and self.log.removable > subscriber.finished():  # it may have been skipped ahead
+            if self.log.removable > subscriber.finished():  # it may have been skipped ahead
                 subscriber.vague = True
             if isinstance(operation, Maintain) or getattr(operation, "name", "") == name:
                 doubtful = isinstance(operation, Subscribe | SubscribeLatest | Unsubscribe | Maintain)

@@ -365,12 +365,13 @@ def test_who_had_not_finished_what_is_dropped_says_so() -> None:
 
 def test_whether_a_failed_append_has_dropped_something_nobody_knows() -> None:
     failed: list[Step] = [OF_S, (BIG, (0, 0)), (BIG, f"{ERROR}OSError: no")]
-    for given in ([(0, X)], [(1, Y)]):
-        right([*failed, (Poll(name="s", count=1), given)], FITS_ONE, faulty=True)
-    done: list[Step] = [OF_S, (Append(size=8), 0), (Poll(name="s", count=1), [(0, record(1, size=8))]), ACKED]
-    behind: list[Step] = [*done, (Append(size=8), f"{ERROR}OSError: no"), (Poll(name="s", count=1), [(2, b"")])]
-    for retention in (FITS_ONE, limited()):
-        assert kind(told(behind, retention, faulty=True)[1]) == "cursor-ahead", "nothing that it wants can be dropped"
+    for begun in ([(0, X)], [(1, Y)]):
+        right([*failed, (Poll(name="s", count=1), begun)], FITS_ONE, faulty=True)
+    small: list[Step] = [OF_S, (Append(size=8), 0)]
+    done: list[Step] = [*small, (Poll(name="s", count=1), [(0, record(1, size=8))]), ACKED]
+    for steps, given in ((small, 1), (done, 2)):
+        wrong: list[Step] = [(Append(size=8), f"{ERROR}OSError: no"), (Poll(name="s", count=1), [(given, b"")])]
+        assert kind(told([*steps, *wrong], FITS_ONE, faulty=True)[1]) == "cursor-ahead", "there is room for all"
 
 
 def test_a_batch_is_dropped_whole() -> None:
