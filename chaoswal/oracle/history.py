@@ -88,6 +88,8 @@ class History(Allowed):
                 self._begin_subscriber(operation)
         if self.cleaning:
             self._may_clean()
+        if self.retention.drops and self.log.removable > self.first:
+            self._may_drop()
         self._taken_up(operation)
 
     def _waiting(self, op_index: int, seconds: float) -> None:
@@ -102,6 +104,11 @@ class History(Allowed):
         for name in self.beginning:
             subscriber = self.subscribers[name]
             subscriber.start_max = max(subscriber.start_max, self.log.removable)
+
+    def _may_drop(self) -> None:
+        """Records may be dropped: who is registered meanwhile begins before that or behind it, and nobody tells."""
+        for name in self.beginning:
+            self.subscribers[name].vague, self.exact = True, False
 
     def _taken_up(self, operation: Operation) -> None:
         """Who is asked for something and has no handle gets one, and is told by that what was skipped."""
@@ -204,7 +211,11 @@ class History(Allowed):
                 subscriber.optional = subscriber.optional and not subscriber.asked
                 if not (self.cleaning or self.retention.drops):
                     self.beginning.discard(name)
-                if isinstance(operation, SubscribeLatest) and subscriber.start_max > subscriber.start:
+                if (
+                    isinstance(operation, SubscribeLatest)
+                    and subscriber.asked
+                    and subscriber.start_max > subscriber.start
+                ):
                     return self._begins(name, subscriber, result)
             case Activate(name=name) | Deactivate(name=name) if name in self.subscribers:
                 self.subscribers[name].held = []
@@ -237,6 +248,7 @@ class History(Allowed):
     def _unregistered(self, name: str) -> None:
         self.subscribers.pop(name, None)
         self.handles.pop(name, None)
+        self.beginning.discard(name)
 
     def _failed(self, marker: End, operation: Operation) -> Fault | None:
         """A failed call may have happened or not, never half; with no fault injected it must not fail."""
@@ -277,8 +289,10 @@ class History(Allowed):
         name = getattr(operation, "name", "")
         if isinstance(operation, Append | Batch):
             if self.retention.full([len(record) for record in self.log.all_records()[self.first :]]):
+                alone = op_index not in self.log.flights
                 self.log.withdraw(len(payloads(op_index, operation)), op_index)
-                self.log.removable = before[0]
+                if alone:  # beside others, what it asked room for others may drop
+                    self.log.removable = before[0]
                 return None
         elif isinstance(operation, Read) and self.log.removable > before[3]:
             return None  # of what was there when it began, some is being cleaned
@@ -353,8 +367,6 @@ class History(Allowed):
         self.lost += lost(self.subscribers.values(), range(self.first, first))
         for name, subscriber in self.subscribers.items():
             subscriber.skip(first)
-            if name in self.beginning and self.retention.drops:  # it was skipped ahead, or it began behind that
-                subscriber.vague, self.exact = True, False
         self.log.remove(first)
         if removable_before is not None:
             self.log.removable = max(removable_before, first)

@@ -217,6 +217,24 @@ def test_who_is_registered_while_something_is_dropped_began_before_that_or_behin
         assert kind(history.judge(seen)) == "fine"
 
 
+@pytest.mark.parametrize("turns", ["aacbb", "aabcb"])
+def test_so_did_who_is_registered_when_a_kill_comes_before_that_is_over(turns: str) -> None:
+    history, fault = at_once([BIG, NEW, BIG], turns, [0, None], before=0, traits=FULL)
+    assert fault is None
+    for counts in ((0, 0), (0, 1)):
+        seen = Observed(records=[big(3)], next_position=2, registered=("t",), deliveries={"t": [(1, big(3))]})
+        seen.counts = {"t": counts}
+        assert kind(history.judge(seen)) == "fine"
+
+
+@pytest.mark.parametrize("turns", ["aabccb", "aacbbc", "aacbcb", "aabcbc"])
+def test_one_that_is_refused_leaves_to_another_what_that_may_drop(turns: str) -> None:
+    history, fault = at_once([BIG, BIG, BIG], turns, [0, (1, 1), f"{ERROR}Full: no"], before=0, traits=FULL)
+    assert fault is None
+    assert kind(history.judge(Observed(records=[big(2)], next_position=2, lost=1))) == "fine"
+    assert kind(history.judge(Observed(records=[big(1), big(2)], next_position=2, lost=0))) == "resurrected"
+
+
 def test_an_append_that_is_refused_takes_nothing_with_it() -> None:
     refuses = replace(FULL, retention=(("budget_bytes", 900),))
     history, fault = at_once([BIG, BIG], "abab", [0, f"{ERROR}Full: no: not now"], before=0, traits=refuses)

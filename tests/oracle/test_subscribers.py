@@ -9,6 +9,7 @@ from chaoswal.ops import (
     Activate,
     Append,
     Batch,
+    Cleanup,
     Deactivate,
     Flush,
     Maintain,
@@ -145,6 +146,13 @@ def test_one_begins_behind_what_is_durable(begins: int) -> None:
         found = history.judge(seen)
         assert kind(found) == expected
         assert found is None or found.explanation.startswith("subscriber s ")
+
+
+def test_who_has_its_handle_is_not_told_where_it_begins() -> None:
+    """Where that is, is not known: something had failed when it was registered."""
+    steps: list[Step] = [(Append(size=SIZE), 0), OF_S, (Poll(name="s", count=1), [(0, A)]), ACKED, (Cleanup(), 0)]
+    steps += [(Flush(name="s"), f"{ERROR}OSError: no"), (Unsubscribe(name="s"), None), OF_S]
+    right([*steps, (SubscribeLatest(name="s"), None)], faulty=True)
 
 
 def test_where_it_begins_shows_in_what_it_is_given_if_nobody_was_told() -> None:
