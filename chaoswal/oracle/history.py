@@ -86,10 +86,7 @@ class History(Allowed):
                 self.asked[op_index] = sorted(self.subscribers[name].acked - self.subscribers[name].unsure)
             case _:
                 self._begin_subscriber(operation)
-        if self.cleaning:
-            self._may_clean()
-        if self.retention.drops and self.log.removable > self.first:
-            self._may_drop()
+        self._removing()
         self._taken_up(operation)
 
     def _waiting(self, op_index: int, seconds: float) -> None:
@@ -98,17 +95,19 @@ class History(Allowed):
         if window and window + CLOCK_SECONDS < seconds and not self.together:  # of several it may be the quickest
             self.asked[op_index] = [self.log.length()]
 
-    def _may_clean(self) -> None:
-        """A cleanup is under way: it may see what has begun beside it, or not."""
-        self.log.may_remove(removable(self.subscribers.values(), self.first))
-        for name in self.beginning:
+    def _removing(self) -> None:
+        """A cleanup under way may see what has begun beside it, or not.
+
+        Who is registered while records may be dropped begins before that or behind it, and nobody tells.
+        """
+        if self.cleaning:
+            self.log.may_remove(removable(self.subscribers.values(), self.first))
+        dropping = self.retention.drops and self.log.removable > self.first
+        for name in self.beginning if self.cleaning or dropping else ():
             subscriber = self.subscribers[name]
             subscriber.start_max = max(subscriber.start_max, self.log.removable)
-
-    def _may_drop(self) -> None:
-        """Records may be dropped: who is registered meanwhile begins before that or behind it, and nobody tells."""
-        for name in self.beginning:
-            self.subscribers[name].vague, self.exact = True, False
+            if dropping:
+                subscriber.vague, self.exact = True, False
 
     def _taken_up(self, operation: Operation) -> None:
         """Who is asked for something and has no handle gets one, and is told by that what was skipped."""
@@ -211,11 +210,8 @@ class History(Allowed):
                 subscriber.optional = subscriber.optional and not subscriber.asked
                 if not (self.cleaning or self.retention.drops):
                     self.beginning.discard(name)
-                if (
-                    isinstance(operation, SubscribeLatest)
-                    and subscriber.asked
-                    and subscriber.start_max > subscriber.start
-                ):
+                unknown = subscriber.asked and subscriber.start_max > subscriber.start
+                if isinstance(operation, SubscribeLatest) and unknown:
                     return self._begins(name, subscriber, result)
             case Activate(name=name) | Deactivate(name=name) if name in self.subscribers:
                 self.subscribers[name].held = []
@@ -365,7 +361,7 @@ class History(Allowed):
             why = f"records are left from {first} on; only those below {self.log.removable} may be gone"
             return Fault(kind=Violation.EARLY_CLEANUP, explanation=why)
         self.lost += lost(self.subscribers.values(), range(self.first, first))
-        for name, subscriber in self.subscribers.items():
+        for subscriber in self.subscribers.values():
             subscriber.skip(first)
         self.log.remove(first)
         if removable_before is not None:

@@ -150,8 +150,8 @@ def test_one_begins_behind_what_is_durable(begins: int) -> None:
 
 def test_who_has_its_handle_is_not_told_where_it_begins() -> None:
     """Where that is, is not known: something had failed when it was registered."""
-    steps: list[Step] = [(Append(size=SIZE), 0), OF_S, (Poll(name="s", count=1), [(0, A)]), ACKED, (Cleanup(), 0)]
-    steps += [(Flush(name="s"), f"{ERROR}OSError: no"), (Unsubscribe(name="s"), None), OF_S]
+    steps: list[Step] = [(Append(size=SIZE), 0), OF_S, (Poll(name="s", count=1), [(0, A)]), ACKED]
+    steps += [(Sync(), f"{ERROR}OSError: no"), (Cleanup(), 0), (Unsubscribe(name="s"), None), OF_S]
     right([*steps, (SubscribeLatest(name="s"), None)], faulty=True)
 
 
