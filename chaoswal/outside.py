@@ -264,19 +264,18 @@ def show_all(
 def _shown(factory: Factory, image: Image, root: str, names: Sequence[str], *, probing: bool) -> Iterator[Recovered]:
     """The same, in a directory that is not there yet, nor behind it."""
     scratch = getattr(factory.kind, "scratch", ())
-    with _staying(factory, root):
-        driver, observed = _open_on(factory, image, root, names)
-        if probing:
+    driver, observed = _open_on(factory, image, root, names)
+    if probing:
+        with _staying(factory, root):
             found = _gone_on(driver, observed, root, scratch)
-        else:
-            made = without(load(root), scratch)
-            found = Recovered(observed=observed, image=made if made.key != image.key else None)
+    else:
+        made = without(load(root), scratch)
+        found = Recovered(observed=observed, image=made if made.key != image.key else None)
     yield found
     _discard(driver, root)
     if found.grown and found.image:
         elsewhere = f"{root}-killed"  # of a path an engine may know that it had it open
-        with _staying(factory, elsewhere):
-            driver, observed = _open_on(factory, found.image, elsewhere, ())
+        driver, observed = _open_on(factory, found.image, elsewhere, ())
         yield _inside(Recovered(observed=observed), elsewhere)
         _discard(driver, elsewhere)
 
@@ -286,7 +285,6 @@ def _staying(factory: Factory, root: str) -> Iterator[None]:
     """Inconclusive where an engine has left something outside of its directory in the block."""
     with changes_outside(root) as stood:
         yield
-    stood.pop(os.path.realpath(root), None)  # it may make its directory anew
     for path, before in stood.items():
         if stamp(path) != before:
             raise strayed(factory.name, path)
@@ -297,7 +295,8 @@ def _open_on(factory: Factory, image: Image, root: str, names: Sequence[str]) ->
     lay(image, root)
     age(root)
     driver = Driver(lambda: factory.open_directory(root))
-    return driver, look(driver, names)
+    with _staying(factory, root):
+        return driver, look(driver, names)
 
 
 def _discard(driver: Driver, root: str) -> None:

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
 Stamp: TypeAlias = tuple[int, int, int] | None
@@ -82,7 +82,7 @@ def tell_outside(root: str, tell: Callable[[str, Stamp], object]) -> None:
 
 @contextmanager
 def changes_outside(root: str) -> Iterator[dict[str, Stamp]]:
-    """The same of what happens in the block: the paths, and what stood there before."""
+    """The same of what happens in the block: the paths, and what stood there before. The directory may be made anew."""
     found: dict[str, Stamp] = {}
     ear = _Ear(root, found.setdefault)
     _hear()
@@ -91,13 +91,20 @@ def changes_outside(root: str) -> Iterator[dict[str, Stamp]]:
         yield found
     finally:
         _ears.remove(ear)
+        found.pop(ear.place, None)
+
+
+_resolved = lru_cache(16)(os.path.realpath)
+"""Engines are opened by the thousand in the same directory of ours."""
 
 
 class _Ear:
     """Who is told of what lies outside of a directory, by one process."""
 
     def __init__(self, root: str, tell: Callable[[str, Stamp], object]) -> None:
-        self._inside = os.path.join(os.path.realpath(root), "")
+        above, name = os.path.split(os.path.abspath(root))
+        self.place = os.path.join(_resolved(above), name)
+        self._root, self._inside = root, os.path.join(self.place, "")
         self._process = os.getpid()
         self._told: set[str] = set()
         self._tell = tell
@@ -105,7 +112,8 @@ class _Ear:
     def hear(self, path: str) -> None:
         """This path may be changed next."""
         directory, name = os.path.split(path)
-        for one in (os.path.join(os.path.realpath(directory), name), os.path.realpath(path)):
+        place = os.path.join(self.place if directory == self._root else os.path.realpath(directory), name)
+        for one in (place, os.path.realpath(place)) if os.path.islink(place) else (place,):
             if not one.startswith(self._inside) and one not in self._told and os.getpid() == self._process:
                 self._told.add(one)
                 self._tell(one, stamp(one))
@@ -122,6 +130,7 @@ def _hear() -> None:
 
 
 def _announced(event: str, arguments: tuple[Any, ...]) -> None:
-    for path in changed_by(event, arguments) if _ears else ():
-        for ear in _ears:
-            ear.hear(path)
+    if _ears and event in _PATHS:
+        for path in changed_by(event, arguments):
+            for ear in _ears:
+                ear.hear(path)
