@@ -27,6 +27,7 @@ class Allowed(Ledger):
         self.order: tuple[Marker, ...] = ()  # in which order the appends among such have begun and ended
         self.cleaning: set[int] = set()  # the cleanups under way
         self.beginning: set[str] = set()  # subscribers that were registered by one of the operations at once
+        self.finishing = False  # whether one of the operations at once says that it is done with records
         self.asked: dict[int, list[int]] = {}  # what an operation under way will promise when it returns
 
     def copy(self) -> Self:
@@ -37,7 +38,7 @@ class Allowed(Ledger):
         other.first, other.lost, other.exact = self.first, self.lost, self.exact
         other.retention, other.clock = self.retention, self.clock.copy()
         other.together, other.order = self.together, self.order
-        other.cleaning, other.beginning = set(self.cleaning), set(self.beginning)
+        other.cleaning, other.beginning, other.finishing = set(self.cleaning), set(self.beginning), self.finishing
         other.handles, other.asked = dict(self.handles), dict(self.asked)
         return other
 

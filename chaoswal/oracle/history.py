@@ -98,11 +98,13 @@ class History(Allowed):
     def _removing(self) -> None:
         """A cleanup under way may see what has begun beside it, or not.
 
-        Who is registered while records may be dropped begins before that or behind it, and nobody tells.
+        Who is registered while records may be dropped begins before that or behind it, and nobody tells. Nor does
+        anybody tell whether what somebody is done with meanwhile counts as skipped.
         """
         if self.cleaning:
             self.log.may_remove(removable(self.subscribers.values(), self.first))
-        dropping = self.retention.drops and self.log.removable > self.first
+        dropping = bool(self.retention.drops) and self.log.removable > self.first
+        self.exact = self.exact and not (dropping and self.finishing)
         for name in self.beginning if self.cleaning or dropping else ():
             subscriber = self.subscribers[name]
             subscriber.start_max = max(subscriber.start_max, self.log.removable)
@@ -139,6 +141,7 @@ class History(Allowed):
             case Unsubscribe(name=name) if name in self.subscribers:
                 self.subscribers[name].optional = True
             case Ack(name=name, places=places):
+                self.finishing = self.together
                 self._each_held(name, places, Subscriber.ack)
             case Reject(name=name, places=places):
                 self._each_held(name, places, Subscriber.reject)
@@ -226,7 +229,7 @@ class History(Allowed):
         """What was done beside the one who has the engine open, or by several at once."""
         if isinstance(operation, Together):
             self.clock.join(result)
-            self.together, self.beginning = False, set()
+            self.together, self.beginning, self.finishing = False, set(), False
             return self._landed_all()
         if isinstance(operation, Wait) and not self.errors_allowed:  # of an error it would not hear
             self.log.promise(max(promised, default=0))
@@ -465,7 +468,7 @@ class History(Allowed):
             self.lost += lost(self.subscribers.values(), range(self.first, span[0]))
         self.first = span[0]
         self.asked, self.handles, self.together = {}, dict.fromkeys(self.subscribers, False), False
-        self.cleaning, self.beginning = set(), set()
+        self.cleaning, self.beginning, self.finishing = set(), set(), False
         for name, subscriber in self.subscribers.items():
             given = {position for position, _ in observed.deliveries.get(name, ())}
             subscriber.adopt(given, range(*span), promise=False)

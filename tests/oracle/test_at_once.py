@@ -197,6 +197,9 @@ FULL = Traits(
 """A record of 400 bytes and what it costs besides fits, two do not."""
 
 
+ONE, ONE_DONE = Poll(name="s", count=1), Ack(name="s", places=(0,))
+
+
 def big(number: int) -> bytes:
     return payload(number, 0, 400)
 
@@ -225,6 +228,28 @@ def test_so_did_who_is_registered_when_a_kill_comes_before_that_is_over(turns: s
         seen = Observed(records=[big(3)], next_position=2, registered=("t",), deliveries={"t": [(1, big(3))]})
         seen.counts = {"t": counts}
         assert kind(history.judge(seen)) == "fine"
+
+
+@pytest.mark.parametrize("turns", ["abab", "abba", "baab", "baba"])
+@pytest.mark.parametrize("beside", [True, False])
+def test_whether_what_was_finished_beside_a_drop_was_skipped_nobody_knows(turns: str, beside: bool) -> None:
+    """Of what was finished before that, nothing was."""
+    steps: list[tuple[Operation, object]] = [(Subscribe(name="s"), None), (BIG, (0, 0)), (ONE, [(0, big(1))])]
+    members: list[tuple[Operation, object]] = [(BIG, (1, 1)), (Sync(), None)]
+    (members if beside else steps)[-1 if beside else 3 :] = [(ONE_DONE, None)]
+    together: tuple[Operation, object] = (Together(count=2, switches=()), None)
+    every = [*steps, together, *members]
+    history = History([operation for operation, _ in every], FULL)
+    order = [place for place in range(len(steps)) for _ in "be"] + [len(steps)]
+    order += [len(steps) + 1 + ord(letter) - ord("a") for letter in turns]
+    for place, number in enumerate(order):
+        end = End(op_index=number, result=repr(every[number][1]))
+        assert history.apply(end if number in order[:place] else Begin(op_index=number)) is None
+    record = big(len(steps) + 1)
+    for skipped in (0, 1):
+        seen = Observed(records=[record], next_position=2, registered=("s",), deliveries={"s": [(1, record)]})
+        seen.counts = {"s": (0, skipped)}
+        assert kind(history.judge(seen)) == ("fine" if beside or not skipped else "dishonest")
 
 
 @pytest.mark.parametrize("turns", ["aabccb", "aacbbc", "aacbcb", "aabcbc"])
