@@ -45,7 +45,7 @@ from chaoswal.disk.image import Image
 from chaoswal.engines.registry import EngineRef, Factory
 from chaoswal.errors import Inconclusive, StepLimit, UsageError
 from chaoswal.oracle import Observed, Traits
-from chaoswal.patched.announced import changes_outside, stamp
+from chaoswal.patched.announced import changed_of, changes_outside
 from chaoswal.patience import OPENING
 from chaoswal.record.traced import strayed
 from chaoswal.record.working import factory_of
@@ -285,9 +285,9 @@ def _staying(factory: Factory, root: str) -> Iterator[None]:
     """Inconclusive where an engine has left something outside of its directory in the block."""
     with changes_outside(root) as stood:
         yield
-    for path, before in stood.items():
-        if stamp(path) != before:
-            raise strayed(factory.name, path)
+    path = changed_of(stood)
+    if path:
+        raise strayed(factory.name, path)
 
 
 def _open_on(factory: Factory, image: Image, root: str, names: Sequence[str]) -> tuple[Driver, Observed]:

@@ -14,7 +14,6 @@ STEPS = 1 << 20
 KEEP = 1 << 90
 """A moment after every event: nothing of the chain is lost."""
 
-
 NEVER = -1
 """Before the first event, and before the first moment."""
 

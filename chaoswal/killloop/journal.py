@@ -10,7 +10,7 @@ from typing import Any
 
 from chaoswal.engines.adapter import LogEngine
 from chaoswal.oracle import Observed, Traits
-from chaoswal.patched.announced import Stamp, stamp
+from chaoswal.patched.announced import Stamp, changed_of
 from chaoswal.trace import EVENTS, Begin, Change, End, Event, SyncBegin, SyncEnd, Write
 from chaoswal.verdict import Fault, Violation
 from chaoswal.vfs.noted import DONE, FAILED, LOCKED, Note, event_of
@@ -68,7 +68,7 @@ class Journal:
     @property
     def strayed(self) -> str | None:
         """A path outside of its directory that it did change."""
-        return next((path for path, before in self.outside.items() if stamp(path) != before), None)
+        return changed_of(self.outside)
 
     def times(self, dead: float) -> dict[int, tuple[float, float]]:
         """Between which two readings of the clock each operation was, those under way at once being taken as one.

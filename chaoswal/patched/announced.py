@@ -71,6 +71,11 @@ def stamp(path: str) -> Stamp:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
+def changed_of(stood: Mapping[str, Stamp]) -> str | None:
+    """The first of these paths at which something else is now than stood there before, if there is one."""
+    return next((path for path, before in stood.items() if stamp(path) != before), None)
+
+
 def tell_outside(root: str, tell: Callable[[str, Stamp], object]) -> None:
     """From now on tell of each path outside of a directory, once, before it may be changed, and what stands there.
 

@@ -35,9 +35,7 @@ Reading: TypeAlias = Callable[[int, int], list[Record]]
 class Feed:
     """The state of one subscriber. Not thread safe; a call that raises has changed nothing."""
 
-    def __init__(
-        self, name: str, cursor: Cursor, read: "weakref.WeakMethod[Callable[[int, int], list[Record]]]"
-    ) -> None:
+    def __init__(self, name: str, cursor: Cursor, read: "weakref.WeakMethod[Reading]") -> None:
         """``read``: the log's, held weakly, as the log holds this: one that nobody holds is gone at once."""
         self.name = name
         self.flushed = cursor
