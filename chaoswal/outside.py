@@ -37,6 +37,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from importlib import import_module
 from pathlib import Path
 
 from chaoswal.contracts import contract_of
@@ -195,6 +196,7 @@ def _patience(factory: Factory) -> Patience:
 
 def _warmed(factory: Factory) -> Warm:
     server = _server(os.getpid())
+    server.prepare(import_module, __name__)  # where its jobs are: each child would load it
     server.prepare(factory_of, factory.name)
     return server
 
@@ -264,18 +266,22 @@ def show_all(
 def _shown(factory: Factory, image: Image, root: str, names: Sequence[str], *, probing: bool) -> Iterator[Recovered]:
     """The same, in a directory that is not there yet, nor behind it."""
     scratch = getattr(factory.kind, "scratch", ())
-    driver, observed = _open_on(factory, image, root, names)
-    if probing:
-        with _staying(factory, root):
-            found = _gone_on(driver, observed, root, scratch)
-    else:
+    os.mkdir(root)
+    lay(image, root)
+    with _staying(factory, root):
+        driver, observed = _opened(factory, root, names)
+        found = _gone_on(driver, observed, root, scratch) if probing else Recovered(observed=observed)
+    if not probing:
         made = without(load(root), scratch)
         found = Recovered(observed=observed, image=made if made.key != image.key else None)
     yield found
     _discard(driver, root)
     if found.grown and found.image:
         elsewhere = f"{root}-killed"  # of a path an engine may know that it had it open
-        driver, observed = _open_on(factory, found.image, elsewhere, ())
+        os.mkdir(elsewhere)
+        lay(found.image, elsewhere)
+        with _staying(factory, elsewhere):
+            driver, observed = _opened(factory, elsewhere, ())
         yield _inside(Recovered(observed=observed), elsewhere)
         _discard(driver, elsewhere)
 
@@ -290,13 +296,9 @@ def _staying(factory: Factory, root: str) -> Iterator[None]:
         raise strayed(factory.name, path)
 
 
-def _open_on(factory: Factory, image: Image, root: str, names: Sequence[str]) -> tuple[Driver, Observed]:
-    os.mkdir(root)
-    lay(image, root)
-    age(root)
+def _opened(factory: Factory, root: str, names: Sequence[str]) -> tuple[Driver, Observed]:
     driver = Driver(lambda: factory.open_directory(root))
-    with _staying(factory, root):
-        return driver, look(driver, names)
+    return driver, look(driver, names)
 
 
 def _discard(driver: Driver, root: str) -> None:

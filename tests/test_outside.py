@@ -405,6 +405,15 @@ def test_what_is_preloaded_is_imported_before_the_fork(tmp_path: Path) -> None:
             assert outcome.items[0].observed.records == [shown]
 
 
+def test_a_child_does_not_load_what_opens_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = EngineRef.parse("dbm.dumb").factory()  # those of this file would load it
+    with closing(Warm(batch=1)) as server:
+        monkeypatch.setattr(outside, "_server", lambda _: server)
+        outside._warmed(named)
+        loaded = server.do(eval, "['chaoswal.outside' in __import__('sys').modules]", seconds=60.0)
+    assert loaded.items == [True]
+
+
 HALF = Image.of_files({"log": b"one|\ntwo|\nthr"})
 
 

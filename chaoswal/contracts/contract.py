@@ -4,6 +4,8 @@ import inspect
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MethodType
 from typing import Any, Protocol, TypeAlias
 
 from chaoswal.errors import UsageError
@@ -94,8 +96,15 @@ class Contract:
 
 
 def _takes(method: Callable[..., object], count: int) -> bool:
+    if isinstance(method, MethodType):  # of a class that is seen by the thousand, and asked once
+        return _binds(method.__func__, count + 1)
+    return _binds(method, count)
+
+
+@lru_cache(256)
+def _binds(function: Callable[..., object], count: int) -> bool:
     try:
-        inspect.signature(method).bind(*range(count))
+        inspect.signature(function).bind(*range(count))
     except TypeError:
         return False
     except ValueError:  # one in C may not say

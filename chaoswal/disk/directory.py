@@ -10,7 +10,7 @@ import errno
 import fnmatch
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from chaoswal.disk.image import Image, reachable
 from chaoswal.errors import Inconclusive
@@ -79,22 +79,28 @@ def save(image: Image, root: str) -> None:
 
 
 def lay(image: Image, root: str) -> None:
-    """Fill an empty directory with an image, a hard link for each further name of a file."""
-    first: dict[int, str] = {}
+    """Fill an empty directory with an image, a hard link for each further name of a file; all is old (``age``)."""
+    first: dict[int, str] = {ROOT: root}
     for path, inode in reachable(image.names, image.contents):
         full, data = os.path.join(root, path), image.contents[inode]
+        if inode in first:
+            os.link(first[inode], full)
+            continue
+        first[inode] = full
         if data is None:
             os.mkdir(full)
-        elif inode in first:
-            os.link(first[inode], full)
         else:
-            first[inode] = full
             _write(full, data)
+    _age(first.values())
 
 
 def age(root: str) -> None:
     """Let everything in a directory be older than it is: whoever locks by the time of a file takes that for stale."""
-    for path in [root, *(path for *_, path, _ in scan(root))]:
+    _age([root, *(path for *_, path, _ in scan(root))])
+
+
+def _age(paths: Iterable[str]) -> None:
+    for path in paths:
         told = os.lstat(path)
         old = tuple(when - _OLD_NANOSECONDS for when in (told.st_atime_ns, told.st_mtime_ns))
         os.utime(path, ns=(old[0], old[1]), follow_symlinks=False)

@@ -22,7 +22,7 @@ from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 
-from chaoswal.disk.directory import age, difference, is_scratch, lay, load
+from chaoswal.disk.directory import difference, is_scratch, lay, load
 from chaoswal.disk.disk import Disk
 from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.engines.registry import EngineRef, Factory
@@ -156,7 +156,6 @@ class _Traced:
         root.mkdir()
         try:
             lay(disk.view, str(root))
-            age(str(root))
             os.truncate(self._lines, 0)
             job = (live, factory.name, str(root), words, first_index, names)
             outcome = _patience(factory).do(self._warm, *job, seconds=RUN.seconds, asleep=waits)

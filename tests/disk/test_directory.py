@@ -1,6 +1,7 @@
 """Directories and images: what is loaded is what is there, and what is saved is what was meant."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from chaoswal.disk.directory import common_bytes, difference, is_scratch, lay, load, number, save, without
 from chaoswal.disk.image import EMPTY, Image
 from chaoswal.errors import Inconclusive
+from chaoswal.limits import OLD_SECONDS
 
 NAMES = st.sampled_from(["a", "b", "c.tmp"])
 FILES = st.dictionaries(NAMES, st.none() | st.binary(max_size=40), max_size=3)
@@ -55,6 +57,8 @@ def test_an_image_is_laid_with_its_hard_links(
     for path, inode in paths.items():
         for other, its in paths.items():
             assert os.path.samefile(os.path.join(root, path), os.path.join(root, other)) == (inode == its)
+    for path in ("", *paths):
+        assert OLD_SECONDS - 1 < time.time() - os.stat(os.path.join(root, path)).st_mtime < OLD_SECONDS * 3 / 2
 
 
 def test_inodes_are_numbered_by_name_and_what_is_inside_a_directory_last(tmp_path: Path) -> None:
