@@ -8,6 +8,7 @@ Engines may run in a worker, and do there what they like: end it, hang, close th
 into that. Then nothing is known of the task, nor of those behind it: Inconclusive, with the reason.
 """
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, NoReturn, TypeVar
@@ -178,6 +179,10 @@ class _Worker:
 _START_SECONDS = 60.0
 """So long until a worker is heard of that had nothing to do."""
 
+_GARBAGE_OBJECTS = 50_000
+"""So many more objects than have gone must have come until cycles are looked for: openings leave few, and looking after
+every 700 takes a twentieth of all time."""
+
 
 def _serve(connection: Any, work: Callable[[Any], Any], parent: int, pulse: Pulse) -> NoReturn:
     """The whole life of a worker; nothing that an engine left in it gets to run at its end.
@@ -189,6 +194,8 @@ def _serve(connection: Any, work: Callable[[Any], Any], parent: int, pulse: Puls
     silence()
     die_with(parent)
     lives_by(pulse)
+    gc.freeze()  # what is here by now stays
+    gc.set_threshold(_GARBAGE_OBJECTS, *gc.get_threshold()[1:])
     seal = Seal()
     try:
         while True:
