@@ -41,18 +41,32 @@ def _seen(flight: Flight, shown: Sequence[bytes]) -> bool:
     return not set(flight.records).isdisjoint(shown)
 
 
-def _orders_at_end(flights: Sequence[Flight], shown: Sequence[bytes], start: int | None) -> Iterator[list[Flight]]:
+def _orders_at_end(
+    place: int, flights: Sequence[Flight], shown: Sequence[bytes], start: int | None
+) -> Iterator[list[Flight]]:
     """Who is not shown was removed before, or never took off; the others are shown in their order, from ``start`` on.
 
-    Of those that look alike, either the first or the last are shown. Without ``start`` any will do, and the last order
-    is a guess for where none is right.
+    Who is not shown, and stands too far back to come before them, is behind them, and lost. Of those that look alike,
+    either the first or the last are shown. Without ``start`` any will do, and the last order is a guess for where none
+    is right.
     """
     for first in range(len(shown), -1, -1) if start is None else [start]:
         for some in (flights, flights[::-1]):
             for seen in _covers(some, shown[first:]):
-                yield [*(f for f in flights if f not in seen), *seen]
+                before, behind = _split([f for f in flights if f not in seen], place)
+                yield [*before, *seen, *behind]
     if start is None:
         yield sorted(flights, key=lambda f: min((shown.index(r) for r in f.records if r in shown), default=-1))
+
+
+def _split(flights: Sequence[Flight], place: int) -> tuple[list[Flight], list[Flight]]:
+    """Those that may stand from this place on, one behind the other, and those that must stand further back."""
+    before = list[Flight]()
+    for flight in flights:
+        if flight.after <= place:
+            before.append(flight)
+            place += len(flight.records)
+    return before, [flight for flight in flights if flight not in before]
 
 
 def _covers(flights: Sequence[Flight], shown: Sequence[bytes]) -> Iterator[list[Flight]]:
@@ -234,7 +248,7 @@ class Log:
         """
         landed = min((start for start in self.landed if start >= place), default=None)
         if landed is None:
-            yield from _orders_at_end(flights, shown, None if c is None else max(place - c, 0))
+            yield from _orders_at_end(place, flights, shown, None if c is None else max(place - c, 0))
             return
         if landed == place:
             yield from self._orders(place + len(self.landed[place].records), flights, shown, c)

@@ -169,6 +169,22 @@ def test_what_has_landed_is_doubtful_once_closing_failed() -> None:
     assert [allowed(log, shown, 2) for shown in ((b"a", b"c"), (b"b", b"c"), (b"a", b"b"))] == [True, False, False]
 
 
+def test_who_came_behind_what_has_landed_may_be_lost() -> None:
+    log = Log()
+    for name in (b"a", b"b"):
+        log.begin_append([name])
+        log.end_append(1)
+    log.doubt()
+    log.take_off(2, [b"c"])
+    assert log.land(2, 2) == 3
+    log.take_off(3, [b"d"])
+    log.fail(3)
+    log.doubt()
+    every = (b"a", b"b", b"c", b"d")
+    assert [allowed(log, every[:n], n) for n in range(5)] == [True] * 5
+    assert not allowed(log, (b"a", b"b", b"d", b"c"), 4)
+
+
 def test_what_has_landed_and_was_promised_stays() -> None:
     log = Log()
     log.begin_append([b"a"])
