@@ -336,7 +336,7 @@ class Volume:
     def _settle_all(self) -> None:
         self._settle_names()
         for file in self._files.values():
-            if file.effects and _pending_of(file.effects) != file.pending:
+            if file.effects:
                 self._settle_file(file)
 
     def _go_on(self, file: _File) -> None:
@@ -347,17 +347,19 @@ class Volume:
             return
         file.then = file.counted, tuple(map(len, file.pending.values()))
         file.before, file.cache = file.cache, {}
-        for effect in added:
-            insort(file.pending.setdefault(effect.chain, []), effect.moment)
+        _note_pending(file.pending, added)
         file.counted += len(added)
 
     def _settle_file(self, file: _File) -> None:
+        pending = _pending_of(file.effects)
+        if pending == file.pending and file.counted == len(file.effects):
+            return
         count = _durable_beginning(file.effects)
         if count:
             file.base = _settled(file.base or b"", file.effects[:count])
             file.beginning = 0, file.base, len(file.base)
             del file.effects[:count]
-        file.pending = _pending_of(file.effects)
+        file.pending = pending
         file.counted = len(file.effects)
         file.cache, file.before, file.then = {}, {}, (0, ())
 
@@ -496,10 +498,14 @@ def _durable_beginning(effects: list[Effect]) -> int:
 def _pending_of(effects: list[Effect]) -> dict[Chain, list[int]]:
     """The moments of those that are not durable, in order, by their chains."""
     found: dict[Chain, list[int]] = {}
+    _note_pending(found, effects)
+    return found
+
+
+def _note_pending(found: dict[Chain, list[int]], effects: list[Effect]) -> None:
     for effect in effects:
         if not effect.durable:
             insort(found.setdefault(effect.chain, []), effect.moment)
-    return found
 
 
 def _held(file: _File, kept: tuple[int, ...], cut: Cut, *, apart: bool) -> _Held:
