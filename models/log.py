@@ -97,6 +97,7 @@ class Log:
         self.removed = 0
         self.removable = 0
         self.flights: dict[int, Flight] = {}  # by the number of the operation
+        self.aside = 0  # how many became flights when they were over
         self.landed: dict[int, Flight] = {}  # by position
         self.buried: set[bytes] = set()  # records that a completed recovery did not show: gone for good
 
@@ -129,18 +130,28 @@ class Log:
         self.calls += [call] * len(payloads)
         self.known += [known] * len(payloads)
 
-    def end_append(self, count: int, first: int | None = None) -> None:
+    def end_append(self, count: int, first: int | None = None) -> int:
         """The last ``count`` records are in the log; ``first``: the sequence number the engine gave the first.
 
-        A number tells which of the optional records before these never happened: it leaves no room for them.
+        A number tells how many of the optional records before these happened. If it was neither none nor all of them,
+        they become flights that failed, and these have landed behind them. Returns where these stand.
         """
         self.changes += 1
         start = len(self.records) - count
         self.optional.difference_update(range(start, len(self.records)))
-        if first is not None:
-            if first < start and all(p in self.optional for p in range(first, start)):
-                self.forget(first, start)
-            self.optional.clear()  # the others took their numbers: they happened
+        if first is None:
+            return start
+        sure = min(self.optional, default=start)
+        if sure < first < start:
+            landed = Flight(tuple(self.records[start:]), first, call=self.calls[start], known=self.known[start])
+            self.forget(start, len(self.records))
+            self._lift()
+            self.landed[first] = landed
+            return first
+        if first == sure < start:
+            self.forget(sure, start)
+        self.optional.clear()  # the others took their numbers: they happened
+        return len(self.records) - count
 
     def forget(self, start: int, stop: int) -> None:
         """The optional records from ``start`` to ``stop`` never happened: later ones and their marks move down."""
@@ -178,10 +189,13 @@ class Log:
             start = len(self.records) - 1
             while start in self.halves:
                 start -= 1
-            self.flights[-1 - start] = Flight(
-                tuple(self.records[start:]), start, failed=True, call=self.calls[start], known=self.known[start]
-            )
+            self._set_aside(Flight(tuple(self.records[start:]), start, call=self.calls[start], known=self.known[start]))
             self.forget(start, len(self.records))
+
+    def _set_aside(self, flight: Flight) -> None:
+        """It had come to its end, and may be there or not: a flight that failed, by a number that no operation has."""
+        self.aside += 1
+        self.flights[-self.aside] = replace(flight, failed=True)
 
     def fail(self, number: int) -> None:
         """The flight of this number, if it is one, came back with an error."""
@@ -315,7 +329,7 @@ class Log:
         self.changes += 1
         self.optional.update(range(self.floor, len(self.records)))
         for start in [start for start in self.landed if start >= self.floor]:
-            self.flights[-1 - start] = replace(self.landed.pop(start), after=start, failed=True)
+            self._set_aside(replace(self.landed.pop(start), after=start))
 
     def concede(self, below: int) -> None:
         """Records from position ``below`` on may be gone, promised or not."""

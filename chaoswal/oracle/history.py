@@ -320,10 +320,9 @@ class History(Allowed):
                 return fault
         if op_index in self.log.flights:
             return self._landed(op_index, operation, first)
-        self.log.end_append(count, first)
-        expected = len(self.log.records) - count
+        expected = self.log.end_append(count, first)
         if promise_word(operation) in self.traits.promise:
-            self.log.promise(len(self.log.records))
+            self.log.promise(expected + count)
         if first is None or first == expected:
             return None
         return Fault(

@@ -455,6 +455,83 @@ def test_what_is_tried_is_enough(seed: int) -> None:
         assert (log.settled(shown, next_position) is not None) == anyhow(log, shown, next_position)
 
 
+class Lived:
+    """A log that lives, keeps what it promises, and gives its records their numbers; and what is known of it."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.log, self.chance = Log(), chance
+        self.there: list[list[bytes]] = []
+        self.promised = 0  # calls
+        self._calls = 0
+        self._numbered = chance.random() < 0.8
+
+    def live(self) -> None:
+        """Something happens to it, and is told to the model as a history tells it."""
+        what = self.chance.choices(("append", "doubt", "recover", "together"), (6, 2, 1, self._numbered))[0]
+        match what:
+            case "doubt" | "recover":
+                del self.there[self.chance.randint(self.promised, len(self.there)) :]
+                self.log.doubt()
+                if what == "recover":
+                    located = self.log.located(self.shown(), len(self.shown()))
+                    assert located is not None
+                    self.log, (_, end) = located
+                    self.log.adopt(end, promise=False)
+            case "together":
+                self._append(self.chance.randint(2, 3))
+            case _:
+                self._append(1)
+
+    def _append(self, at_once: int) -> None:
+        begun = []
+        for _ in range(at_once):
+            number, self._calls = self._calls, self._calls + 1
+            batch = [b"%d.%d" % (number, place) for place in range(self.chance.choice((1, 1, 2)))]
+            if at_once > 1 or self.log.unsettled:
+                self.log.take_off(number, batch)
+            else:
+                self.log.begin_append(batch, number)
+            begun.append((number, batch, self.chance.random() < 0.6))
+        self.chance.shuffle(begun)
+        places: dict[int, int] = {}
+        for number, batch, returns in begun:
+            if returns or self.chance.random() < 0.5:
+                places[number] = len(self.shown())
+                self.there.append(batch)
+        self.chance.shuffle(begun)
+        for number, batch, returns in begun:
+            if returns:
+                self._returned(number, batch, places[number])
+            else:
+                self.log.fail(number)
+
+    def _returned(self, number: int, batch: list[bytes], place: int) -> None:
+        first = place if self._numbered else None
+        if number in self.log.flights:
+            end = self.log.land(number, first)
+            assert end == place + len(batch) or not self._numbered
+        else:
+            end = self.log.end_append(len(batch), first) + len(batch)
+        if end is not None and self._numbered and self.chance.random() < 0.4:
+            self.log.promise(end)
+            self.promised = max(self.promised, 1 + self.there.index(batch))
+
+    def shown(self) -> tuple[bytes, ...]:
+        """All that it holds."""
+        return tuple(record for batch in self.there for record in batch)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_what_a_sound_log_shows_is_allowed(seed: int) -> None:
+    chance = random.Random(seed)
+    lived = Lived(chance)
+    for _ in range(chance.randint(1, 9)):
+        lived.live()
+        assert allowed(lived.log, lived.shown(), len(lived.shown()))
+        kept = sum(map(len, lived.there[: chance.randint(lived.promised, len(lived.there))]))
+        assert allowed(lived.log, lived.shown()[:kept], kept)
+
+
 @given(stories(), st.data())
 def test_what_is_given_tells_which_appends_never_happened(story: Story, data: st.DataObject) -> None:
     """Whatever is shown one by one, by its number, is possible where one of all that are legal has it there."""
