@@ -132,7 +132,7 @@ class History(Allowed):
             case Subscribe(name=name) | SubscribeLatest(name=name) if name not in self.subscribers:
                 new = Subscriber(self.first, None if self.exact else max(self.first, self.log.removable))
                 if isinstance(operation, SubscribeLatest):
-                    new = Subscriber(min(self.log.floor, self.log.length()), len(self.log.records))
+                    new = Subscriber(min(self.log.floor, self.log.length()), self._newest())
                     new.at_end = True
                 new.optional = "registered" in self.traits.capabilities
                 self.subscribers[name] = new
@@ -176,7 +176,11 @@ class History(Allowed):
 
     def _late(self, name: str, subscriber: Subscriber) -> int:
         idle = self.clock.idle(name) + CLOCK_SECONDS
-        return self.retention.late(max(subscriber.surely_finished(), self.first), len(self.log.records), idle)
+        return self.retention.late(max(subscriber.surely_finished(), self.first), self._newest(), idle)
+
+    def _newest(self) -> int:
+        """The position behind the last record that may be there."""
+        return max(self.log.length(), len(self.log.all_records()))
 
     def _end(self, marker: End, operation: Operation) -> Fault | None:
         self.cleaning.discard(marker.op_index)
@@ -400,7 +404,7 @@ class History(Allowed):
         promised, shown, _, first = before
         positions = [sequence for sequence, _ in given]
         if positions:
-            subscriber.begin(positions, range(self.log.removable, len(self.log.records)))
+            subscriber.begin(positions, range(self.log.removable, self._newest()))
         elif count:
             subscriber.begin_behind(max(promised, shown))
         may = subscriber.expected(count, range(self.first, len(self.log.records)))

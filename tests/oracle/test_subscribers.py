@@ -241,6 +241,26 @@ def test_one_is_skipped_ahead_as_far_as_the_limit(limit: int, position: int) -> 
         assert kind(history.judge(left(DUE[position + 1 :], (0, position + 1)))) == "cursor-ahead"
 
 
+FAILED: Step = (Append(size=SIZE), f"{ERROR}OSError: no")
+ONE_OF_TWO: list[Step] = [FAILED, FAILED, (Append(size=SIZE), 1)]
+"""One of those that failed happened: there are two records, and nobody knows which is the first."""
+
+
+@pytest.mark.parametrize(("position", "expected"), [(1, "fine"), (3, "cursor-ahead")])
+def test_who_is_late_is_late_by_what_may_be_there(position: int, expected: str) -> None:
+    skips: Step = (Maintain(), done(skipped=(("s", position),)))
+    assert kind(told([*ONE_OF_TWO, OF_S, skips], limited(lag_records=1), faulty=True)[1]) == expected
+
+
+@pytest.mark.parametrize("happened", [0, 1])
+def test_who_begins_at_the_end_begins_behind_what_may_be_there(happened: int) -> None:
+    history = right([*ONE_OF_TWO, (SubscribeLatest(name="t"), 2)], faulty=True)
+    sight = Observed(records=[record(happened), record(2)], next_position=2, deliveries={"t": []})
+    assert kind(history.judge(sight)) == "fine"
+    sight.deliveries["t"] = [(0, record(happened))]
+    assert kind(history.judge(sight)) == "duplicated"
+
+
 def test_what_maintenance_under_way_may_have_skipped() -> None:
     history, _ = maintained(limited(lag_records=1), ...)
     for skipped, expected in ((0, "fine"), (1, "fine"), (2, "fine"), (3, "cursor-ahead")):
