@@ -237,6 +237,12 @@ class Log:
         more = [*self.landed.values(), *self.flights.values()]
         return [*self.records, *(record for flight in more for record in flight.records)]
 
+    def unsure(self) -> list[tuple[bytes, ...]]:
+        """The records of each call of which nobody knows whether they are there, or where; behind all others."""
+        starts = [*sorted(self.optional - self.halves), len(self.records)]
+        may_be = [tuple(self.records[start:stop]) for start, stop in pairwise(starts)]
+        return [*may_be, *(flight.records for flight in (*self.landed.values(), *self.flights.values()))]
+
     def worlds(self, shown: Sequence[bytes], next_position: int | None = None) -> Iterator["Log"]:
         """This log, for each order of its flights that may make a difference to who is shown this; the last is a guess.
 

@@ -6,6 +6,7 @@ the format only how much a record can cost at most. How exactly the engine count
 
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
+from itertools import accumulate
 
 RECORD_BYTES = 192
 """A record costs at most so much besides its payload: a frame, an entry in an index, and a segment of its own."""
@@ -46,21 +47,37 @@ class Retention:
         """Whether records of these sizes may be more than the budget allows."""
         return 0 < self.budget_bytes < sum(sizes) + RECORD_BYTES * len(sizes) + SPARE_BYTES
 
-    def droppable(self, sizes: Sequence[int], first: int, together: Collection[int] = ()) -> int:
+    def droppable(
+        self,
+        sizes: Sequence[int],
+        first: int,
+        together: Collection[int] = (),
+        *,
+        unsure: Sequence[Sequence[int]] = (),
+    ) -> int:
         """Below which position records may be dropped: ``sizes`` of all records; those below ``first`` are gone.
 
         A chunk may go if with it there is more than the budget allows. ``together``: positions inside a batch.
+        ``unsure``: the sizes of those behind them that may be there or not, in any order, by calls.
         """
+        sizes = [*sizes, *sorted(size for call in unsure for size in call)]  # the smaller in front, the more may go
         if not self.drops or not self.full(sizes[first:]):
             return first
         start = first
         while start + 1 < len(sizes) and self.full(sizes[start + 1 :]):
             start += 1
+        if unsure:
+            return min(len(sizes), start + self._chunk_records(sizes[first:]) + max(map(len, unsure)))
         stop, taken = start + 1, sizes[start]
         while stop < len(sizes) and (stop in together or taken + sizes[stop] <= self.chunk_bytes):
             taken += sizes[stop]
             stop += 1
         return stop
+
+    def _chunk_records(self, sizes: Sequence[int]) -> int:
+        """How many of these may be in one chunk, at most; what is longer than a chunk has one of its own."""
+        taken = accumulate(sorted(sizes))
+        return max(1, sum(size <= self.chunk_bytes for size in taken))
 
     def late(self, finished: int, end: int, idle_seconds: float) -> int:
         """Up to where a subscriber may be skipped ahead (or else unregistered): its own position if it is in time."""

@@ -158,8 +158,13 @@ class History(Allowed):
                 act(subscriber, position)  # type: ignore[operator]
 
     def _droppable(self) -> int:
-        sizes = [len(record) for record in self.log.all_records()]
-        return self.retention.droppable(sizes, self.first, self.log.halves)
+        log = self.log
+        sure, unsure = min(log.optional, default=len(log.records)), log.unsure()
+        if len(unsure) == 1 and not log.unsettled:  # the last call: it is behind all others, if it is there
+            sure, unsure = len(log.records), []
+        sizes = [len(record) for record in log.records[:sure]]
+        loose = [[len(record) for record in records] for records in unsure]
+        return self.retention.droppable(sizes, self.first, log.halves, unsure=loose)
 
     def _maintaining(self) -> None:
         """What is cleaned, expired, dropped, skipped or unregistered by maintenance, at most."""

@@ -1,5 +1,8 @@
 """The model of retention, by examples that can be worked out by hand."""
 
+import hypothesis
+from hypothesis import strategies as st
+
 from chaoswal.models.retention import RECORD_BYTES, SPARE_BYTES, Clock, Retention
 from chaoswal.models.subscribers import Subscriber, lost, removable
 
@@ -25,6 +28,27 @@ def test_a_chunk_may_go_that_begins_where_there_is_too_much() -> None:
     assert small.droppable([10] * 5, 4) == 4
     assert Retention(budget_bytes=budget, drops=True, chunk_bytes=25).droppable([10] * 5, 0) == 4
     assert small.droppable([10] * 5, 0, together={3, 4}) == 5
+
+
+FEW_SIZES = st.sampled_from([0, 40, 300, 900])
+CALLS = st.lists(st.lists(FEW_SIZES, min_size=1, max_size=2), max_size=6)
+
+
+@hypothesis.given(st.lists(FEW_SIZES, max_size=3), CALLS, st.integers(0, 2), st.data())
+@hypothesis.settings(max_examples=1_000)
+def test_of_what_is_not_known_the_most_may_go_that_may_in_any_order(
+    sure: list[int], unsure: list[list[int]], first: int, data: st.DataObject
+) -> None:
+    budget, chunk = data.draw(st.integers(SPARE_BYTES, 1_400)), data.draw(st.sampled_from([1, 45, 300, 700]))
+    kept = Retention(budget_bytes=budget, drops=True, chunk_bytes=chunk)
+    there = data.draw(st.permutations(unsure)) if unsure else []
+    there = there[: data.draw(st.integers(0, len(there)))]
+    sizes, together = list(sure), set[int]()
+    for call in there:
+        together |= set(range(len(sizes) + 1, len(sizes) + len(call)))
+        sizes += call
+    if first <= len(sizes):
+        assert kept.droppable(sizes, first, together) <= kept.droppable(sure, first, unsure=unsure)
 
 
 def test_a_log_written_under_other_options_has_their_chunks() -> None:
