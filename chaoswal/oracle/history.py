@@ -84,6 +84,9 @@ class History(Allowed):
                 self._waiting(op_index, milliseconds / 1000)
             case Flush(name=name) if name in self.subscribers:
                 self.asked[op_index] = sorted(self.subscribers[name].acked - self.subscribers[name].unsure)
+            case SubscribeLatest(name=name) if name not in self.subscribers:
+                self.asked[op_index] = [self.log.floor]
+                self._begin_subscriber(operation)
             case _:
                 self._begin_subscriber(operation)
         self._removing()
@@ -223,7 +226,7 @@ class History(Allowed):
                 if not (self.cleaning or self.retention.drops):
                     self.beginning.discard(name)
                 unknown = subscriber.asked and subscriber.start_max > subscriber.start
-                if isinstance(operation, SubscribeLatest) and unknown:
+                if isinstance(operation, SubscribeLatest) and promised and unknown:  # who was there says where it is
                     return self._begins(name, subscriber, result)
             case Activate(name=name) | Deactivate(name=name) if name in self.subscribers:
                 self.subscribers[name].held = []

@@ -10,6 +10,7 @@ from chaoswal.ops import (
     Append,
     Batch,
     Cleanup,
+    Close,
     Deactivate,
     Flush,
     Maintain,
@@ -406,6 +407,14 @@ def test_a_batch_is_dropped_whole() -> None:
     two = limited(budget_bytes=1500, drops=1)
     for left, expected in ((0, "fine"), (2, "fine"), (3, "early-cleanup")):
         assert kind(told([(Batch(sizes=(400, 400)), 0), (BIG, (2, left))], two)[1]) == expected
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_who_is_there_already_says_where_it_is(registered: bool) -> None:
+    """Once an append has failed nobody knows where one begins that is registered next."""
+    steps: list[Step] = [(BIG, 0), (BIG, f"{ERROR}OSError: no"), *([OF_S] if registered else []), (Close(), None)]
+    _, fault = told([*steps, (SubscribeLatest(name="s"), 3)], FITS_ONE, faulty=True)
+    assert kind(fault) == ("fine" if registered else "cursor-ahead")
 
 
 def test_an_append_drops_no_more_than_it_must() -> None:
