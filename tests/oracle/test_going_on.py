@@ -244,6 +244,13 @@ def test_one_that_begins_before_what_is_dropped_is_given_what_is_left() -> None:
     assert kind(on(right(steps, lazy), (Poll(name="s", count=9), []))) == "stuck"
 
 
+@pytest.mark.parametrize(("said", "expected"), [(2, "fine"), (1, "dishonest")])
+def test_what_is_dropped_behind_a_recovery_is_counted(said: int, expected: str) -> None:
+    history = opened([(BIG, 0), (BIG, (1, 1))], Observed(records=[Y], next_position=2, lost=1), FITS_ONE)
+    assert on(history, (BIG, (2, 2))) is None
+    assert kind(history.judge(Observed(records=[Z], next_position=3, lost=said))) == expected
+
+
 def test_an_engine_may_call_its_records_what_it_likes() -> None:
     assert kind(on(right([]), (Append(size=SIZE), "'an id'"), (Append(size=SIZE), "1.5"))) == "fine"
 

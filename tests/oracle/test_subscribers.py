@@ -409,6 +409,12 @@ def test_a_batch_is_dropped_whole() -> None:
         assert kind(told([(Batch(sizes=(400, 400)), 0), (BIG, (2, left))], two)[1]) == expected
 
 
+def test_what_is_refused_drops_nothing() -> None:
+    history = right([(BIG, 0), (BIG, f"{ERROR}AtCapacity: no")], replace(FITS_ONE, refusals=frozenset({"AtCapacity"})))
+    assert kind(history.judge(Observed(records=[X], next_position=1, lost=0))) == "fine"
+    assert kind(history.judge(Observed(records=[], next_position=1, lost=1))) == "lost"
+
+
 @pytest.mark.parametrize("registered", [True, False])
 def test_who_is_there_already_says_where_it_is(registered: bool) -> None:
     """Once an append has failed nobody knows where one begins that is registered next."""
