@@ -84,7 +84,7 @@ class History(Allowed):
                 self._waiting(op_index, milliseconds / 1000)
             case Flush(name=name) if name in self.subscribers:
                 self.asked[op_index] = sorted(self.subscribers[name].acked - self.subscribers[name].unsure)
-            case SubscribeLatest(name=name) if name not in self.subscribers:
+            case SubscribeLatest(name=name) if name not in self.subscribers:  # who is there says where it is
                 self.asked[op_index] = [self.log.floor]
                 self._begin_subscriber(operation)
             case _:
@@ -225,8 +225,7 @@ class History(Allowed):
                 subscriber.optional = subscriber.optional and not subscriber.asked
                 if not (self.cleaning or self.retention.drops):
                     self.beginning.discard(name)
-                unknown = subscriber.asked and subscriber.start_max > subscriber.start
-                if isinstance(operation, SubscribeLatest) and promised and unknown:  # who was there says where it is
+                if isinstance(operation, SubscribeLatest) and promised and subscriber.asked:
                     return self._begins(name, subscriber, result)
             case Activate(name=name) | Deactivate(name=name) if name in self.subscribers:
                 self.subscribers[name].held = []

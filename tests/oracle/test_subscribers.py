@@ -409,6 +409,17 @@ def test_a_batch_is_dropped_whole() -> None:
         assert kind(told([(Batch(sizes=(400, 400)), 0), (BIG, (2, left))], two)[1]) == expected
 
 
+def test_who_is_subscribed_and_has_its_handle_is_not_registered_by_that() -> None:
+    failed: Step = (Unsubscribe(name="s"), f"{ERROR}OSError: no")
+    history = right([OF_S, failed, OF_S], faulty=True)
+    assert kind(history.judge(Observed(registered=()))) == "fine"
+
+
+@pytest.mark.parametrize(("position", "expected"), [(3, "fine"), (2, "cursor-ahead"), (None, "cursor-ahead")])
+def test_where_one_begins_that_begins_at_the_end(position: int | None, expected: str) -> None:
+    assert kind(told([*THREE, (SubscribeLatest(name="s"), position)], NAMING)[1]) == expected
+
+
 def test_what_is_refused_drops_nothing() -> None:
     history = right([(BIG, 0), (BIG, f"{ERROR}AtCapacity: no")], replace(FITS_ONE, refusals=frozenset({"AtCapacity"})))
     assert kind(history.judge(Observed(records=[X], next_position=1, lost=0))) == "fine"
