@@ -162,9 +162,9 @@ class History(Allowed):
 
     def _droppable(self) -> int:
         log = self.log
-        sure, unsure = min(log.optional, default=len(log.records)), log.unsure()
+        sure, unsure = min(log.optional, default=None), log.unsure()
         if len(unsure) == 1 and not log.unsettled:  # the last call: it is behind all others, if it is there
-            sure, unsure = len(log.records), []
+            sure, unsure = None, []
         sizes = [len(record) for record in log.records[:sure]]
         loose = [[len(record) for record in records] for records in unsure]
         return self.retention.droppable(sizes, self.first, log.halves, unsure=loose)

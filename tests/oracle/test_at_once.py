@@ -220,6 +220,14 @@ def test_who_is_registered_while_something_is_dropped_began_before_that_or_behin
         assert kind(history.judge(seen)) == "fine"
 
 
+@pytest.mark.parametrize("turns", ["aba", "aab", "abab"])
+def test_where_nothing_is_dropped_who_is_registered_is_owed_all(turns: str) -> None:
+    history, fault = at_once([BIG, NEW], turns, [0, None], before=0, traits=FULL)
+    assert fault is None
+    seen = Observed(records=[big(1)], next_position=1, registered=("t",), deliveries={"t": []}, counts={"t": (0, 0)})
+    assert kind(history.judge(seen)) == "cursor-ahead"
+
+
 @pytest.mark.parametrize("turns", ["aacbb", "aabcb"])
 def test_so_did_who_is_registered_when_a_kill_comes_before_that_is_over(turns: str) -> None:
     history, fault = at_once([BIG, NEW, BIG], turns, [0, None], before=0, traits=FULL)
