@@ -119,6 +119,6 @@ def test_the_sound_log_is_never_blamed(seed: int, programs: int) -> None:
     assert not blame, blame
 
 
-@pytest.mark.parametrize("bug", ["cleanup-ignores-slowest", "defer-drops", "second-writer-let-in"])
+@pytest.mark.parametrize("bug", ["batch-split-by-rotation", "claim-not-released-after-crash", "second-writer-let-in"])
 def test_a_planted_bug_is(bug: str) -> None:
     assert first_blame(EngineRef.parse(f"wal bug={bug}"), 0, programs=400)
