@@ -18,6 +18,7 @@ Each record remembers the call that appended it, and how much had been promised 
 that is whole testifies that everything below that position was durable.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
@@ -35,10 +36,6 @@ class Flight:
     failed: bool = False
     call: int = 0
     known: int = 0
-
-
-def _seen(flight: Flight, shown: Sequence[bytes]) -> bool:
-    return not set(flight.records).isdisjoint(shown)
 
 
 def _orders_at_end(
@@ -264,7 +261,8 @@ class Log:
         """Orders of these from ``place`` on if ``shown`` begins at ``c``: first of those who fill the gaps.
 
         Where two are the same to who is shown this, whoever may stand there earlier comes first: the other fits too
-        wherever that one would. Without ``c`` only one way to fill them is tried.
+        wherever that one would. Where nothing is shown any more stands whoever is not needed where something is.
+        Without ``c`` only one way to fill them is tried.
         """
         landed = min((start for start in self.landed if start >= place), default=None)
         if landed is None:
@@ -273,17 +271,30 @@ class Log:
         if landed == place:
             yield from self._orders(place + len(self.landed[place].records), flights, shown, c)
             return
-        tried = set[object]()
-        for flight in sorted(flights, key=lambda flight: _seen(flight, shown)) if c is not None else flights:
+        tried, wanted = set[object](), set(shown)
+        spare = None if c is None else self._spare(place, flights, shown, c)
+        for flight in flights:
             end = place + len(flight.records)
             there = shown[max(place - c, 0) : max(end - c, 0)] if c is not None else ()
-            looks = flight.records if there else len(flight.records)
-            fits = list(flight.records[len(flight.records) - len(there) :]) == list(there)
+            hidden = len(flight.records) - len(there)
+            looks = hidden if wanted.isdisjoint(flight.records) else flight.records
+            fits = list(flight.records[hidden:]) == list(there)
+            if spare is not None and Counter(flight.records[:hidden]) - spare:
+                continue
             if fits and looks not in tried and flight.after <= place and end <= landed:
                 tried.add(looks)
                 rest = [other for other in flights if other is not flight]
                 found = ([flight, *more] for more in self._orders(end, rest, shown, c))
                 yield from islice(found, None if c is not None else 1)
+
+    def _spare(self, place: int, flights: Sequence[Flight], shown: Sequence[bytes], c: int) -> Counter[bytes]:
+        """How many of each record these have more than are shown of them, from ``place`` on."""
+        spare = Counter(record for flight in flights for record in flight.records)
+        spare.subtract(shown[max(place - c, 0) :])
+        for start, other in self.landed.items():
+            if start >= place:
+                spare.update(other.records[max(c - start, 0) : max(c + len(shown) - start, 0)])
+        return spare
 
     def arranged(self, order: Sequence[Flight]) -> "Log | None":
         """This log, if its flights came in this order; None where that leaves a gap."""

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -425,7 +426,7 @@ def doubtful(chance: random.Random) -> Log:
     log, alphabet = Log(), [b"a", b"b", b"c", b"d", b"e"][: chance.randint(1, 5)]
     for number in range(chance.randint(1, 5)):
         batch = [chance.choice(alphabet) for _ in range(chance.choice((1, 1, 1, 2)))]
-        match chance.choices(("sure", "fails", "promise", "remove", "land"), (4, 4, 1, 1, 1))[0]:
+        match chance.choices(("sure", "fails", "promise", "remove", "land", "doubt"), (4, 4, 1, 1, 2, 1))[0]:
             case "sure" if not log.unsettled:
                 log.begin_append(batch, number)
                 log.end_append(len(batch))
@@ -434,7 +435,9 @@ def doubtful(chance: random.Random) -> Log:
             case "remove":
                 log.may_remove(chance.randint(0, max(log.length(), len(log.records))))
             case "land" if log.flights:
-                log.land(chance.choice(list(log.flights)), None)
+                log.land(chance.choice(list(log.flights)), chance.choice([None, log.length() + chance.randint(0, 2)]))
+            case "doubt":
+                log.doubt()
             case _ if log.unsettled or chance.random() < 0.3:
                 log.take_off(number, batch)
                 log.fail(number)
@@ -443,10 +446,24 @@ def doubtful(chance: random.Random) -> Log:
     return log
 
 
-@pytest.mark.parametrize("seed", range(150))
-def test_what_is_tried_is_enough(seed: int) -> None:
+def gapped(chance: random.Random) -> Log:
+    """A log in which one has landed behind some of those that failed, and of these some were removed."""
+    log, alphabet = Log(), [b"a", b"b", b"c"][: chance.randint(1, 3)]
+    for number in range(chance.randint(1, 4)):
+        log.take_off(number, [chance.choice(alphabet) for _ in range(chance.choice((1, 1, 2)))])
+        log.fail(number)
+    place = sum(len(flight.records) for flight in log.flights.values() if chance.random() < 0.8)
+    log.take_off(9, [chance.choice(alphabet)])
+    log.land(9, place)
+    log.may_remove(chance.randint(0, place))
+    return log
+
+
+@pytest.mark.parametrize("made", [doubtful, gapped])
+@pytest.mark.parametrize("seed", range(300))
+def test_what_is_tried_is_enough(seed: int, made: Callable[[random.Random], Log]) -> None:
     chance = random.Random(seed)
-    log = doubtful(chance)
+    log = made(chance)
     for _ in range(6):
         shown = [record for record in log.all_records() if chance.random() < 0.7]
         if chance.random() < 0.5:
@@ -548,6 +565,20 @@ def test_what_is_given_tells_which_appends_never_happened(story: Story, data: st
     if found is not None:
         assert found.records in happened
         assert found.with_these(given) is found
+
+
+def test_so_do_those_of_which_some_stand_before_one_that_landed() -> None:
+    log = Log()
+    for number in range(200):
+        log.take_off(number, [b"%d" % number])
+        log.fail(number)
+    log.take_off(200, [b"landed"])
+    assert log.land(200, 100) == 101
+    log.may_remove(100)
+    for there in ([], [b"7"], [b"8", b"7"], [b"%d" % number for number in range(100)]):
+        assert log.settled([*there, b"landed"], 101)
+    for there in ([b"x"], [b"7", b"7"], [b"%d" % number for number in range(101)]):
+        assert log.settled([*there, b"landed"], 101) is None
 
 
 def test_very_many_failed_appends_cost_little() -> None:
