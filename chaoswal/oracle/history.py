@@ -107,12 +107,10 @@ class History(Allowed):
         if self.cleaning:
             self.log.may_remove(removable(self.subscribers.values(), self.first))
         dropping = bool(self.retention.drops) and self.log.removable > self.first
-        self.exact = self.exact and not (dropping and self.finishing)
+        self.exact = self.exact and not (dropping and (self.finishing or self.beginning))
         for name in self.beginning if self.cleaning or dropping else ():
             subscriber = self.subscribers[name]
             subscriber.start_max = max(subscriber.start_max, self.log.removable)
-            if dropping:
-                subscriber.vague, self.exact = True, False
 
     def _taken_up(self, operation: Operation) -> None:
         """Who is asked for something and has no handle gets one, and is told by that what was skipped."""
