@@ -280,7 +280,7 @@ class Log:
             looks = hidden if wanted.isdisjoint(flight.records) else flight.records
             fits = list(flight.records[hidden:]) == list(there)
             if spare is not None and Counter(flight.records[:hidden]) - spare:
-                continue
+                continue  # it is missed further on: without asking now, very many ways would be tried in vain
             if fits and looks not in tried and flight.after <= place and end <= landed:
                 tried.add(looks)
                 rest = [other for other in flights if other is not flight]
