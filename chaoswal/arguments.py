@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import shlex
 from collections.abc import Collection
 
 from chaoswal.errors import UsageError
@@ -50,6 +51,13 @@ def patience(parser: argparse.ArgumentParser) -> None:
     """The option ``--patience``, in seconds; ``cli.main`` hands it to ``be_patient``."""
     told = f"an opening that takes longer hangs ({PATIENCE_SECONDS:g}s); six times as long a finding is made small"
     parser.add_argument("--patience", type=seconds, default=PATIENCE_SECONDS, metavar="TIME", help=told)
+
+
+def again(arguments: argparse.Namespace, seed: int) -> str:
+    """The command that runs this once more: its words as they were typed, and the seed, which may have been drawn."""
+    typed: list[str] = arguments.words
+    told = any(word.startswith("--seed") for word in typed)
+    return shlex.join(["python", "-m", "chaoswal", *typed, *([] if told else ["--seed", str(seed)])])
 
 
 def allow_commands(parser: argparse.ArgumentParser, word: str) -> None:

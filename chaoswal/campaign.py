@@ -19,6 +19,7 @@ No verdict is green unless a planted bug, the plainest there is, was seen in thi
 """
 
 import datetime as dt
+import math
 import random
 import time
 from bisect import bisect_right
@@ -161,7 +162,8 @@ class Explorer:
         seen = looks(attempt.catch) if attempt.catch else ""
         if attempt.catch is None or seen in task.known or len(task.known) >= LOOKS_MAX:
             return Outcome(attempt=attempt, looks=seen)
-        concluded = conclude(attempt.catch, seed=hunter.seed, today=self._campaign.today)
+        today, seconds = self._campaign.today, self._shrinking_seconds
+        concluded = conclude(attempt.catch, seed=hunter.seed, today=today, seconds=seconds)
         return Outcome(attempt=attempt, looks=seen, concluded=concluded)
 
     def _take(self, outcome: Outcome) -> None:
@@ -190,6 +192,12 @@ class Explorer:
     @property
     def _seconds(self) -> float:
         return self._clock() - self._started
+
+    @property
+    def _shrinking_seconds(self) -> float:
+        """How long what is found now may be shrunk: as long as the budget lasts, and in its end half of it more."""
+        budget = self._campaign.budget_seconds
+        return math.inf if budget is None else max(budget - self._seconds, budget / 2)
 
     def _over(self) -> bool:
         campaign = self._campaign

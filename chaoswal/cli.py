@@ -84,5 +84,5 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         if name in words:  # only the command that is asked for is imported
             chosen = importlib.import_module(module)
             chosen.configure(command)
-            command.set_defaults(execute=chosen.execute)
+            command.set_defaults(execute=chosen.execute, words=list(words))
     return parser

@@ -6,6 +6,7 @@ one showed it; a *warning* where only ``posix`` allows it, or where nothing had 
 """
 
 import datetime as dt
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,12 +46,12 @@ def looks(catch: Catch) -> str:
     return f"{opening}{catch.fault.kind} after {where} lose {lost}"
 
 
-def conclude(catch: Catch, *, seed: int, today: dt.date) -> Concluded:
-    """Shrink a catch, and say all there is to say about it."""
+def conclude(catch: Catch, *, seed: int, today: dt.date, seconds: float = math.inf) -> Concluded:
+    """Shrink a catch, for so long at most, and say all there is to say about it."""
     if catch.fault.kind is Violation.LEAK:
         return _leak(catch, seed)
     target = Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind, given=catch.given)
-    end = time.monotonic() + SHRINK.seconds
+    end = time.monotonic() + min(seconds, SHRINK.seconds)
     small = shrink(target, catch.steps, over=lambda: time.monotonic() > end)
     if not small:
         raise Inconclusive(

@@ -343,7 +343,7 @@ def _concluded(found: Found, plan: Plan) -> Found:
                 steps=steps,
                 given=plan.engine.keys,
             )
-            small = conclude(catch, seed=plan.seed, today=plan.today)
+            small = conclude(catch, seed=plan.seed, today=plan.today, seconds=plan.budget_seconds / 2)
             file = str(corpus.save(small.finding, plan.save)) if small.finding else found.file
             return replace(small.found, file=file, stderr=found.stderr, kept=found.kept)
     return _as_seen(found)

@@ -1,9 +1,11 @@
 """Exploring: the same seed and number of states give the same, whoever works; verdicts are honest."""
 
 import datetime as dt
+import math
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from chaoswal.disk.profiles import PROFILES
 from chaoswal.engines import smallest_queue
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit
-from chaoswal.findings import ERROR, WARNING
+from chaoswal.findings import ERROR, WARNING, conclude
 from chaoswal.hunt import PLAIN, SCENARIO, SHAPES, SHORT, TOUR, Given, Hunter
 from chaoswal.notices import Explored, ExploreFinished, Found, Notice
 from chaoswal.program import parse_step
@@ -111,6 +113,23 @@ def test_a_time_only_decides_how_many_programs_there_are() -> None:
     told = [notice for notice in longer.notices if isinstance(notice, Explored)]
     assert 0 < shorter.finished.progress.programs < programs
     assert shorter.finished.progress.judged in [notice.judged for notice in told]
+
+
+def test_shrinking_ends_half_a_budget_behind_its_end_at_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock goes on by 4 s each time somebody looks, and the budget is 30 s."""
+    given: list[float] = []
+
+    def concluding(*args: Any, seconds: float, **more: Any) -> Any:
+        given.append(seconds)
+        return conclude(*args, seconds=seconds, **more)
+
+    monkeypatch.setattr(campaign, "conclude", concluding)
+    explored(hunter("no-sync-before-ack"), states=None, clock=count(0.0, 4.0))
+    assert 15.0 <= given[0] < 30.0
+    assert given[-1] == 15.0
+    given.clear()
+    explored(hunter("no-sync-before-ack"))
+    assert set(given) == {math.inf}
 
 
 def test_without_its_canary_nothing_is_green(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from chaoswal import cli, corpus
+from chaoswal.arguments import again
 from chaoswal.commands import replay as replay_command
 from chaoswal.engines.registry import EngineRef
 from chaoswal.errors import Exit, HarnessFault
@@ -64,6 +65,22 @@ def test_examples_are_understood(command: str, capsys: pytest.CaptureFixture[str
         for one in example.split("; chaoswal "):
             words = shlex.split(one)
             assert cli._parser(words).parse_args(words).execute, one
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "explore dbm.dumb --profile kill --states 3 --patience 30s",
+        "gate --budget 2m --corpus 'my findings' --baseline b.toml -o sync=explicit",
+        "kill-loop --cycles 3 --workers 1",
+    ],
+)
+def test_what_is_told_to_run_it_again_is_what_was_typed_and_the_seed(words: str) -> None:
+    typed = shlex.split(words)
+    arguments = cli._parser(typed).parse_args(typed)
+    assert again(arguments, 7) == f"python -m chaoswal {words} --seed 7"
+    seeded = [*typed, "--seed=5"]
+    assert again(cli._parser(seeded).parse_args(seeded), 5) == f"python -m chaoswal {words} --seed=5"
 
 
 # -- replay --------------------------------------------------------------------------------------------------------

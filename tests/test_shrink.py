@@ -212,6 +212,15 @@ def test_what_loses_something_is_not_shrunk_to_what_does_not() -> None:
     assert not small.at_creation
 
 
+def test_without_time_a_finding_stays_as_it_was_caught_and_says_so() -> None:
+    catch = Hunter(toy("NoSync"), [PREFIX], depth=None).attempt(0).catch
+    assert catch
+    at_once = conclude(catch, seed=0, today=dt.date(2026, 11, 21), seconds=0.0)
+    assert at_once.finding
+    assert (at_once.finding.steps, at_once.found.cut) == (catch.steps, True)
+    assert not conclude(catch, seed=0, today=dt.date(2026, 11, 21)).found.cut
+
+
 def test_options_that_were_given_stay_as_they_are() -> None:
     """Without them the mistake is there too, but in another engine than that which was asked about."""
     engine = toy("Optional", __file__).with_options(limit="731", other="3")

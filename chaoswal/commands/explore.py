@@ -5,7 +5,6 @@ import datetime as dt
 import json
 import os
 import secrets
-import shlex
 import sys
 from pathlib import Path
 
@@ -107,7 +106,7 @@ def _plan(arguments: argparse.Namespace) -> Campaign:
         strict=arguments.strict,
         corpus=arguments.corpus / engine_folder(hunter.engine),
         today=dt.datetime.now(tz=dt.UTC).date(),
-        command=_command(arguments, seed),
+        command=words.again(arguments, seed),
     )
 
 
@@ -143,22 +142,6 @@ def _given(arguments: argparse.Namespace, seed: int) -> Given:
 def engine_folder(engine: EngineRef) -> str:
     """The folder of an engine's findings."""
     return Path(engine.name.rpartition(":")[0] or engine.name).stem
-
-
-def _command(arguments: argparse.Namespace, seed: int) -> str:
-    """What runs the same exploration again."""
-    line = ["python", "-m", "chaoswal", "explore", *([arguments.engine] if arguments.engine else [])]
-    line += [word for option in arguments.options for word in ("-o", option)]
-    line += ["--seed", str(seed), "--bound", str(arguments.bound), "--depth", str(arguments.depth)]
-    line += ["--profile", arguments.profile] if arguments.profile != ",".join(PROFILES) else []
-    line += ["--program", str(arguments.program)] if arguments.program else []
-    line += ["--allow-commands"] if arguments.command else []
-    line += ["--faults", arguments.faults] if arguments.faults != CRASH else []
-    line += ["--states", str(arguments.states)] if arguments.states else []
-    line += ["--budget", f"{arguments.budget:g}"] if arguments.budget else []
-    line += ["--strict"] if arguments.strict else []
-    line += ["--enact"] if arguments.enact else []
-    return shlex.join(line)
 
 
 def _enacted(finding: corpus.Finding, path: Path) -> tuple[str, list[str]]:

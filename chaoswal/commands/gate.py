@@ -4,7 +4,6 @@ import argparse
 import datetime as dt
 import json
 import os
-import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -117,7 +116,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         planted=planted,
         keep=arguments.keep,
         today=dt.datetime.now(tz=dt.UTC).date(),
-        command=_command(arguments, planted),
+        command=(f"{PLANTED}={planted} " if planted else "") + words.again(arguments, arguments.seed),
     )
 
 
@@ -148,15 +147,6 @@ def _faults(listed: str | None, engine: EngineRef) -> tuple[str, ...]:
         return (CRASH,)
     reports: tuple[str, ...] = getattr(factory.kind, "reports", tuple[str, ...]())
     return tuple(kind for kind in FAULTS if kind != ROT or reports)
-
-
-def _command(arguments: argparse.Namespace, planted: str) -> str:
-    line = ["python", "-m", "chaoswal", "gate", *([arguments.engine] if arguments.engine else [])]
-    line += [word for option in arguments.options for word in ("-o", option)]
-    line += ["--seed", str(arguments.seed), "--budget", f"{arguments.budget:g}"]
-    line += ["--faults", arguments.faults] if arguments.faults else []
-    line += ["--strict"] if arguments.strict else []
-    return (f"{PLANTED}={planted} " if planted else "") + shlex.join(line)
 
 
 def _write(arguments: argparse.Namespace, finished: GateFinished) -> None:

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import secrets
-import shlex
 import sys
 from pathlib import Path
 
@@ -117,7 +116,7 @@ def _aim(arguments: argparse.Namespace) -> Aim:
         directory=arguments.dir,
         keep=arguments.keep,
         corpus=arguments.corpus,
-        command=_command(arguments, seed),
+        command=words.again(arguments, seed),
     )
 
 
@@ -144,7 +143,7 @@ def _plan(arguments: argparse.Namespace) -> Campaign:
         directory=arguments.dir,
         keep=arguments.keep,
         corpus=arguments.corpus,
-        command=_command(arguments, seed),
+        command=words.again(arguments, seed),
     )
 
 
@@ -160,19 +159,6 @@ def _faults(asked: str, profile: str, factory: Factory) -> tuple[str, ...]:
     if beyond and profile == "kill":
         raise UsageError(f"--faults {','.join(beyond)} --profile kill: under this profile nothing is ever lost")
     return faults
-
-
-def _command(arguments: argparse.Namespace, seed: int) -> str:
-    """What runs the same campaign again; the moments of the kills will differ."""
-    line = ["python", "-m", "chaoswal", "kill-loop", arguments.engine]
-    line += [word for option in arguments.options for word in ("-o", option)]
-    line += ["--seed", str(seed), "--faults", arguments.faults, "--profile", arguments.profile]
-    line += ["--at", arguments.at] if arguments.at != RANDOM else []
-    line += ["--fault", arguments.fault] if arguments.fault else []
-    line += ["--cycles", str(arguments.cycles)] if arguments.cycles else []
-    line += ["--duration", f"{arguments.duration:g}"] if arguments.duration else []
-    line += ["--workers", str(arguments.workers)] if arguments.workers else []
-    return shlex.join(line)
 
 
 def _listener(*, as_json: bool) -> Listener:

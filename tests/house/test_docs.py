@@ -33,6 +33,16 @@ def test_links_lead_somewhere(path: str) -> None:
     assert not dead, f"{path} links to what is not there: {dead}"
 
 
+def test_decisions_are_numbered_one_by_one_and_called_by_their_numbers() -> None:
+    decisions = sorted(Path(path).name for path in DOCUMENTS if path.startswith("docs/adr/"))
+    assert [name[:4] for name in decisions] == [f"{number:04}" for number in range(1, len(decisions) + 1)]
+    for name in decisions:
+        assert (ROOT / "docs/adr" / name).read_text(encoding="utf-8").startswith(f"# {name[:4]}. ")
+    for path in DOCUMENTS:
+        called = re.findall(r"\[decision (\d+)\]\([^)]*?(\d{4})-", (ROOT / path).read_text(encoding="utf-8"))
+        assert all(one == other for one, other in called), f"{path} calls a decision by another number"
+
+
 def test_readme_lists_every_command_and_no_other() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `chaoswal ([a-z-]+)` \|", text, re.MULTILINE) == list(COMMANDS)
