@@ -72,6 +72,16 @@ def said(error: BaseException) -> str:
     return clipped.encode(errors="backslashreplace").decode()
 
 
+_OPTIONS = (TypeError, ValueError, RuntimeError)
+"""What an engine raises that does not take its options: no such word, a wrong value, threads that are not there."""
+
+
+def cannot_open(engine: str, error: BaseException) -> UsageError:
+    """An engine cannot be opened where there is nothing yet: that is its author's to mend, or its user's."""
+    why = said(error) if isinstance(error, _OPTIONS) else place_and_text(error)
+    return UsageError(f"cannot open {engine}: {why}")
+
+
 def place_and_text(error: BaseException) -> str:
     """Where an exception was raised, of which type it is, and what it says."""
     frames = traceback.extract_tb(error.__traceback__)

@@ -44,7 +44,7 @@ from chaoswal.contracts import contract_of
 from chaoswal.disk.directory import age, lay, load, without
 from chaoswal.disk.image import Image
 from chaoswal.engines.registry import EngineRef, Factory
-from chaoswal.errors import Inconclusive, StepLimit, UsageError
+from chaoswal.errors import Inconclusive, StepLimit, UsageError, cannot_open
 from chaoswal.oracle import Observed, Traits
 from chaoswal.patched.announced import changed_of, changes_outside
 from chaoswal.patience import OPENING
@@ -102,7 +102,7 @@ def tell(engine: str, root: str) -> Iterator[Traits]:
     except Inconclusive:
         raise
     except (Exception, StepLimit) as error:
-        raise UsageError(f"cannot open {engine}: {error}") from error
+        raise cannot_open(engine, error) from error
 
 
 def recover(factory: Factory, image: Image, names: Sequence[str], *, probing: bool) -> Recovered:

@@ -15,7 +15,7 @@ from chaoswal.disk.faults import Fault as DiskFault
 from chaoswal.disk.faults import FaultPlan
 from chaoswal.disk.image import Image
 from chaoswal.engines.registry import Factory
-from chaoswal.errors import ChaoswalError, UsageError
+from chaoswal.errors import ChaoswalError, StepLimit, cannot_open
 from chaoswal.ops import Operation
 from chaoswal.oracle import Traits
 from chaoswal.outside import Recovered
@@ -53,8 +53,10 @@ def _asked(factory: Factory) -> Traits:
     try:
         with Session(factory, Disk()) as session:
             return session.traits()
-    except (TypeError, ValueError, RuntimeError) as error:  # the last: it asks for threads, which are not there
-        raise UsageError(f"cannot open {factory.name}: {error}") from error
+    except ChaoswalError:
+        raise
+    except (Exception, StepLimit) as error:
+        raise cannot_open(factory.name, error) from error
 
 
 def record(

@@ -97,7 +97,7 @@ class Driver:
 
     def make_ready(self) -> None:
         """Open the engine, if it is not, before several ask for it at once; an error is theirs to meet again."""
-        with suppress(Exception):
+        with suppress(Exception, StepLimit):
             self._engine = self.engine
 
     def close(self) -> None:

@@ -1,5 +1,7 @@
 """Replay with the toys: FAILED with the mistake, FIXED without, STALE where an anchor is gone."""
 
+from typing import Any
+
 import pytest
 
 from chaoswal import corpus
@@ -13,6 +15,7 @@ from chaoswal.program import parse_step
 from chaoswal.replay import Status, play, replay, simulated
 from chaoswal.trace import End
 from chaoswal.verdict import Violation
+from chaoswal.vfs.protocol import Vfs
 
 
 def toy(name: str) -> EngineRef:
@@ -150,6 +153,30 @@ def test_an_engine_that_cannot_be_opened_again_like_that(options: str) -> None:
     steps = [parse_step(line) for line in ("append 1", f"open {options}", "power-cut in operation 1 after end")]
     with pytest.raises(UsageError, match="cannot open wal sync=each"):
         replay(EngineRef.parse("wal sync=each"), steps, POSIX)
+
+
+class Broken(WalEngine):
+    """Raises what has nothing to do with its options."""
+
+    def __init__(self, root: str = "", **more: Any) -> None:
+        raise KeyError("where it begins")
+
+
+class Endless(Broken):
+    """Comes to no end."""
+
+    def __init__(self, root: str = "", *, vfs: Vfs, **more: Any) -> None:
+        while True:
+            vfs.list()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("Broken", r"test_replay\.py:\d+: KeyError: 'where it begins'$"), ("Endless", r"StepLimit: .*more calls")],
+)
+def test_an_engine_that_cannot_be_opened_where_there_is_nothing_is_a_matter_of_usage(name: str, why: str) -> None:
+    with pytest.raises(UsageError, match=rf"^cannot open tests/test_replay\.py:{name}: .*{why}"):
+        simulated(EngineRef.parse(f"tests/test_replay.py:{name}"))
 
 
 class KeepsItsThreadsSecret(WalEngine):

@@ -7,9 +7,12 @@ import pytest
 
 from chaoswal.disk.disk import Disk
 from chaoswal.engines.registry import EngineRef
+from chaoswal.engines.wal import WalEngine
 from chaoswal.ops import Append, Close, Operation, Poll, Read, Rotate, Subscribe, Sync, Together, Wait, company
 from chaoswal.run import Run, Session, record
 from chaoswal.trace import Begin, End, Write
+from chaoswal.vfs.protocol import Vfs
+from chaoswal.vfs.runtime import Runtime
 from chaoswal.vfs.turns import Switches
 from chaoswal.wal.errors import NotHeld
 from tests import toys
@@ -66,6 +69,21 @@ def test_who_is_closed_is_opened_once_for_all() -> None:
         [Append(size=1), Close(), Together(count=2, switches=((1, 1), (2, 1), (3, 1))), Append(size=1), Append(size=1)]
     )
     assert not any(result.startswith("error") for result in results(run).values())
+
+
+class HangsAgain(WalEngine):
+    """Comes to no end where it is opened again."""
+
+    def __init__(self, root: str = "", *, vfs: Vfs, runtime: Runtime, **options: str) -> None:
+        while vfs.list():
+            pass
+        super().__init__(root, vfs=vfs, runtime=runtime, **options)
+
+
+def test_where_it_hangs_when_it_is_opened_for_several_each_of_them_is_told() -> None:
+    steps: list[Operation] = [Append(size=1), Close(), Together(count=2, switches=()), Append(size=1), Append(size=1)]
+    told = results(record(EngineRef(name="tests/test_run.py:HangsAgain").factory(), steps))
+    assert all(told[number].startswith("error StepLimit") for number in (3, 4))
 
 
 def test_a_company_ends_at_what_cannot_be_at_once() -> None:

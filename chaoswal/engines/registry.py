@@ -17,7 +17,7 @@ from typing import Any, cast
 from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.command import program
 from chaoswal.engines.server import version as version_of
-from chaoswal.errors import HarnessFault, Inconclusive, UsageError, said
+from chaoswal.errors import HarnessFault, Inconclusive, UsageError, cannot_open, said
 from chaoswal.patched.opening import open_patched
 from chaoswal.patched.unseen import watch_simulated
 from chaoswal.patience import OPENING
@@ -183,7 +183,7 @@ class Factory:
         try:
             return needs_threads is not None and bool(needs_threads(self.options))
         except Exception as error:
-            raise UsageError(f"cannot open {self.name}: {said(error)}") from error
+            raise cannot_open(self.name, error) from error
 
     def with_options(self, options: Iterable[tuple[str, str]]) -> "Factory":
         """The same class, opened with these options besides."""

@@ -20,8 +20,10 @@ _COMMANDS = {ERROR: "error", WARNING: "warning", NOTE: "notice"}
 
 def render(finished: Finished, known: Mapping[str, str] = NO_KNOWN) -> str:
     """The annotations, a line each; ``known``: fingerprints that are borne with, and why."""
-    lines = [_annotation(cause) for cause in causes(finished, known)]
-    if finished.verdict is Verdict.UNKNOWN or (finished.verdict is Verdict.FAIL and not finished.findings):
+    found = causes(finished, known)
+    lines = [_annotation(cause) for cause in found]
+    unsaid = finished.verdict is Verdict.FAIL and not any(cause.level == ERROR for cause in found)
+    if finished.verdict is Verdict.UNKNOWN or unsaid:
         title = f"chaoswal: {finished.verdict}, {finished.engine}"
         lines.append(_command(ERROR, {"title": title}, "; ".join(finished.reasons)))
     return legible("".join(f"{line}\n" for line in lines))

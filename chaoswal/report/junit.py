@@ -1,8 +1,8 @@
 """JUnit XML of a campaign, in the dialect of Jenkins' xunit plugin that most CI systems read.
 
 One suite an engine, one case a cause: an error is a failure, a warning and what is known are skipped cases with a
-reason. A campaign without errors has one more case for its verdict, so that nothing found is a test that passed and
-nothing known is a test in error: UNKNOWN is never a pass.
+reason. A campaign without errors has one more case for its verdict, so that nothing found is a test that passed,
+warnings that count (``--strict``) are a failure, and nothing known is a test in error: UNKNOWN is never a pass.
 
 XML has no way to write most control characters. They come out as Python escapes.
 """
@@ -67,7 +67,7 @@ def _verdict(suite: ET.Element, finished: Finished) -> None:
     why = _text("; ".join(finished.reasons))
     if finished.verdict is Verdict.UNKNOWN:
         ET.SubElement(case, "error", type=str(finished.verdict), message=why)
-    elif finished.verdict is Verdict.FAIL and not finished.findings:
+    elif finished.verdict is Verdict.FAIL:  # by warnings, which count where it is strict, or by something not found
         ET.SubElement(case, "failure", type=str(finished.verdict), message=why)
 
 

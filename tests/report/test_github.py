@@ -57,13 +57,21 @@ def test_every_cause_is_one_line_and_reads_back(campaign: Finished) -> None:
         assert message == legible("\n".join(cause.story))
         assert properties["title"] == legible(f"chaoswal: {cause.title}")
         assert (properties.get("file", ""), int(properties.get("line", "0"))) == (legible(cause.file), cause.line)
-    extra = campaign.verdict is Verdict.UNKNOWN or (campaign.verdict is Verdict.FAIL and not campaign.findings)
+    unsaid = campaign.verdict is Verdict.FAIL and all(cause.level != "error" for cause in told)
+    extra = campaign.verdict is Verdict.UNKNOWN or unsaid
     assert len(lines) == len(told) + extra
 
 
 def test_the_worst_come_first_for_only_ten_are_shown() -> None:
     text = render(finished(found(severity="warning", fingerprint="w"), found(), found(fingerprint="k")), {"k": "why"})
     assert [read(line)[0] for line in text.splitlines()] == ["error", "warning", "notice"]
+
+
+def test_where_warnings_count_that_is_an_error() -> None:
+    strict = finished(found(severity="warning"), verdict=Verdict.FAIL, reasons=("new lost: it is gone",))
+    told = [(level, message) for level, _, message in map(read, render(strict).splitlines())]
+    assert [level for level, _ in told] == ["warning", "error"]
+    assert told[1][1] == "new lost: it is gone"
 
 
 def test_what_is_not_known_is_an_error() -> None:

@@ -76,8 +76,8 @@ def test_any_campaign_is_valid_and_counted(campaign: Finished) -> None:
         assert int(suite.attrib[attribute]) == [outcome for _, outcome in told].count(tag)
     passed = all(outcome in ("passed", "skipped") for _, outcome in told)
     known_bad = any(item.severity == "error" for item in campaign.findings)
-    if campaign.verdict is Verdict.UNKNOWN or known_bad:
-        assert not passed, "neither an error nor UNKNOWN is a pass"
+    if campaign.verdict is not Verdict.PASS or known_bad:
+        assert not passed, "neither an error nor FAIL nor UNKNOWN is a pass"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,10 @@ def test_any_campaign_is_valid_and_counted(campaign: Finished) -> None:
         (finished(verdict=Verdict.UNKNOWN), [("verdict", "error")]),
         (finished(verdict=Verdict.FAIL), [("verdict", "failure")]),
         (finished(found(severity="warning", site="")), [("lost [f1]", "skipped"), ("verdict", "passed")]),
+        (
+            finished(found(severity="warning", site=""), verdict=Verdict.FAIL),
+            [("lost [f1]", "skipped"), ("verdict", "failure")],
+        ),
         (finished(found(), verdict=Verdict.UNKNOWN), [("lost at wal/walfile.py:120 [f1]", "failure")]),
         (finished(found(), found(id="other")), [("lost at wal/walfile.py:120 [f1]", "failure")]),
     ],
@@ -96,7 +100,7 @@ def test_what_becomes_of_each_case(campaign: Finished, expected: list[tuple[str,
 
 
 def test_what_is_known_is_skipped_with_its_reason() -> None:
-    top = parsed(finished(found()), {"f1": "waits for the new format"})
+    top = parsed(finished(found(), verdict=Verdict.PASS), {"f1": "waits for the new format"})
     assert outcomes(top) == [("lost at wal/walfile.py:120 [f1]", "skipped"), ("verdict", "passed")]
     skipped = next(top.iter("skipped"))
     assert skipped.attrib["message"] == "known: waits for the new format"
