@@ -196,10 +196,6 @@ class Hunter:
                 f"{engine.name} names no errors by which it reports damage (its adapter's `reports`), so it promises "
                 f"nothing about damage at rest: leave {ROT} out of --faults"
             )
-        if ROT in faults and not log:
-            raise UsageError(
-                f"what damage at rest may take from a {traits.contract} is not known: leave {ROT} out of --faults"
-            )
         self.faults = tuple(faults)
         self._turns = [kind for kind in TURNS if kind in self.faults]
         self.engine = engine

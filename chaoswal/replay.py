@@ -22,7 +22,7 @@ from chaoswal.disk.profiles import Profile
 from chaoswal.disk.rot import Damage, Past
 from chaoswal.engines.registry import RECORDER, EngineRef, Factory
 from chaoswal.errors import Inconclusive, UsageError
-from chaoswal.oracle import History, Ledger, Traits
+from chaoswal.oracle import Ledger, Traits
 from chaoswal.oracle.damage import conceded, written
 from chaoswal.program import CrashStep, Doing, Step, last_opening, lives, operations_of
 from chaoswal.run import Run
@@ -226,10 +226,8 @@ class Place:
         """The disk with this damage, and in the history what may be gone without a report; None as ``damage``.
 
         Whatever a kill left in the cache has reached the disk by then. Inconclusive where the engine names no errors by
-        which it reports damage, or is no log.
+        which it reports damage.
         """
-        if not isinstance(history, History):
-            raise Inconclusive(f"what damage may take from a {history.traits.contract} is not known: UNKNOWN")
         if not history.traits.reports:
             raise Inconclusive("the engine names no errors by which it reports damage (`reports`): UNKNOWN")
         before = self.disk.view

@@ -14,6 +14,9 @@ from collections.abc import Mapping
 
 State = dict[bytes, bytes]
 
+PERHAPS = -1
+"""In the place of the call that made a commit: a recovery shows the same with it and without."""
+
 
 class Kv:
     """What a key-value store may show."""
@@ -21,6 +24,8 @@ class Kv:
     def __init__(self) -> None:
         self.states: list[tuple[State, ...]] = [({},)]
         """After each commit: one state, or several where it is not known which commits happened."""
+        self.calls: list[int] = []  # of each commit: the number of the call that made it
+        self.known: list[int] = []  # of each commit: the floor when that call began
         self.promised = 0
         self.shown = 0  # to a reader, where that promises too
         self.changes = 0  # how often any of this has changed
@@ -31,7 +36,9 @@ class Kv:
     def copy(self) -> "Kv":
         """An independent copy."""
         other = Kv()
-        other.__dict__.update(self.__dict__, states=self.states[:], buried=self.buried[:])
+        other.__dict__.update(
+            self.__dict__, states=self.states[:], calls=self.calls[:], known=self.known[:], buried=self.buried[:]
+        )
         return other
 
     @property
@@ -39,8 +46,10 @@ class Kv:
         """The state after so many commits, or a later one, must be there."""
         return max(self.promised, self.shown)
 
-    def begin(self, changes: Mapping[bytes, bytes | None]) -> None:
-        """A commit has begun: from now on it may have happened. None deletes a key."""
+    def begin(self, changes: Mapping[bytes, bytes | None], call: int = 0) -> None:
+        """A commit has begun: from now on it may have happened. None deletes a key. ``call`` is its number."""
+        self.calls.append(call)
+        self.known.append(self.floor)
         after = [_changed(state, changes) for states in self.states[self._certain :] for state in states]
         self.states.append(tuple(state for place, state in enumerate(after) if state not in after[:place]))
         self.changes += 1
@@ -81,8 +90,18 @@ class Kv:
         self.changes += 1
         self._certain = self.floor
 
+    def concede(self, commits: int) -> None:
+        """What came behind so many commits may be gone, promised or not."""
+        self.changes += 1
+        self.promised, self.shown = min(self.promised, commits), min(self.shown, commits)
+
     def adopt(self, commits: int, shown: State, *, promise: bool) -> None:
         """A completed recovery showed this state: what was committed later is gone for good."""
+        found = [fewer for fewer in range(self.floor, commits) if shown in self.states[fewer]]
+        each = self.floor if shown not in self.states[commits] else commits  # where keys keep no order: of any of them
+        least = min([*found, each])
+        self.calls[least:] = [PERHAPS] * (commits - least)
+        del self.known[commits:]
         self.buried += [state for states in self.states[commits:] for state in states if state != shown]
         self.states[commits:] = [(shown,)]
         self._certain = commits

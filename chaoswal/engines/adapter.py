@@ -222,7 +222,7 @@ class KvEngine(Protocol):
     """All that a key-value store may offer of its own; ``get``, ``put_batch`` and ``sync`` only if it has them.
 
     Besides, all that a log may say of how it is run, opened and judged: ``promise``, ``promise_reads``, ``takes_vfs``,
-    ``recorder``, ``runner``, ``scratch``, ``draws``, ``decisions``, ``lock_errors``.
+    ``recorder``, ``runner``, ``scratch``, ``draws``, ``decisions``, ``lock_errors``, ``reports``, ``torn_tails``.
     """
 
     contract: str

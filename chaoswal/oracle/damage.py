@@ -15,7 +15,11 @@ follows from bytes alone, without a word of the engine's format:
 * A subscriber testifies to what it was promised to have finished, as long as no other file is damaged.
 
 Conceded are the last records, from the first that is not whole on, as far as they lie in such files and nothing
-testifies for them. All else is owed; and a file that is gone is no torn tail.
+testifies for them. All else is owed; and a file that is gone is no torn tail. What wrote nothing at all (a key deleted
+that was not there) stands and falls with what came before it.
+
+Of a key-value store it is commits that testify and are conceded, and of a queue items put and items done with alike:
+what its consumer was done with comes back where the end that told of it is cut.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,7 +27,7 @@ from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from chaoswal.disk.image import Image, reachable
-from chaoswal.oracle.allowed import Allowed
+from chaoswal.oracle.ledger import Ledger
 from chaoswal.trace import Begin, End, Event, Write
 
 Written: TypeAlias = Sequence[tuple[frozenset[int], Write]]
@@ -50,24 +54,25 @@ def written(events: Iterable[Event]) -> list[tuple[frozenset[int], Write]]:
     return found
 
 
-def conceded(allowed: Allowed, before: Image, after: Image, writes: Written) -> int:
-    """The position from which on records may be gone without a report, if the disk was damaged like this."""
+def conceded(allowed: Ledger, before: Image, after: Image, writes: Written) -> int:
+    """Behind how many steps all may be gone without a report, if the disk was damaged like this."""
     globs = allowed.traits.torn_tails
     files = {
         i for path, i in reachable(before.names, before.contents) if any(fnmatchcase(path, glob) for glob in globs)
     }
     pieces = _pieces(writes, files.intersection(after.names.values()))
-    log = allowed.log
+    course = allowed.course()
     there, left = _calls_in(before, pieces), _calls_in(after, pieces)
-    certain = max([known for call, known in zip(log.calls, log.known, strict=True) if call in left], default=0)
+    certain = max([known for call, known in zip(course.calls, course.known, strict=True) if call in left], default=0)
     if not _elsewhere(before, after, files):
         certain = max([certain, *(max(s.promised, default=-1) + 1 for s in allowed.subscribers.values())])
-    end = position = min(log.floor, len(log.calls))
-    while position > certain and log.calls[position - 1] in there:
-        position -= 1
-    while position < end and log.calls[position] in left:
-        position += 1
-    return position
+    nothing = set(course.calls).difference(*(calls for calls, _ in writes))
+    end = step = min(course.floor, len(course.calls))
+    while step > certain and course.calls[step - 1] in there | nothing:
+        step -= 1
+    while step < end and course.calls[step] in left | nothing:
+        step += 1
+    return step
 
 
 def _pieces(writes: Written, files: Collection[int]) -> dict[int, list[Piece]]:

@@ -36,7 +36,7 @@ from chaoswal.ops import (
 from chaoswal.oracle.allowed import Allowed
 from chaoswal.oracle.explaining import wrong_deliveries
 from chaoswal.oracle.judging import compare, judge_reader, judge_report, present
-from chaoswal.oracle.ledger import HANGS, unexcused
+from chaoswal.oracle.ledger import HANGS, Course, unexcused
 from chaoswal.oracle.sight import ERROR, Observed, promise_word, value_of
 from chaoswal.trace import Begin, End, Marker
 from chaoswal.verdict import Fault, Violation
@@ -456,10 +456,13 @@ class History(Allowed):
             passed = max(subscriber.skippable, self.log.removable) > subscriber.finished()
             subscriber.vague = subscriber.vague or subscriber.uncertain or passed
 
-    def damaged(self, conceded: int) -> None:
-        """What was durable was damaged; records from position ``conceded`` on may be gone without a report."""
-        self.rotten = True
-        self.log.concede(conceded)
+    def course(self) -> Course:
+        """What has been done: a step is a record."""
+        return Course(calls=self.log.calls, known=self.log.known, floor=self.log.floor)
+
+    def concede(self, steps: int) -> None:
+        """Of what was promised no more than so many records must be there."""
+        self.log.concede(steps)
 
     def adopt(self, observed: Observed) -> None:
         """Go on from what a completed recovery showed; it must have been judged before."""

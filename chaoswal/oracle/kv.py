@@ -31,7 +31,7 @@ from chaoswal.ops import (
     changes,
     key_bytes,
 )
-from chaoswal.oracle.ledger import HANGS, Ledger, unexcused
+from chaoswal.oracle.ledger import HANGS, Course, Ledger, unexcused
 from chaoswal.oracle.sight import ERROR, Observed, Traits, promise_word, value_of
 from chaoswal.trace import Begin, End, Marker
 from chaoswal.verdict import Fault, Violation
@@ -73,7 +73,7 @@ class KvHistory(Ledger):
             return None
         if isinstance(marker, Begin):
             if isinstance(operation, Put | PutBatch | Delete):
-                self.kv.begin(changes(marker.op_index, operation))
+                self.kv.begin(changes(marker.op_index, operation), marker.op_index)
             return None
         if marker.result.startswith(ERROR):
             return self._failed(operation, marker.result.removeprefix(ERROR))
@@ -146,6 +146,14 @@ class KvHistory(Ledger):
     def unopened(self) -> None:
         """It could not be opened, for a reason: what was not promised may be there or not when it can."""
         self.kv.doubt()
+
+    def course(self) -> Course:
+        """What has been done: a step is a commit."""
+        return Course(calls=self.kv.calls, known=self.kv.known, floor=self.kv.floor)
+
+    def concede(self, steps: int) -> None:
+        """Of what was promised no more than so many commits must be there."""
+        self.kv.concede(steps)
 
 
 def explain(kv: Kv, shown: State) -> Fault:

@@ -6,6 +6,7 @@ the contract: for a log ``History``, for a key-value store ``KvHistory``.
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 from chaoswal.models.subscribers import Subscriber
@@ -28,6 +29,18 @@ _WHATEVER_WAS_PROMISED = {
 
 _SAYS_ITSELF = {Violation.INVENTED, Violation.UNOPENABLE, Violation.HUNG}
 """What needs no other name where the disk is damaged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What has been done that lasts, in order, a *step* each: a record, a commit, an item put or done with."""
+
+    calls: Sequence[int]
+    """Of each step: the number of the call that made it."""
+    known: Sequence[int]
+    """Of each step: how many had been promised or shown when that call began."""
+    floor: int
+    """So many are promised or shown by now."""
 
 
 class Ledger(ABC):
@@ -92,6 +105,19 @@ class Ledger(ABC):
     def unopened(self) -> None:
         """It could not be opened, for a reason: what was not promised may be there or not when it can."""
 
+    @abstractmethod
+    def course(self) -> Course:
+        """What has been done, for whoever asks what damage may take away."""
+
+    @abstractmethod
+    def concede(self, steps: int) -> None:
+        """Of what was promised no more than the first so many steps must be there."""
+
+    def damaged(self, conceded: int) -> None:
+        """What was durable was damaged; what came behind so many steps may be gone without a report."""
+        self.rotten = True
+        self.concede(conceded)
+
     def judge(self, observed: Observed) -> Fault | None:
         """The violation in what a recovered engine shows, if there is one."""
         if observed.fault:
@@ -119,7 +145,7 @@ class Ledger(ABC):
             return fault
         if observed.fault:
             self.unopened()
-        elif self.lied and self.compare(observed):
+        elif (self.lied or self.rotten) and self.compare(observed):
             self.astray = True
         elif not self.astray:
             self.adopt(observed)

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 
 from chaoswal.vfs.protocol import File, Vfs
 
-_HEAD = struct.Struct("<II")
+_HEAD, _DURABLE = struct.Struct("<II"), struct.Struct("<I")
 
 
 class Frames:
@@ -43,9 +43,8 @@ class Frames:
         if file.write(offset, data) != len(data):
             raise OSError("the disk took only a part of it")
 
-    def read(self, data: bytes) -> Iterator[bytes]:
-        """The bodies of the frames."""
-        at = 0
+    def read(self, data: bytes, at: int = 0) -> Iterator[bytes]:
+        """The bodies of the frames from there on."""
         while at + _HEAD.size <= len(data):
             length, checksum = _HEAD.unpack_from(data, at)
             body = data[at + _HEAD.size : at + _HEAD.size + length]
@@ -94,6 +93,77 @@ class InPlace(Frames):
 
 class Believing(Frames):
     """Looks at no checksum."""
+
+    def good(self, body: bytes, length: int, matches: bool) -> bool:
+        return len(body) == length
+
+
+class Damaged(Exception):
+    """What was durable is damaged."""
+
+
+class Reporting(Frames):
+    """Cuts a torn end where it is, durably, and reports other damage. Sound.
+
+    A frame says how far the file was durable when it was written: a bad one before that is damaged. That the file is
+    gone another file tells.
+    """
+
+    def __init__(self, vfs: Vfs, name: str) -> None:
+        names, mark = vfs.list(), f"{name}.begun"
+        if mark in names and name not in names:
+            raise Damaged(f"{name} is gone")
+        super().__init__(vfs, name)
+        self.bodies = [body[_DURABLE.size :] for body in self.bodies]
+        self.durable = self.end
+        if mark not in names:
+            vfs.create(mark).close()
+            vfs.sync_directory()
+
+    def settled(self, vfs: Vfs, name: str, data: bytes) -> File:
+        file = vfs.open(name, write=True) if name in vfs.list() else vfs.create(name)
+        file.truncate(len(data))
+        file.sync()
+        vfs.sync_directory()
+        return file
+
+    def append(self, body: bytes, *, durable: bool) -> None:
+        super().append(_DURABLE.pack(self.durable) + body, durable=durable)
+        if durable:
+            self.durable = self.end
+
+    def sync(self) -> None:
+        super().sync()
+        self.durable = self.end
+
+    def read(self, data: bytes, at: int = 0) -> Iterator[bytes]:
+        for body in super().read(data, at):
+            yield body
+            at += _HEAD.size + len(body)
+        short = [start for start in range(at + 1, len(data) - _HEAD.size) if data[start + 2 : start + 4] == b"\0\0"]
+        good = (next(super(Reporting, self).read(data, start), b"") for start in short)
+        if any(body and _DURABLE.unpack_from(body)[0] > at for body in good):
+            raise Damaged(f"the frame at {at} is bad, and was durable when one behind it was written")
+
+
+class Cutting(Reporting):
+    """Cuts from the first bad frame on, whatever is behind it."""
+
+    def read(self, data: bytes, at: int = 0) -> Iterator[bytes]:
+        return Frames.read(self, data, at)
+
+
+class BeginningAnew(Reporting):
+    """Takes a file that is gone for one that was not there yet."""
+
+    def __init__(self, vfs: Vfs, name: str) -> None:
+        if name not in vfs.list() and f"{name}.begun" in vfs.list():
+            vfs.unlink(f"{name}.begun")
+        super().__init__(vfs, name)
+
+
+class Unchecked(Reporting):
+    """Reports nothing but that a file is gone, and looks at no checksum."""
 
     def good(self, body: bytes, length: int, matches: bool) -> bool:
         return len(body) == length

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chaoswal.vfs.protocol import Vfs
-from tests.contracts.frames import Frames
+from tests.contracts.frames import BeginningAnew, Cutting, Frames, Reporting
 
 
 class Items:
@@ -15,9 +15,10 @@ class Items:
     promise_reads = True
     takes_vfs = True
     durable = True
+    frames_class: type[Frames] = Frames
 
     def __init__(self, root: str = "", *, vfs: Vfs, runtime: Any = None) -> None:
-        self.frames = Frames(vfs, "queue")
+        self.frames = self.frames_class(vfs, "queue")
         self.all: list[bytes] = []
         self.done = 0
         for body in self.frames.bodies:
@@ -75,6 +76,40 @@ class HandsOver(Items):
         if item is not None:
             super().ack()
         return item
+
+
+class Rot(Items):
+    """Reports damage, but for that of the end of its file; sound."""
+
+    reports = ("Damaged",)
+    torn_tails: tuple[str, ...] = ("queue",)
+    frames_class = Reporting
+
+
+class RotLazily(Rot, Lazy):
+    """The same, and promises nothing but by ``sync``; sound."""
+
+
+class RotHandsOver(Rot, HandsOver):
+    """The same, and is done with an item when it hands it out; sound."""
+
+
+class RotAtTheEnd(Rot):
+    """Says that it reports damage of the end of its file too."""
+
+    torn_tails = ()
+
+
+class RotCut(Rot):
+    """Cuts from the first damage on."""
+
+    frames_class = Cutting
+
+
+class RotGone(Rot):
+    """Begins anew where its file is gone."""
+
+    frames_class = BeginningAnew
 
 
 class NoSync(Items):

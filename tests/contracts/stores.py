@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chaoswal.vfs.protocol import Vfs
-from tests.contracts.frames import Believing, Frames, InPlace
+from tests.contracts.frames import BeginningAnew, Believing, Cutting, Frames, InPlace, Reporting, Unchecked
 
 Changes = Mapping[bytes, bytes | None]
 
@@ -17,7 +17,7 @@ class Store:
     promise = "put delete put_batch sync"
     promise_reads = True
     takes_vfs = True
-    frames_class = Frames
+    frames_class: type[Frames] = Frames
 
     def __init__(self, root: str = "", *, vfs: Vfs, runtime: Any = None) -> None:
         self.frames = self.frames_class(vfs, "store")
@@ -79,10 +79,42 @@ class LazyStore(Store):
         super().commit(changes, durable=durable)
 
 
-class Reporting(Store):
-    """Says that it reports damage; sound."""
+class Rot(Store):
+    """Reports damage, but for that of the end of its file; sound."""
 
-    reports = ("CorruptStore",)
+    reports = ("Damaged",)
+    torn_tails: tuple[str, ...] = ("store",)
+    frames_class = Reporting
+
+
+class RotLazily(Rot, LazyStore):
+    """The same, and promises nothing but by ``sync``; sound."""
+
+    promise = "sync"
+
+
+class RotAtTheEnd(Rot):
+    """Says that it reports damage of the end of its file too."""
+
+    torn_tails = ()
+
+
+class RotCut(Rot):
+    """Cuts from the first damage on."""
+
+    frames_class = Cutting
+
+
+class RotGone(Rot):
+    """Begins anew where its file is gone."""
+
+    frames_class = BeginningAnew
+
+
+class RotBelieved(Rot):
+    """Believes what is damaged."""
+
+    frames_class = Unchecked
 
 
 class NoSync(LazyStore):

@@ -39,9 +39,10 @@ def test_operations_of_another_contract_are_refused(contract: str, operations: S
         history_of(operations, Traits(promise=frozenset(), contract=contract))
 
 
-def test_what_damage_may_take_is_not_known() -> None:
-    history = history_of([], Traits(promise=frozenset(), contract="kv", reports=frozenset({"Corrupt"})))
-    with pytest.raises(Inconclusive, match="what damage may take from a kv is not known"):
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_who_promises_no_report_of_damage_is_not_judged_by_it(contract: str) -> None:
+    history = history_of([], Traits(promise=frozenset(), contract=contract))
+    with pytest.raises(Inconclusive, match="names no errors by which it reports damage"):
         Place().damaged((), history)
 
 

@@ -15,6 +15,7 @@ from chaoswal.hunt import Hunter
 from chaoswal.ops import Close, Delete, Get, OpenAgain, Operation, Put, PutBatch, Reopen, Sync, key_bytes, payload
 from chaoswal.oracle import ERROR, KvHistory, Observed, Traits
 from chaoswal.program import operations_of
+from chaoswal.replay import Status, replay
 from chaoswal.shrink import Target, shrink
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault
@@ -293,9 +294,30 @@ def test_a_mistake_is_found_and_shrunk(store: str, kinds: set[str], operations: 
     assert len(operations_of(shrunk.steps)) <= operations
 
 
-def test_no_faults_of_the_disk_are_asked_for_that_are_not_understood() -> None:
+def test_who_promises_no_report_is_not_asked_about_damage() -> None:
     with pytest.raises(UsageError, match="leave rot out of --faults"):
-        hunter("Reporting", faults=("crash", "rot"))
+        hunter("Store", faults=("crash", "rot"))
+
+
+@pytest.mark.parametrize("store", ["Rot", "RotLazily"])
+def test_who_reports_damage_or_cuts_what_nothing_testifies_for_is_sound(store: str) -> None:
+    asked = hunter(store, seed=1, faults=("crash", "rot"))
+    assert [asked.attempt(number).catch for number in range(16)] == [None] * 16
+
+
+@pytest.mark.parametrize(
+    ("store", "kind"),
+    [("RotAtTheEnd", "dishonest"), ("RotCut", "dishonest"), ("RotGone", "dishonest"), ("RotBelieved", "invented")],
+)
+def test_damage_that_is_not_reported_is_found_and_replays(store: str, kind: str) -> None:
+    asked = hunter(store, faults=("rot",))
+    catches = (asked.attempt(number).catch for number in range(60))
+    catch = next(catch for catch in catches if catch and catch.fault.kind == kind)
+    shrunk = shrink(Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind), catch.steps)
+    assert shrunk
+    assert len(operations_of(shrunk.steps)) <= 2
+    assert replay(catch.engine, shrunk.steps, shrunk.profile)[0] is Status.FAILED
+    assert replay(hunter("Rot").engine, shrunk.steps, shrunk.profile)[0] is Status.FIXED
 
 
 def test_programs_ask_only_for_what_there_is() -> None:

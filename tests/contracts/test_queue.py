@@ -264,6 +264,24 @@ def test_a_mistake_is_found_and_shrunk(queue: str, kind: str, operations: int) -
     assert len(operations_of(shrunk.steps)) <= operations
 
 
+@pytest.mark.parametrize("queue", ["Rot", "RotLazily", "RotHandsOver"])
+def test_who_reports_damage_or_cuts_what_nothing_testifies_for_is_sound(queue: str) -> None:
+    asked = hunter(queue, faults=("crash", "rot"))
+    assert [asked.attempt(number).catch for number in range(16)] == [None] * 16
+
+
+@pytest.mark.parametrize(("queue", "kind"), [(name, "dishonest") for name in ("RotAtTheEnd", "RotCut", "RotGone")])
+def test_damage_that_is_not_reported_is_found_and_replays(queue: str, kind: str) -> None:
+    asked = hunter(queue, faults=("rot",))
+    catches = (asked.attempt(number).catch for number in range(60))
+    catch = next(catch for catch in catches if catch and catch.fault.kind == kind)
+    shrunk = shrink(Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind), catch.steps)
+    assert shrunk
+    assert len(operations_of(shrunk.steps)) <= 2
+    assert replay(catch.engine, shrunk.steps, shrunk.profile)[0] is Status.FAILED
+    assert replay(hunter("Rot").engine, shrunk.steps, shrunk.profile)[0] is Status.FIXED
+
+
 def test_programs_ask_only_for_what_there_is() -> None:
     for seed in range(40):
         programs = QueuePrograms(seed, frozenset(), random.Random(seed))

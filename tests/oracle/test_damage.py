@@ -4,9 +4,25 @@ from collections.abc import Sequence
 
 import pytest
 
+from chaoswal.contracts import history_of as history_of_any
 from chaoswal.disk.image import Image
-from chaoswal.ops import Append, Batch, Operation, Rotate, Subscribe, Sync, payloads
-from chaoswal.oracle import ERROR, History, Observed, Traits
+from chaoswal.ops import (
+    Append,
+    Batch,
+    Delete,
+    Done,
+    Enqueue,
+    Operation,
+    Put,
+    Rotate,
+    Subscribe,
+    Sync,
+    Take,
+    key_bytes,
+    payload,
+    payloads,
+)
+from chaoswal.oracle import ERROR, History, Ledger, Observed, Traits
 from chaoswal.oracle.damage import conceded, written
 from chaoswal.trace import Begin, End, Event, Write
 from chaoswal.verdict import Fault, Violation
@@ -137,6 +153,102 @@ def test_a_subscriber_testifies_unless_it_may_be_damaged_itself() -> None:
     assert conceded(history, image(FRAMES), image(b""), made) == 0, "it was promised nothing"
 
 
+# -- stores and queues ---------------------------------------------------------------------------------------------
+
+
+def of(contract: str, *operations: Operation, promise: str = "put delete ack") -> Ledger:
+    """All of these succeeded."""
+    promised = frozenset(promise.split())
+    traits = Traits(promise=promised, contract=contract, reports=TRAITS.reports, torn_tails=TRAITS.torn_tails)
+    history = history_of_any(operations, traits)
+    items = (payload(number, 0, 4) for number, operation in enumerate(operations) if isinstance(operation, Enqueue))
+    for op_index, operation in enumerate(operations):
+        assert history.apply(Begin(op_index=op_index)) is None
+        result = next(items) if isinstance(operation, Take) else None
+        assert history.apply(End(op_index=op_index, result=repr(result))) is None
+    return history
+
+
+def test_of_a_store_the_last_commit_is_conceded() -> None:
+    history = of("kv", Put(key=1, size=4), Put(key=2, size=4), Delete(key=1), Put(key=1, size=4))
+    made, whole = writes(0, 1, 2, 3), FRAMES[:20]
+    assert conceded(history, image(whole), image(whole[:-1] + b"X"), made) == 3
+    assert conceded(history, image(whole), image(whole[:-6]), made) == 2
+    assert conceded(history, image(whole), image(b"X" + whole[1:]), made) == 4, "the last says that three were durable"
+    assert conceded(history, image(whole), image(b""), made) == 0
+
+
+def test_a_commit_that_wrote_nothing_stands_and_falls_with_those_before_it() -> None:
+    """A key is deleted that was not there."""
+    history = of("kv", Put(key=1, size=4), Delete(key=2), Put(key=1, size=4), Delete(key=2))
+    made, whole = writes(0, 2), FRAMES[:10]
+    assert conceded(history, image(whole), image(whole), made) == 4
+    assert conceded(history, image(whole), image(whole[:-1] + b"X"), made) == 2
+    assert conceded(history, image(whole), image(b"X" + whole[1:]), made) == 4
+    assert conceded(history, image(whole), image(b""), made) == 0
+
+
+def test_what_is_conceded_of_a_store_need_not_be_there() -> None:
+    history = of("kv", Put(key=1, size=4), Delete(key=1), Put(key=1, size=4))
+    history.damaged(2)
+    assert history.judge(Observed()) is None
+    first = payload(0, 0, 4)
+    fault = history.judge(Observed(items=((key_bytes(1), first),)))
+    assert fault
+    assert fault.kind is Violation.DISHONEST
+    assert "resurrected" in fault.explanation
+
+
+def test_of_a_queue_items_put_and_items_done_with_are_conceded() -> None:
+    history = of("queue", Enqueue(size=4), Enqueue(size=4), Take(), Done(), Enqueue(size=4))
+    made, whole = writes(0, 1, 3, 4), FRAMES[:20]
+    assert history.course().calls == [0, 1, 3, 4]
+    assert history.course().known == [0, 1, 2, 3]
+    assert conceded(history, image(whole), image(whole[:-1] + b"X"), made) == 3
+    assert conceded(history, image(whole), image(whole[:10]), made) == 2
+    assert conceded(history, image(whole), image(whole[:10] + b"X" + whole[11:]), made) == 4
+    one, two, three = (payload(number, 0, 4) for number in (0, 1, 4))
+    for steps, right, wrong in (
+        (4, [[two, three]], [[one, two, three], [two]]),
+        (3, [[two, three], [two]], [[one, two], []]),
+        (2, [[two, three], [two], [one, two]], [[one], []]),
+    ):
+        allowed = history.copy()
+        allowed.damaged(steps)
+        assert [allowed.copy().judge(Observed(records=shown)) for shown in right] == [None] * len(right)
+        found = [allowed.copy().judge(Observed(records=shown)) for shown in wrong]
+        assert {fault.kind for fault in found if fault} == {Violation.DISHONEST}
+        assert all(found)
+
+
+def test_what_moves_nothing_is_no_step_nor_what_has_not_lasted() -> None:
+    idle = of("queue", Enqueue(size=4), Enqueue(size=4), Take(), Done(), Done(), Enqueue(size=4))
+    assert (idle.course().calls, idle.course().known) == ([0, 1, 3, 5], [0, 1, 2, 3])
+    items = [payload(number, 0, 4) for number in (0, 1)]
+    for done, left in ((["done"], [0, 1, 3]), ([], [0, 1])):
+        history = of("queue", Enqueue(size=4), Enqueue(size=4), Take(), Done(), promise="put")
+        assert history.open(Observed(records=items[len(done) :])) is None
+        assert history.course().calls == left
+
+
+def test_where_a_recovery_did_not_tell_lost_from_done_a_torn_tail_does_not_either() -> None:
+    """Nothing is promised but by syncs: an item that is not there any more is lost, or done with for good."""
+    for torn, kind in ((("*.wal",), ""), ((), "dishonest")):
+        traits = Traits(promise=frozenset(), contract="queue", reports=TRAITS.reports, torn_tails=torn)
+        history = history_of_any([Enqueue(size=4), Take(), Done()], traits)
+        for op_index, result in enumerate((None, payload(0, 0, 4), None)):
+            history.apply(Begin(op_index=op_index))
+            assert history.apply(End(op_index=op_index, result=repr(result))) is None
+        assert history.open(Observed()) is None
+        back = Observed(records=[payload(0, 0, 4)])
+        assert kind_of(history.copy(), back) == "resurrected", "without damage"
+        history.damaged(0)
+        assert kind_of(history.copy(), back) == kind
+        if not kind:
+            assert history.open(back) is None
+            assert history.astray, "what there is from now on nobody knows"
+
+
 # -- reports -------------------------------------------------------------------------------------------------------
 
 
@@ -151,7 +263,7 @@ def raised(error: str, *records: bytes) -> Observed:
     return Observed(fault=fault, raised=error, records=list(records))
 
 
-def kind_of(history: History, observed: Observed) -> str:
+def kind_of(history: Ledger, observed: Observed) -> str:
     fault = history.judge(observed)
     assert fault is None or fault.explanation
     return fault.kind if fault else ""
