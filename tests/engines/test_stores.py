@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from chaoswal.check import Judge
 from chaoswal.cli import main
+from chaoswal.disk.profiles import KILL
 from chaoswal.engines.adapter import LogEngine
 from chaoswal.engines.registry import REGISTERED, EngineRef
+from chaoswal.program import parse_step, step_line
+from chaoswal.replay import ready
+from chaoswal.sweep import rot_trials
 
 OWN = ("wal", "dbm.dumb", "sqlite", "persist-queue")
 MODULES = {"leveldb": "plyvel", "rocksdb": "rocksdict"}
@@ -99,3 +104,17 @@ def test_one_that_is_not_installed_is_listed_all_the_same(
     assert main(["engines"]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("lmdb ")]
     assert "not installed" in line
+
+
+def test_leveldb_reports_damage_where_it_looks_for_it_but_for_two_kinds() -> None:
+    pytest.importorskip("plyvel")
+    factory, traits = ready(EngineRef.parse("leveldb paranoid=yes"))
+    steps = [parse_step(f"append {size}") for size in (10, 20, 30)]
+    trials = list(rot_trials(factory, traits, steps, KILL, Judge(factory)))
+    silent = {step_line(trial.steps[-1]) for trial in trials if trial.fault}
+    assert {trial.fault.kind for trial in trials if trial.fault} == {"dishonest"}
+    lengths = {f"flip bit {bit} at {at} of #.log nth 1" for at in (4, 5, 44, 45) for bit in range(8)}
+    assert "remove #.log nth 1" in silent
+    assert silent - {"remove #.log nth 1"} <= lengths
+    assert len(trials) > 400
+    assert not ready(EngineRef(name="leveldb"))[1].reports
