@@ -14,14 +14,15 @@ follows from bytes alone, without a word of the engine's format:
   call began: everything below was durable.
 * A subscriber testifies to what it was promised to have finished, as long as no other file is damaged.
 
-Conceded are the last records, from the first that is not whole on, as far as they lie in such files and nothing
-testifies for them. All else is owed; and a file that is gone is no torn tail. What wrote nothing at all (a key deleted
-that was not there) stands and falls with what came before it.
+Conceded are the last records, from the first thing that is not whole on (a record, or whatever else an operation wrote
+there), as far as they lie in such files and nothing testifies for them. All else is owed; and a file that is gone is no
+torn tail. What wrote nothing at all (a key deleted that was not there) stands and falls with what came before it.
 
 Of a key-value store it is commits that testify and are conceded, and of a queue items put and items done with alike:
 what its consumer was done with comes back where the end that told of it is cut.
 """
 
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TypeAlias
@@ -70,7 +71,9 @@ def conceded(allowed: Ledger, before: Image, after: Image, writes: Written) -> i
     end = step = min(course.floor, len(course.calls))
     while step > certain and course.calls[step - 1] in there | nothing:
         step -= 1
-    while step < end and course.calls[step] in left | nothing:
+    certain_call = max(course.calls[:step], default=-1)
+    damaged = min((call for call in there - left if call > certain_call), default=sys.maxsize)
+    while step < end and course.calls[step] in left | nothing and course.calls[step] < damaged:
         step += 1
     return step
 

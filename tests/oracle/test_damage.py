@@ -22,7 +22,7 @@ from chaoswal.ops import (
     payload,
     payloads,
 )
-from chaoswal.oracle import ERROR, History, Ledger, Observed, Traits
+from chaoswal.oracle import ERROR, History, Ledger, Observed, QueueHistory, Traits
 from chaoswal.oracle.damage import conceded, written
 from chaoswal.trace import Begin, End, Event, Write
 from chaoswal.verdict import Fault, Violation
@@ -186,6 +186,20 @@ def test_a_commit_that_wrote_nothing_stands_and_falls_with_those_before_it() -> 
     assert conceded(history, image(whole), image(whole[:-1] + b"X"), made) == 2
     assert conceded(history, image(whole), image(b"X" + whole[1:]), made) == 4
     assert conceded(history, image(whole), image(b""), made) == 0
+
+
+def test_what_else_is_written_there_is_cut_with_what_comes_behind_it() -> None:
+    """A done that moves nothing is written down too."""
+    history = of("queue", Enqueue(size=4), Done(), Enqueue(size=4), promise="")
+    assert isinstance(history, QueueHistory)
+    history.log.promise(2)
+    made, whole = writes(0, 1, 2), FRAMES[:15]
+    assert history.course().calls == [0, 2]
+    assert conceded(history, image(whole), image(whole[:6] + b"X" + whole[7:]), made) == 1
+    assert conceded(history, image(whole), image(whole[:11] + b"X" + whole[12:]), made) == 1
+    known = of("queue", Enqueue(size=4), Done(), Enqueue(size=4))
+    assert conceded(known, image(whole), image(whole[:6] + b"X" + whole[7:]), made) == 1
+    assert conceded(known, image(whole), image(b"X" + whole[1:]), made) == 2
 
 
 def test_what_is_conceded_of_a_store_need_not_be_there() -> None:
