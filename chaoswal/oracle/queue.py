@@ -114,7 +114,7 @@ class QueueHistory(History):
             why = what + ("cut by an earlier recovery" if back else f"never put: {len(item)} bytes {item[:24]!r}")
             return Fault(kind=Violation.RESURRECTED if back else Violation.INVENTED, explanation=why)
         place = queue.records.index(item)
-        kind = Violation.HOLE if place >= min(due, default=0) else Violation.DUPLICATED
+        kind = Violation.HOLE if due and place >= due[0] else Violation.DUPLICATED
         if place < queue.removed:
             kind = Violation.RESURRECTED
         return Fault(kind=kind, explanation=what + records([place]))

@@ -121,6 +121,11 @@ def test_an_item_may_be_gone_as_soon_as_it_is_asked_for() -> None:
         assert kind(history.judge(Observed(records=[item(number) for number in shown]))) == expected
 
 
+def test_where_nothing_is_handed_out_nothing_may_be_gone() -> None:
+    assert seen((TAKE, None), PUT, PUT, shown=(), traits=HANDS_OVER) == "lost"
+    assert seen((TAKE, None), PUT, PUT, shown=(2,), traits=HANDS_OVER) == "lost"
+
+
 def test_what_was_handed_out_and_promised_by_that_is_gone() -> None:
     got = (PUT, PUT, (TAKE, item(0)))
     for shown in ((), (1,)):
@@ -198,6 +203,7 @@ def test_what_a_recovery_shows_wrong_is_told_in_words(shown: tuple[int, ...], wo
         ([PUT, (TAKE, None)], "stuck"),
         ([PUT, PUT, (TAKE, item(1))], "hole"),
         ([PUT, PUT, (TAKE, item(0)), (TAKE, item(0))], "duplicated"),
+        ([PUT, (TAKE, item(0)), (TAKE, item(0))], "duplicated"),
         ([PUT, (TAKE, b"?")], "invented"),
         ([PUT, (TAKE, item(0)), REOPEN, (TAKE, item(0))], "fine"),
         ([PUT, (TAKE, item(0)), DONE, REOPEN, (TAKE, item(0))], "resurrected"),

@@ -226,6 +226,7 @@ def test_of_a_queue_items_put_and_items_done_with_are_conceded() -> None:
         (4, [[two, three]], [[one, two, three], [two]]),
         (3, [[two, three], [two]], [[one, two], []]),
         (2, [[two, three], [two], [one, two]], [[one], []]),
+        (0, [[two, three], [one, two, three], [one], []], [[three]]),
     ):
         allowed = history.copy()
         allowed.damaged(steps)
