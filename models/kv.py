@@ -14,9 +14,6 @@ from collections.abc import Mapping
 
 State = dict[bytes, bytes]
 
-PERHAPS = -1
-"""In the place of the call that made a commit: a recovery shows the same with it and without."""
-
 
 class Kv:
     """What a key-value store may show."""
@@ -26,6 +23,7 @@ class Kv:
         """After each commit: one state, or several where it is not known which commits happened."""
         self.calls: list[int] = []  # of each commit: the number of the call that made it
         self.known: list[int] = []  # of each commit: the floor when that call began
+        self.perhaps: set[int] = set()  # calls of which a recovery showed the same with them and without
         self.promised = 0
         self.shown = 0  # to a reader, where that promises too
         self.changes = 0  # how often any of this has changed
@@ -37,7 +35,12 @@ class Kv:
         """An independent copy."""
         other = Kv()
         other.__dict__.update(
-            self.__dict__, states=self.states[:], calls=self.calls[:], known=self.known[:], buried=self.buried[:]
+            self.__dict__,
+            states=self.states[:],
+            calls=self.calls[:],
+            known=self.known[:],
+            perhaps=set(self.perhaps),
+            buried=self.buried[:],
         )
         return other
 
@@ -100,8 +103,8 @@ class Kv:
         found = [fewer for fewer in range(self.floor, commits) if shown in self.states[fewer]]
         each = self.floor if shown not in self.states[commits] else commits  # where keys keep no order: of any of them
         least = min([*found, each])
-        self.calls[least:] = [PERHAPS] * (commits - least)
-        del self.known[commits:]
+        self.perhaps.update(self.calls[least:commits])
+        del self.calls[commits:], self.known[commits:]
         self.buried += [state for states in self.states[commits:] for state in states if state != shown]
         self.states[commits:] = [(shown,)]
         self._certain = commits

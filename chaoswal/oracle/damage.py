@@ -16,7 +16,8 @@ follows from bytes alone, without a word of the engine's format:
 
 Conceded are the last records, from the first thing that is not whole on (a record, or whatever else an operation wrote
 there), as far as they lie in such files and nothing testifies for them. All else is owed; and a file that is gone is no
-torn tail. What wrote nothing at all (a key deleted that was not there) stands and falls with what came before it.
+torn tail. What wrote nothing at all (a key deleted that was not there) stands and falls with what came before it, as
+does what may have been lost in a crash, and is not there.
 
 Of a key-value store it is commits that testify and are conceded, and of a queue items put and items done with alike:
 what its consumer was done with comes back where the end that told of it is cut.
@@ -67,7 +68,7 @@ def conceded(allowed: Ledger, before: Image, after: Image, writes: Written) -> i
     certain = max([known for call, known in zip(course.calls, course.known, strict=True) if call in left], default=0)
     if not _elsewhere(before, after, files):
         certain = max([certain, *(max(s.promised, default=-1) + 1 for s in allowed.subscribers.values())])
-    nothing = set(course.calls).difference(*(calls for calls, _ in writes))
+    nothing = set(course.calls).difference(*(calls for calls, _ in writes)).union(set(course.perhaps) - there)
     end = step = min(course.floor, len(course.calls))
     while step > certain and course.calls[step - 1] in there | nothing:
         step -= 1

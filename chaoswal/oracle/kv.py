@@ -149,7 +149,7 @@ class KvHistory(Ledger):
 
     def course(self) -> Course:
         """What has been done: a step is a commit."""
-        return Course(calls=self.kv.calls, known=self.kv.known, floor=self.kv.floor)
+        return Course(calls=self.kv.calls, known=self.kv.known, floor=self.kv.floor, perhaps=self.kv.perhaps)
 
     def concede(self, steps: int) -> None:
         """Of what was promised no more than so many commits must be there."""

@@ -5,7 +5,7 @@ the contract: for a log ``History``, for a key-value store ``KvHistory``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -41,6 +41,8 @@ class Course:
     """Of each step: how many had been promised or shown when that call began."""
     floor: int
     """So many are promised or shown by now."""
+    perhaps: Collection[int] = ()
+    """The calls among them of which nobody knows whether they have lasted."""
 
 
 class Ledger(ABC):

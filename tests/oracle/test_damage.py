@@ -202,6 +202,23 @@ def test_what_else_is_written_there_is_cut_with_what_comes_behind_it() -> None:
     assert conceded(known, image(whole), image(b"X" + whole[1:]), made) == 2
 
 
+def test_a_commit_that_may_have_been_lost_stands_for_itself_where_it_is_there() -> None:
+    """A key is put and deleted, and a recovery shows none: both happened, or neither did."""
+    history = of("kv", Put(key=1, size=4), Delete(key=1), promise="")
+    assert history.open(Observed()) is None
+    assert history.course().perhaps == {0, 1}
+    history.operations = [*history.operations, Put(key=2, size=4)]
+    history.traits = of("kv").traits
+    for marker in (Begin(op_index=2), End(op_index=2, result="None")):
+        assert history.apply(marker) is None
+    both, neither = FRAMES[:15], FRAMES[:5]
+    assert conceded(history, image(both), image(both[:14]), writes(0, 1, 2)) == 2
+    assert conceded(history, image(both), image(both[:9]), writes(0, 1, 2)) == 1
+    assert conceded(history, image(neither), image(neither[:4]), writes(2)) == 2
+    lost = [*writes(0, 1), *writes(2)]
+    assert conceded(history, image(neither), image(neither[:4]), lost) == 2
+
+
 def test_what_is_conceded_of_a_store_need_not_be_there() -> None:
     history = of("kv", Put(key=1, size=4), Delete(key=1), Put(key=1, size=4))
     history.damaged(2)
