@@ -313,10 +313,10 @@ def _put_away(found: Found, plan: Plan) -> Found:
 
 
 def _apart_concluded(found: Found, plan: Plan) -> Found:
-    """The same, shrunk in another process; as it was seen where its engine breaks that."""
+    """The same, shrunk in another process; as it was seen where its engine breaks that, or cannot be opened for it."""
     try:
         return apart(partial(_concluded, found, plan))
-    except Inconclusive:
+    except (Inconclusive, UsageError):
         return _as_seen(found)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chaoswal import cli
-from chaoswal.errors import Exit
+from chaoswal.errors import Exit, Inconclusive, UsageError
 from chaoswal.killloop import campaign
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +42,27 @@ def test_what_kills_found_leaves_no_directory_unless_asked_to(
     assert code == Exit.VIOLATION
     stages = {stage["name"]: stage for stage in told["stages"]}  # type: ignore[attr-defined]
     assert stages["kill-loop"]["findings"]
+    assert kept() == []
+
+
+@pytest.mark.parametrize("error", [Inconclusive, UsageError])
+def test_what_kills_found_is_told_as_it_was_seen_where_it_cannot_be_played(
+    error: type[Exception],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kept: Callable[[], list[Path]],
+) -> None:
+    (tmp_path / "toys.py").write_text((ROOT / "tests/toys.py").read_text())
+    monkeypatch.chdir(tmp_path)
+
+    def broken(*_: object) -> object:
+        raise error("cannot open it like that")
+
+    monkeypatch.setattr("chaoswal.gate._concluded", broken)
+    code, told, _ = gate(capsys, "toys.py:Forgets")
+    assert code == Exit.VIOLATION
+    assert {"name": "kill-loop", "verdict": "FAIL"}.items() <= told["stages"][-1].items()  # type: ignore[index]
     assert kept() == []
 
 
