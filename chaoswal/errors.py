@@ -72,8 +72,10 @@ def said(error: BaseException) -> str:
     return clipped.encode(errors="backslashreplace").decode()
 
 
-_OPTIONS = (TypeError, ValueError, RuntimeError)
-"""What an engine raises that does not take its options: no such word, a wrong value, threads that are not there."""
+_OPTIONS = (TypeError, ValueError, RuntimeError, UsageError)
+"""What is raised where an engine does not take its options (no such word, a wrong value, threads that are not there),
+or lacks what its contract asks for: what it says is enough, and no line of the checker's helps.
+"""
 
 
 def cannot_open(engine: str, error: BaseException) -> UsageError:

@@ -185,7 +185,6 @@ class Hunter:
         The last two where ``faults`` ask for more than crashes.
         """
         factory, traits = ready(engine)
-        log = CONTRACTS[traits.contract] is LOG
         wanted = [fault for fault in (IO, LEAK) if fault in faults]
         if wanted and not factory.simulated:
             raise UsageError(
@@ -206,6 +205,7 @@ class Hunter:
         self._simulated = factory.simulated
         self._many_lives = factory.simulated or depth is not None
         self._tables = tables_of(factory)
+        log = CONTRACTS[traits.contract] is LOG
         threads = log and factory.simulated and getattr(factory.kind, "concurrent", False)
         self._orders = bool(threads and {CRASH, IO} & set(faults))
 

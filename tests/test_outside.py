@@ -449,6 +449,16 @@ def test_of_one_that_never_rests_nobody_knows_what_a_kill_leaves(
     assert found.grown is None
 
 
+class Lacking:
+    """Has less than a log must have."""
+
+    promise = "append"
+
+    def __init__(self, root: str) -> None: ...
+
+    def append(self, payload: bytes) -> None: ...
+
+
 def test_what_it_promises() -> None:
     traits = outside.promises(f"{HERE}:Lines")
     assert traits.promise == {"append"}
@@ -456,6 +466,8 @@ def test_what_it_promises() -> None:
         outside.promises(f"{HERE}:Raises")
     with pytest.raises(UsageError, match=r"cannot open .*unexpected keyword"):
         outside.promises(f"{HERE}:Lines no-such-option=1")
+    with pytest.raises(UsageError, match=r"cannot open \S+:Lacking: Lacking has no sync\(\)"):
+        outside.promises(f"{HERE}:Lacking")
 
 
 def test_of_one_that_never_opens_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

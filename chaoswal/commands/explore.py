@@ -115,9 +115,10 @@ def _profiles(arguments: argparse.Namespace) -> list[Profile]:
 
 
 def _depth(arguments: argparse.Namespace, engine: EngineRef) -> Depth | None:
-    if arguments.depth is None:
-        arguments.depth = DEPTH.levels if ready(engine)[0].simulated else 0
-    return Depth(levels=arguments.depth, samples=DEPTH.samples, bound=DEPTH.bound) if arguments.depth else None
+    levels = arguments.depth
+    if levels is None:
+        levels = DEPTH.levels if ready(engine)[0].simulated else 0
+    return Depth(levels=levels, samples=DEPTH.samples, bound=DEPTH.bound) if levels else None
 
 
 def _hunter(arguments: argparse.Namespace, seed: int) -> Hunter:

@@ -69,12 +69,13 @@ def conceded(allowed: Ledger, before: Image, after: Image, writes: Written) -> i
     if not _elsewhere(before, after, files):
         certain = max([certain, *(max(s.promised, default=-1) + 1 for s in allowed.subscribers.values())])
     nothing = set(course.calls).difference(*(calls for calls, _ in writes)).union(set(course.perhaps) - there)
+    may_go, stays = there | nothing, left | nothing
     end = step = min(course.floor, len(course.calls))
-    while step > certain and course.calls[step - 1] in there | nothing:
+    while step > certain and course.calls[step - 1] in may_go:
         step -= 1
     certain_call = max(course.calls[:step], default=-1)
     damaged = min((call for call in there - left if call > certain_call), default=sys.maxsize)
-    while step < end and course.calls[step] in left | nothing and course.calls[step] < damaged:
+    while step < end and course.calls[step] in stays and course.calls[step] < damaged:
         step += 1
     return step
 

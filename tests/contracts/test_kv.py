@@ -14,11 +14,9 @@ from chaoswal.errors import UsageError
 from chaoswal.hunt import Hunter
 from chaoswal.ops import Close, Delete, Get, OpenAgain, Operation, Put, PutBatch, Reopen, Sync, key_bytes, payload
 from chaoswal.oracle import ERROR, KvHistory, Observed, Traits
-from chaoswal.program import operations_of
-from chaoswal.replay import Status, replay
-from chaoswal.shrink import Target, shrink
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault
+from tests.contracts.hunting import caught, caught_and_played
 
 EACH = Traits(promise=frozenset({"put", "delete", "put_batch", "sync"}), contract="kv")
 ON_SYNC = Traits(promise=frozenset({"sync"}), contract="kv")
@@ -286,12 +284,7 @@ def test_sound(store: str, states: int) -> None:
     ],
 )
 def test_a_mistake_is_found_and_shrunk(store: str, kinds: set[str], operations: int) -> None:
-    asked = hunter(store)
-    catches = (asked.attempt(number).catch for number in range(60))
-    catch = next(catch for catch in catches if catch and catch.fault.kind in kinds)
-    shrunk = shrink(Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind), catch.steps)
-    assert shrunk
-    assert len(operations_of(shrunk.steps)) <= operations
+    caught(hunter(store), kinds, operations)
 
 
 def test_who_promises_no_report_is_not_asked_about_damage() -> None:
@@ -310,14 +303,7 @@ def test_who_reports_damage_or_cuts_what_nothing_testifies_for_is_sound(store: s
     [("RotAtTheEnd", "dishonest"), ("RotCut", "dishonest"), ("RotGone", "dishonest"), ("RotBelieved", "invented")],
 )
 def test_damage_that_is_not_reported_is_found_and_replays(store: str, kind: str) -> None:
-    asked = hunter(store, faults=("rot",))
-    catches = (asked.attempt(number).catch for number in range(60))
-    catch = next(catch for catch in catches if catch and catch.fault.kind == kind)
-    shrunk = shrink(Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind), catch.steps)
-    assert shrunk
-    assert len(operations_of(shrunk.steps)) <= 2
-    assert replay(catch.engine, shrunk.steps, shrunk.profile)[0] is Status.FAILED
-    assert replay(hunter("Rot").engine, shrunk.steps, shrunk.profile)[0] is Status.FIXED
+    caught_and_played(hunter(store, faults=("rot",)), kind, 2, sound=hunter("Rot"))
 
 
 def test_programs_ask_only_for_what_there_is() -> None:

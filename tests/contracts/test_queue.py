@@ -11,11 +11,11 @@ from chaoswal.engines.registry import EngineRef
 from chaoswal.hunt import Hunter
 from chaoswal.ops import Close, Done, Enqueue, Operation, Reopen, Sync, Take, payload
 from chaoswal.oracle import ERROR, Observed, QueueHistory, Traits
-from chaoswal.program import operations_of, parse_step
+from chaoswal.program import parse_step
 from chaoswal.replay import Status, replay
-from chaoswal.shrink import Target, shrink
 from chaoswal.trace import Begin, End
 from chaoswal.verdict import Fault
+from tests.contracts.hunting import caught, caught_and_played
 
 EACH = Traits(promise=frozenset({"put", "ack"}), contract="queue")
 ON_SYNC = Traits(promise=frozenset({"sync"}), contract="queue")
@@ -262,12 +262,7 @@ def test_sound(queue: str) -> None:
     ],
 )
 def test_a_mistake_is_found_and_shrunk(queue: str, kind: str, operations: int) -> None:
-    asked = hunter(queue)
-    catches = (asked.attempt(number).catch for number in range(60))
-    catch = next(catch for catch in catches if catch and catch.fault.kind == kind)
-    shrunk = shrink(Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind), catch.steps)
-    assert shrunk
-    assert len(operations_of(shrunk.steps)) <= operations
+    caught(hunter(queue), {kind}, operations)
 
 
 @pytest.mark.parametrize("queue", ["Rot", "RotLazily", "RotHandsOver"])
@@ -278,14 +273,7 @@ def test_who_reports_damage_or_cuts_what_nothing_testifies_for_is_sound(queue: s
 
 @pytest.mark.parametrize(("queue", "kind"), [(name, "dishonest") for name in ("RotAtTheEnd", "RotCut", "RotGone")])
 def test_damage_that_is_not_reported_is_found_and_replays(queue: str, kind: str) -> None:
-    asked = hunter(queue, faults=("rot",))
-    catches = (asked.attempt(number).catch for number in range(60))
-    catch = next(catch for catch in catches if catch and catch.fault.kind == kind)
-    shrunk = shrink(Target(engine=catch.engine, profile=catch.profile, kind=catch.fault.kind), catch.steps)
-    assert shrunk
-    assert len(operations_of(shrunk.steps)) <= 2
-    assert replay(catch.engine, shrunk.steps, shrunk.profile)[0] is Status.FAILED
-    assert replay(hunter("Rot").engine, shrunk.steps, shrunk.profile)[0] is Status.FIXED
+    caught_and_played(hunter(queue, faults=("rot",)), kind, 2, sound=hunter("Rot"))
 
 
 def test_programs_ask_only_for_what_there_is() -> None:
